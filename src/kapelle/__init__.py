@@ -1,0 +1,1 @@
+"""Kapelle composes music."""
