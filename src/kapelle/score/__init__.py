@@ -1,0 +1,1 @@
+"""The written piece, which in memory is a `symusic.Score` in ticks."""
