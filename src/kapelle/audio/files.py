@@ -1,0 +1,211 @@
+"""Sound files: a path in, a Waveform out, and back; WAV, FLAC, OGG (Vorbis), Opus and MP3.
+
+What a file is read as is decided by its bytes, what it is written as by its suffix. Writing is atomic (a temporary file beside
+the target, then a rename) and repeatable: the same waveform gives the same bytes. libsndfile does the coding; its errors become
+ours here and nowhere else. Nothing is streamed: a file is read whole, within the limits below.
+
+Known differences: Opus knows only 8 to 48 kHz in five steps and MP3 only up to 48 kHz, so that other rates are resampled to
+48 kHz before writing them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kapelle.audio import repeatable
+from kapelle.audio.effects import resample
+from kapelle.audio.waveform import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, Samples, Waveform
+from kapelle.errors import Missing, StorageError, UnknownName, UnreadableInput, UsageError
+
+MAX_READ_S = 3600.0
+# One write call of libsndfile holds a whole block on the stack of its Vorbis encoder: large ones crash the process.
+BLOCK_FRAMES = 4096
+READ_BLOCK_FRAMES = 1 << 18
+
+
+@dataclass(frozen=True)
+class _Format:
+    name: str
+    subtypes: dict[int, str]  # bits per sample -> libsndfile's name; 0 for a lossy format
+    rates_hz: tuple[int, ...] = ()  # empty: any
+    max_channels: int = MAX_CHANNELS
+
+
+_WAV = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
+_FORMATS = {
+    ".wav": _Format("WAV", _WAV),
+    ".flac": _Format("FLAC", {16: "PCM_16", 24: "PCM_24"}),
+    ".ogg": _Format("OGG", {0: "VORBIS"}, max_channels=2),
+    ".opus": _Format("OGG", {0: "OPUS"}, (48_000, 24_000, 16_000, 12_000, 8_000), 2),
+    ".mp3": _Format("MP3", {0: "MPEG_LAYER_III"}, (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000), 2),
+}
+SUFFIXES = tuple(_FORMATS)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise UnknownName unless the suffix of `path` is one that `write` knows; cheap, to be called before long work."""
+    if path.suffix.lower() not in _FORMATS:
+        raise UnknownName("sound format", path.suffix or path.name, SUFFIXES)
+
+
+def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.6) -> int:
+    """The number of samples that were clipped (0 for a waveform within -1 to 1), after writing `path`.
+
+    Args:
+        path: Where to; the suffix chooses the format: .wav, .flac, .ogg, .opus, .mp3. An existing file is replaced.
+        waveform: What to write; more than two channels only to WAV and FLAC.
+        bits: Bits per sample: 16, 24, and for WAV also 32 (float, never clipped). Lossy formats take no notice of it.
+        quality: Of the lossy formats, from 0 (smallest) to 1 (best).
+
+    Raises:
+        UnknownName: The suffix is not one of the five.
+        UsageError: The format cannot hold so many bits or channels.
+        StorageError: The folder is not there, the disk is full or writing is not allowed.
+    """
+    check_suffix(path)
+    form = _FORMATS[path.suffix.lower()]
+    subtype = _subtype(form, bits)
+    if waveform.n_channels > form.max_channels:
+        raise UsageError(
+            "{format} holds at most {limit} channels, not {n_channels}",
+            format=path.suffix,
+            limit=form.max_channels,
+            n_channels=waveform.n_channels,
+            hint="write .wav or .flac",
+        )
+    if not 0.0 <= quality <= 1.0:
+        raise UsageError("the quality must be 0 to 1, not {quality}", quality=quality)
+    if form.rates_hz and waveform.sample_rate not in form.rates_hz:
+        waveform = resample(waveform, form.rates_hz[0])
+    n_clipped = 0
+    with replacing(path) as temporary:
+        settings: dict[str, Any] = {} if subtype.startswith(("PCM", "FLOAT")) else {"compression_level": 1.0 - quality}
+        for block in _write_blocks(temporary, waveform, form.name, subtype, settings):
+            n_clipped += 0 if subtype == "FLOAT" else int(np.count_nonzero(np.abs(block) > 1.0))
+        if form.name == "OGG":
+            repeatable.fix_ogg_serial(temporary)
+        elif subtype == "FLOAT":
+            repeatable.clear_wav_clock(temporary)
+    return n_clipped
+
+
+def _subtype(form: _Format, bits: int) -> str:
+    if 0 in form.subtypes:
+        return form.subtypes[0]
+    if bits not in form.subtypes:
+        raise UsageError(
+            "{format} is written with {known} bits, not {bits}", format=form.name, known=" or ".join(map(str, form.subtypes)), bits=bits
+        )
+    return form.subtypes[bits]
+
+
+def _write_blocks(path: Path, waveform: Waveform, name: str, subtype: str, settings: dict[str, Any]) -> Iterator[Samples]:
+    """Write block by block, giving each block as it was before clipping."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path, "w", waveform.sample_rate, waveform.n_channels, subtype, format=name, **settings) as file:
+            for start in range(0, waveform.n_frames, BLOCK_FRAMES):
+                block = np.ascontiguousarray(waveform.samples[start : start + BLOCK_FRAMES])
+                file.write(block if subtype == "FLOAT" else np.clip(block, -1.0, 1.0))
+                yield block
+    except (soundfile.SoundFileError, AssertionError) as error:  # a short write is an assertion in soundfile
+        raise StorageError("cannot write {name} sound to {folder}: {why}", name=name, folder=path.parent, why=error or "disk full?") from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not.
+
+    Raises:
+        StorageError: The folder is not there or does not allow writing, or the disk is full.
+    """
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only the owner can read
+        temporary.replace(path)
+    except FileNotFoundError as error:
+        raise StorageError("there is no folder {folder}", folder=path.parent, hint="make it first") from error
+    except OSError as error:
+        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place to write to"
+        raise StorageError("cannot write {path}: {why}", path=path, why=error.strerror or error, hint=hint) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def read(path: Path, *, max_s: float = MAX_READ_S) -> Waveform:
+    """The sound in `path`, whatever format libsndfile finds in it.
+
+    Args:
+        path: A sound file.
+        max_s: The longest that is accepted, in seconds.
+
+    Raises:
+        Missing: There is no such file.
+        UnreadableInput: It is no sound file, it is damaged, or it is longer than `max_s`.
+        StorageError: Reading is not allowed.
+    """
+    import soundfile
+
+    try:
+        with path.open("rb"):
+            pass
+        with soundfile.SoundFile(path) as file:
+            return _read_open(path, file, max_s)
+    except FileNotFoundError as error:
+        raise Missing("no sound file at {path}", path=path) from error
+    except OSError as error:
+        raise StorageError("cannot read {path}: {why}", path=path, why=error.strerror or error) from error
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:  # TypeError: a .raw file, which says nothing of itself
+        why = getattr(error, "error_string", str(error))
+        raise UnreadableInput(
+            "{path} is not a sound file that can be read: {why}", path=path, why=why, hint="WAV, FLAC, OGG, Opus and MP3 are known"
+        ) from error
+
+
+def _read_open(path: Path, file: Any, max_s: float) -> Waveform:
+    rate, n_channels = file.samplerate, file.channels
+    if not (MIN_RATE_HZ <= rate <= MAX_RATE_HZ and 1 <= n_channels <= MAX_CHANNELS):
+        raise UnreadableInput("{path} has {n_channels} channels at {rate} Hz", path=path, n_channels=n_channels, rate=rate)
+    limit = int(max_s * rate)
+    blocks: list[Samples] = []
+    n_frames = 0
+    if file.frames <= limit or file.frames >= 1 << 40:  # libsndfile says 2^63 - 1 where a header does not tell the length
+        while len(block := file.read(READ_BLOCK_FRAMES, dtype="float32", always_2d=True)) and n_frames <= limit:
+            blocks.append(block)  # a header may lie about the length: believe only what was read
+            n_frames += len(block)
+    if max(n_frames, file.frames if file.frames < 1 << 40 else 0) > limit:
+        raise UnreadableInput(
+            "{path} lasts {minutes:.0f} minutes; the limit is {limit:.0f}",
+            path=path,
+            minutes=max(n_frames, file.frames) / rate / 60,
+            limit=max_s / 60,
+            hint="cut it into parts",
+        )
+    samples = np.concatenate(blocks) if blocks else np.zeros((0, n_channels), dtype=np.float32)
+    try:
+        return Waveform(samples, rate)
+    except UsageError as error:
+        raise UnreadableInput("{path} is damaged: {why}", path=path, why=error) from error
