@@ -7,13 +7,14 @@ file here and one row in the table.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from kapelle.errors import UnknownName
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import onnx
     import torch
@@ -34,7 +35,8 @@ class StateSpec:
         name: Graph input ``past.NAME`` and output ``present.NAME``.
         shape: Sizes; ``"batch"`` and ``"context"`` stand for the two that the caller chooses.
         dtype: numpy name: ``"float32"``.
-        kind: ``"kv"``: one preallocated buffer bound as input and output at once, written in place; ``"recurrent"``: replaced at every step.
+        kind: ``"kv"``: one preallocated buffer bound as input and output at once, written in place;
+            ``"recurrent"``: replaced at every step.
     """
 
     name: str

@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kapelle.config import setting
-from kapelle.models import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import onnx
     import torch
+
+    from kapelle.models import Kind, StateSpec
 
 KIND: Kind = "autoregressive"
 
@@ -59,3 +64,17 @@ def logits(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
     """Logits (B, T, V) of the next token after every position of `ids` (B, T)."""
     out: torch.Tensor = model(input_ids=ids).logits
     return out
+
+
+def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.ModelProto]:
+    """The step graph in 32-bit floats, from the arrays of the network's ``state_dict()``."""
+    from kapelle.models import gpt_onnx
+
+    return {"step": gpt_onnx.step(config, weights)}
+
+
+def states(config: Config) -> tuple[StateSpec, ...]:
+    """Keys and values of every block."""
+    from kapelle.models import gpt_onnx
+
+    return gpt_onnx.states(config)
