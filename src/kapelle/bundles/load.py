@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kapelle.bundles import manifest as manifests
-from kapelle.bundles.onnx_file import check_graph
 from kapelle.bundles.manifest import FILE_NAME, MAX_MANIFEST_BYTES, Manifest
+from kapelle.bundles.onnx_file import check_graph
 from kapelle.errors import BundleError, Missing, StorageError
 
 ALIASES = {"band": "band-composer"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def check_graph(data: bytes, name: str) -> None:
     graphs = [span for number, span in reader.messages(0, len(data), refused={_MODEL_TRAINING: "training", _MODEL_FUNCTIONS: "functions"})
               if number == _MODEL_GRAPH]  # fmt: skip
     if len(graphs) != 1:
-        reader.refuse("it holds {count} graphs instead of one", count=len(graphs))
+        raise reader.refusal("it holds {count} graphs instead of one", count=len(graphs))
     for number, (start, end) in reader.messages(*graphs[0], refused={_GRAPH_SPARSE: "sparse tensors"}):
         if number == _GRAPH_INITIALIZER:
             reader.tensor(start, end)
@@ -66,33 +66,32 @@ class _Reader:
     name: str
     n_fields: int = field(default=0)
 
-    def refuse(self, why: str, **values: object) -> NoReturn:
-        raise BundleError("{file} is refused: {why}", file=self.name, why=why.format(**values), hint="export the model again")
+    def refusal(self, why: str, **values: object) -> BundleError:
+        return BundleError("{file} is refused: {why}", file=self.name, why=why.format(**values), hint="export the model again")
 
     def varint(self, at: int, end: int) -> tuple[int, int]:
         """The number at `at`, and where the next thing begins."""
         value = 0
         for shift in range(0, 70, 7):
             if at >= end:
-                self.refuse("it is cut short")
+                raise self.refusal("it is cut short")
             byte = self.data[at]
             at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value & 0xFFFF_FFFF_FFFF_FFFF, at
-        self.refuse("a number is too long")
-        return None
+        raise self.refusal("a number is too long")
 
     def fields(self, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """Number, wire type, value or start, and end of every field between `at` and `end`."""
         while at < end:
             self.n_fields += 1
             if self.n_fields > MAX_FIELDS:
-                self.refuse("it has more than {limit} fields", limit=MAX_FIELDS)
+                raise self.refusal("it has more than {limit} fields", limit=MAX_FIELDS)
             key, at = self.varint(at, end)
             number, wire = key >> 3, key & 7
             if number == 0:
-                self.refuse("it is not an ONNX file")
+                raise self.refusal("it is not an ONNX file")
             if wire == _VARINT:
                 value, at = self.varint(at, end)
                 yield number, wire, value, at
@@ -102,9 +101,9 @@ class _Reader:
             elif wire in (_FIXED32, _FIXED64):
                 size = 4 if wire == _FIXED32 else 8
             else:
-                self.refuse("it is not an ONNX file")
+                raise self.refusal("it is not an ONNX file")
             if size > end - at:
-                self.refuse("it is cut short")
+                raise self.refusal("it is cut short")
             yield number, wire, at, at + size
             at += size
 
@@ -112,14 +111,14 @@ class _Reader:
         """Number and span of every field of bytes."""
         for number, wire, start, stop in self.fields(at, end):
             if number in refused:
-                self.refuse("it contains {what}", what=refused[number])
+                raise self.refusal("it contains {what}", what=refused[number])
             if wire == _BYTES:
                 yield number, (start, stop)
 
     def node(self, at: int, end: int) -> None:
         for number, (start, stop) in self.messages(at, end, refused={}):
             if number == _NODE_DOMAIN and self.data[start:stop] not in DOMAINS:
-                self.refuse("it uses operators of the domain {domain!r}", domain=self.data[start:stop][:60].decode(errors="replace"))
+                raise self.refusal("it uses operators of the domain {domain!r}", domain=self.data[start:stop][:60].decode(errors="replace"))
             if number == _NODE_ATTRIBUTE:
                 self.attribute(start, stop)
 
@@ -130,7 +129,7 @@ class _Reader:
                 tensors += number == _ATTRIBUTE_TENSOR
                 self.tensor(start, stop)
         if tensors > 1:  # a parser would merge them into one that was never checked
-            self.refuse("an attribute holds {count} tensors instead of one", count=tensors)
+            raise self.refusal("an attribute holds {count} tensors instead of one", count=tensors)
 
     def tensor(self, at: int, end: int) -> None:
         """Check one TensorProto: own values, all of them, finite."""
@@ -138,9 +137,9 @@ class _Reader:
         dtype, label, raw = 0, "a tensor", []
         for number, wire, start, stop in self.fields(at, end):
             if number == _EXTERNAL or (number == _LOCATION and (wire != _VARINT or start != 0)):
-                self.refuse("it keeps weights outside the file")
+                raise self.refusal("it keeps weights outside the file")
             if number in _TYPED_VALUES:
-                self.refuse("{tensor} is not stored as raw bytes", tensor=label)
+                raise self.refusal("{tensor} is not stored as raw bytes", tensor=label)
             if number == _DIMS:
                 dims += [start] if wire == _VARINT else self.packed(start, stop)
             elif number == _DTYPE:
@@ -150,13 +149,13 @@ class _Reader:
             elif number == _RAW:
                 raw.append((start, stop))
         if dtype not in DTYPES:
-            self.refuse("{tensor} has the unknown type {dtype}", tensor=label, dtype=dtype)
+            raise self.refusal("{tensor} has the unknown type {dtype}", tensor=label, dtype=dtype)
         kind = np.dtype(DTYPES[dtype])
         n_values = math.prod(dims)
         if len(raw) != 1 or raw[0][1] - raw[0][0] != n_values * kind.itemsize:
-            self.refuse("{tensor} of shape {shape} has not the values for it", tensor=label, shape=dims[:8])
+            raise self.refusal("{tensor} of shape {shape} has not the values for it", tensor=label, shape=dims[:8])
         if kind.kind == "f" and not np.isfinite(np.frombuffer(self.data, kind, n_values, raw[0][0])).all():
-            self.refuse("{tensor} holds NaN or infinite values", tensor=label)
+            raise self.refusal("{tensor} holds NaN or infinite values", tensor=label)
 
     def packed(self, at: int, end: int) -> list[int]:
         out: list[int] = []
@@ -164,5 +163,5 @@ class _Reader:
             value, at = self.varint(at, end)
             out.append(value)
             if len(out) > 8:
-                self.refuse("a tensor has more than 8 dimensions")
+                raise self.refusal("a tensor has more than 8 dimensions")
         return out
