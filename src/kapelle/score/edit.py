@@ -34,7 +34,10 @@ def note_arrays(track: Track) -> NoteArrays:
 def note_list(notes: Mapping[str, NDArray[Any]]) -> Any:
     """The columns of `note_arrays` as symusic's list of notes."""
     return Note.from_numpy(
-        notes["time"].astype(np.int32), notes["duration"].astype(np.int32), notes["pitch"].astype(np.int8), notes["velocity"].astype(np.int8)
+        notes["time"].astype(np.int32),
+        notes["duration"].astype(np.int32),
+        notes["pitch"].astype(np.int8),
+        notes["velocity"].astype(np.int8),
     )
 
 
