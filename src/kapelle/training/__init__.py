@@ -1,0 +1,4 @@
+"""From token shards to weights: one visible loop (`fit`), what it optimises (`objectives`), what it keeps (`checkpoint`), what it tells (`trackers`).
+
+Imports torch, numpy, transformers and lightning, nothing of music: a run needs only shards and a recipe.
+"""

@@ -1,0 +1,63 @@
+"""A recipe: one TOML file that says how a model is prepared, shaped, trained and sampled.
+
+Training reads the model and training sections; the others are kept as plain tables for those who own them (data preparation,
+composing), so that this file needs nothing of music.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kapelle import config
+from kapelle.config import setting
+
+
+@dataclass(frozen=True)
+class TrainingSection:
+    """The [training] section."""
+
+    steps: int = setting(help="optimiser steps", min=1)
+    batch_size: int = setting(8, help="blocks in one step, over all processes", min=1)
+    micro_batch: int = setting(0, help="blocks that fit at once; 0: the whole share of a process", min=0)
+    learning_rate: float = setting(1e-3, help="highest learning rate", min=0.0)
+    final_rate: float = setting(0.05, help="share of the learning rate that is left at the end", min=0.0, max=1.0)
+    warmup_steps: int = setting(200, help="steps of linear warm-up; a cosine follows", min=0)
+    weight_decay: float = setting(0.1, help="AdamW's weight decay, on matrices only", min=0.0)
+    beta1: float = setting(0.9, help="AdamW's first beta", min=0.0, max=1.0)
+    beta2: float = setting(0.95, help="AdamW's second beta", min=0.0, max=1.0)
+    clip_norm: float = setting(1.0, help="largest norm of the gradient; 0: no clipping", min=0.0)
+    precision: str = setting("bf16-mixed", help="arithmetic", choices=("32-true", "bf16-mixed", "16-mixed"))
+    compile: bool = setting(False, help="compile the network first (faster steps, a minute's delay)")
+    seed: int = setting(0, help="of weights, batches and dropout", min=0)
+    balance: float = setting(0.5, help="0: genres as they come; 1: every genre equally often", min=0.0, max=1.0)
+    semitones: int = setting(0, help="random transposition up to so far each way", unit="semitones", min=0, max=6)
+    velocity_levels: int = setting(1, help="random loudness change up to so far each way", min=0, max=2)
+    excerpts: float = setting(0.2, help="share of blocks that open a piece at a random bar, so that short pieces are met", min=0.0, max=1.0)
+    validate_every: int = setting(500, help="steps between two validations", min=1)
+    validation_blocks: int = setting(64, help="blocks in one validation, taken evenly over all", min=1)
+    checkpoint_minutes: float = setting(10.0, help="minutes between two checkpoints; one follows every epoch too", min=0.0)
+    log_every: int = setting(20, help="steps between two lines of the log", min=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole recipe."""
+
+    name: str = setting(help="of the recipe, the bundle and --model")
+    family: str = setting(help="network, a row of kapelle.models.FAMILIES")
+    codec: str = setting(help="how scores become ids", choices=("remi", "chords", "theme", "roll"))
+    objective: str = setting("language_model", help="what training optimises")
+    data: dict[str, Any] = setting({}, help="kept for data preparation")
+    tokenizer: dict[str, Any] = setting({}, help="kept for data preparation")
+    preprocessing: dict[str, Any] = setting({}, help="kept for data preparation")
+    model: dict[str, Any] = setting({}, help="the family's Config, vocabulary aside")
+    training: TrainingSection = setting(help="how it is trained")
+    generation: dict[str, Any] = setting({}, help="kept for composing: default sampling")
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a file, with ``section.key=value`` overrides."""
+    return config.load(Recipe, path, overrides)
