@@ -115,7 +115,7 @@ def load(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     except OSError as error:
         raise StorageError("cannot read {path}: {why}", path=path, why=error.strerror) from error
     for text in overrides:
-        _override(table, text)
+        override(table, text)
     return build(kind, table, str(path))
 
 
@@ -185,7 +185,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     )
 
 
-def _override(table: dict[str, Any], text: str) -> None:
+def override(table: dict[str, Any], text: str) -> None:
+    """Apply one ``section.key=value`` to a nested table, in place; the value is read as TOML, or else as plain text."""
     path, sign, raw = text.partition("=")
     if not sign or not path:
         raise UsageError("an override reads key=value, not {text!r}", text=text)

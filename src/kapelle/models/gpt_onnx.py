@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kapelle.errors import CheckpointError
 from kapelle.models import StateSpec
 from kapelle.models.onnx_parts import MICROSOFT, GraphWriter, last_positions
 
@@ -35,7 +36,12 @@ def states(config: Config) -> tuple[StateSpec, ...]:
 
 
 def step(config: Config, weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
-    """The step graph: ids (B, T) appended to the memory -> logits (B, kept, V)."""
+    """The step graph: ids (B, T) appended to the memory -> logits (B, kept, V).
+
+    Raises:
+        CheckpointError: The weights are of another shape than `config`.
+    """
+    _check(config, weights)
     graph = GraphWriter("gpt.step")
     ids = graph.input("ids", "int64", ["batch", "tokens"])
     graph.input("seqlens_k", "int32", ["batch"])
@@ -52,6 +58,22 @@ def step(config: Config, weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     graph.op("MatMul", [kept, output], ["logits"])
     graph.output("logits", "float32", ["batch", "kept", config.vocabulary])
     return graph.model()
+
+
+def _check(config: Config, weights: Mapping[str, np.ndarray]) -> None:
+    """Compare what tells one shape from another: the two tables, the first block's width and the number of blocks."""
+    width = config.n_embd
+    expected = {
+        "transformer.wte.weight": (config.vocabulary, width),
+        "transformer.wpe.weight": (config.n_positions, width),
+        f"transformer.h.{config.n_layer - 1}.attn.c_attn.weight": (width, 3 * width),
+    }
+    for name, shape in expected.items():
+        found = weights[name].shape if name in weights else None
+        if found != shape:
+            raise CheckpointError("{name} must be of the shape {shape}, found {found}", name=name, shape=shape, found=found)
+    if f"transformer.h.{config.n_layer}.ln_1.weight" in weights:
+        raise CheckpointError("the weights have more than the {n_layer} blocks of the recipe", n_layer=config.n_layer)
 
 
 def _positions(graph: GraphWriter, ids: str, total: str, table: np.ndarray) -> str:

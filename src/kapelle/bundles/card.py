@@ -1,0 +1,79 @@
+"""The card of a bundle: what it is, what it learned from and under which licences, how good it is, how to make it again.
+
+Takes a manifest, gives Markdown. Every figure in it comes from the manifest; nothing is judged or rounded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kapelle.bundles.manifest import Manifest
+
+PRECISIONS = {"8bit": "8-bit blocks", "fp32": "32-bit floats"}
+
+
+def text(manifest: Manifest, precision: str) -> str:
+    """The card, in Markdown, with one newline at the end."""
+    source = manifest.provenance
+    sizes = ", ".join(f"{key} {manifest.options[key]}" for key in ("vocabulary", "context") if key in manifest.options)
+    parts = [
+        f"# {manifest.name}",
+        _table(
+            ("", ""),
+            [
+                ("family", manifest.family),
+                ("kind", manifest.kind),
+                ("sizes", sizes or "see bundle.json"),
+                ("weights", PRECISIONS.get(precision, precision)),
+                ("codec", manifest.codec or "none"),
+                ("licence of the weights", manifest.licence),
+            ],
+        ),
+        "## Data",
+        _data(source.data),
+        "## Training",
+        f"{source.steps:,} steps" + ("" if source.seconds is None else f", {source.seconds / 3600:.2f} hours") + ".",
+        "## Figures",
+        _table(("figure", "value"), _flat(source.figures)) if source.figures else "None were measured.",
+        "## Making it again",
+        "With the recipe below as `recipe.toml`, and the data above below one folder:",
+        _commands(manifest.name),
+        f"```toml\n{source.recipe.strip()}\n```" if source.recipe else "The recipe was not kept.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _data(sources: tuple[Mapping[str, Any], ...]) -> str:
+    if not sources:
+        return "None is named."
+    return _table(("data", "licence"), [(str(source["name"]), str(source["licence"])) for source in sources])
+
+
+def _commands(name: str) -> str:
+    return "\n".join(
+        (
+            "```sh",
+            "kapelle data prepare DATA --recipe recipe.toml -o shards",
+            "kapelle train recipe.toml --data shards -o run",
+            f"kapelle export run -o {name}",
+            "```",
+        )
+    )
+
+
+def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
+    lines = [head, ("---", "---"), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in line)} |" for line in lines)
+
+
+def _flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Nested figures as rows: ``best.validation`` and its value."""
+    rows = []
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{before}{key}.")
+        else:
+            rows.append((f"{before}{key}", f"{value:,}" if isinstance(value, int) else str(value)))
+    return rows

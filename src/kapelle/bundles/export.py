@@ -1,0 +1,291 @@
+"""A finished training run as a bundle.
+
+Takes a run folder as training leaves it: ``recipe.toml`` (overrides stand in it as comments ``# override: key=value``),
+``weights.safetensors``, and where there are ``shards.json``, ``tokenizer.json`` and ``figures.json``. Gives a folder that
+`kapelle.bundles.load` reads; it is loaded once before it gets its name, so what cannot be read is never written. Same run, same bytes.
+Needs the onnx and safetensors packages (extra ``train``), no torch. It trains and judges nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from kapelle import config, models
+from kapelle.bundles import card, load, manifest
+from kapelle.bundles.manifest import FILE_NAME, FileEntry, Manifest, Provenance
+from kapelle.bundles.session import Decoder
+from kapelle.errors import CheckpointError, Missing, StorageError, UsageError
+
+Precision = Literal["8bit", "fp32"]
+
+N_PROBES = 64
+"""Ids on which the rounding of 8 bits is measured."""
+
+SHARD_KEYS = ("genres", "pad", "bos", "eos", "genre_ids", "note_ids", "context_len")
+"""What of shards.json a composer needs, copied into the options."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    Args:
+        name: Name of the bundle; empty for the recipe's.
+        precision: ``8bit`` (blocks of 8-bit weights, a quarter of the size, three times the speed) or ``fp32``.
+        licence: Of the weights; empty to point to those of the data.
+        figures: More measured results for the card, beside those of figures.json.
+        options: More entries for the manifest's options.
+        files: More files, such as ``originality.idx``, by name.
+        force: Replace a bundle that is there already.
+    """
+
+    name: str = ""
+    precision: Precision = "8bit"
+    licence: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run folder, read."""
+
+    recipe_text: str
+    recipe: dict[str, Any]
+    shards: dict[str, Any]
+    figures: dict[str, Any]
+    tokenizer: bytes | None
+    weights: dict[str, np.ndarray]
+
+
+def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manifest:
+    """Write the bundle `out` from the run folder `run`, and return its manifest.
+
+    Raises:
+        Missing: The run, one of its files, or the extra ``train`` is not there.
+        CheckpointError: The weights are damaged or do not fit the recipe.
+        UsageError: `out` exists, and `force` was not asked for or it is no bundle.
+        StorageError: `out` cannot be written.
+    """
+    options = options or ExportOptions()
+    _check_free(out, options.force)
+    held = _read_run(run)
+    family = models.family(str(held.recipe["family"]))
+    shape = _shape(family, held, run)
+    graphs, rounding = _graphs(family, shape, held, options.precision, run)
+    figures = {**held.figures, **options.figures, **({} if rounding is None else {"largest_logit_error": rounding})}
+    best = held.figures.get("best") or {}
+    provenance = Provenance(
+        recipe=held.recipe_text,
+        data=tuple(_sources(held.shards)),
+        steps=int(best.get("step", held.figures.get("step", 0))),
+        seconds=held.figures.get("seconds"),
+        figures=figures,
+    )
+    draft = Manifest(
+        name=options.name or str(held.recipe["name"]),
+        family=str(held.recipe["family"]),
+        kind=family.KIND,
+        graphs={},
+        files={},
+        licence=options.licence or "not stated; see the licences of the data",
+        states=family.states(shape),
+        codec=held.recipe.get("codec"),
+        options=_options(shape, held, options),
+        provenance=provenance,
+    )
+    extra = {"card.md": card.text(draft, options.precision).encode(), **options.files}
+    if held.tokenizer is not None:
+        extra["tokenizer.json"] = held.tokenizer
+    return write_bundle(out, draft, graphs, extra, force=options.force)
+
+
+def write_bundle(out: Path, draft: Manifest, graphs: Mapping[str, bytes], files: Mapping[str, bytes], *, force: bool = False) -> Manifest:
+    """Write a bundle, whole or not at all, and return its manifest.
+
+    Args:
+        out: The folder to make.
+        draft: The manifest but for `graphs` and `files`, which are filled in here.
+        graphs: Role -> ONNX file.
+        files: Every other file but bundle.json, by name.
+        force: Replace a bundle that is there already; a folder that is no bundle is never replaced.
+
+    Raises:
+        BundleError: The result could not be loaded again.
+        UsageError: `out` exists.
+        StorageError: `out` cannot be written.
+    """
+    _check_free(out, force)
+    contents = {f"{role}.onnx": data for role, data in graphs.items()} | dict(files)
+    entries = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()}
+    made = replace(draft, graphs={role: f"{role}.onnx" for role in graphs}, files=entries)
+    contents[FILE_NAME] = manifest.dump(made)
+    temporary = out.with_name(f".{out.name}-{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        for name, data in contents.items():
+            with (temporary / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        load.load(temporary)
+        _replace(temporary, out)
+    except OSError as error:
+        raise StorageError("cannot write {path}: {why}", path=out, why=error.strerror or error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return made
+
+
+def _check_free(out: Path, force: bool) -> None:
+    if not out.exists():
+        return
+    if not (out / FILE_NAME).is_file():
+        raise UsageError("{path} is there already and is no bundle", path=out, hint="choose another place with -o")
+    if not force:
+        raise UsageError("{path} is there already", path=out, hint="--force replaces it")
+
+
+def _replace(temporary: Path, out: Path) -> None:
+    """Give the finished folder its name; an old bundle is moved aside first and removed last."""
+    old = out.with_name(f".{out.name}-{os.getpid()}.old")
+    if out.exists():
+        out.rename(old)
+    temporary.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _read_run(run: Path) -> _Run:
+    text = _required(run, "recipe.toml").decode()
+    try:
+        recipe = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CheckpointError("{path} is not valid TOML: {why}", path=run / "recipe.toml", why=error) from error
+    for line in text.splitlines():
+        if line.startswith("# override: "):
+            config.override(recipe, line.removeprefix("# override: "))
+    for key in ("name", "family"):
+        if key not in recipe:
+            raise CheckpointError("{path} has no key {key!r}", path=run / "recipe.toml", key=key)
+    tokenizer = run / "tokenizer.json"
+    return _Run(
+        recipe_text=text,
+        recipe=recipe,
+        shards=_table(run / "shards.json"),
+        figures=_table(run / "figures.json"),
+        tokenizer=tokenizer.read_bytes() if tokenizer.is_file() else None,
+        weights=_weights(run),
+    )
+
+
+def _required(run: Path, name: str) -> bytes:
+    try:
+        return (run / name).read_bytes()
+    except FileNotFoundError as error:
+        raise Missing("{run} is no finished run: it has no {name}", run=run, name=name, hint="`kapelle train` makes one") from error
+    except OSError as error:
+        raise StorageError("cannot read {path}: {why}", path=run / name, why=error.strerror) from error
+
+
+def _table(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        table = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise CheckpointError("{path} is not valid JSON: {why}", path=path, why=error) from error
+    return table if isinstance(table, dict) else {}
+
+
+def _weights(run: Path) -> dict[str, np.ndarray]:
+    data = _required(run, "weights.safetensors")
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load as read_safetensors
+    except ImportError as error:
+        raise _extra_missing() from error
+    try:
+        weights: dict[str, np.ndarray] = read_safetensors(data)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError("{path} is damaged: {why}", path=run / "weights.safetensors", why=error) from error
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError("{path}: {name} holds NaN or infinite values", path=run / "weights.safetensors", name=name)
+    return weights
+
+
+def _shape(family: models.Family, held: _Run, run: Path) -> Any:
+    """The family's Config, with the vocabulary that the shards tell."""
+    table = dict(held.recipe.get("model", {}))
+    vocabulary = held.shards.get("vocabulary_size", held.shards.get("vocabulary"))
+    if vocabulary is not None:
+        table["vocabulary"] = vocabulary
+    return config.build(family.Config, table, f"{run / 'recipe.toml'}: model")
+
+
+def _graphs(family: models.Family, shape: Any, held: _Run, precision: Precision, run: Path) -> tuple[dict[str, bytes], float | None]:
+    """The ONNX files by role, and how far rounding moves a logit; None where that was not measured."""
+    try:
+        from kapelle.bundles.quantise import quantise
+
+        graphs = family.graphs(shape, held.weights)
+    except ImportError as error:
+        raise _extra_missing() from error
+    except (KeyError, ValueError) as error:
+        raise CheckpointError("{path} does not fit its recipe: {why}", path=run / "weights.safetensors", why=error) from error
+    plain = {role: graph.SerializeToString(deterministic=True) for role, graph in graphs.items()}
+    if precision == "fp32":
+        return plain, None
+    small = {role: quantise(graph).SerializeToString(deterministic=True) for role, graph in graphs.items()}
+    rounding = _rounding(plain["step"], small["step"], family, shape) if family.KIND == "autoregressive" else None
+    return small, rounding
+
+
+def _rounding(plain: bytes, small: bytes, family: models.Family, shape: Any) -> float:
+    """The largest difference of a logit between two step graphs, over `N_PROBES` ids drawn with a fixed seed."""
+    context = getattr(shape, "n_positions", None)
+    ids = np.random.default_rng(0).integers(0, shape.vocabulary, min(N_PROBES, context or N_PROBES))
+    draft = Manifest("probe", "probe", family.KIND, {"step": "step.onnx"}, {}, "", family.states(shape), options={"context": context})
+    scores = []
+    for data in (plain, small):
+        bundle = load.Bundle(Path("probe"), draft, "", {"step.onnx": data})
+        scores.append(Decoder(bundle).score(ids))
+    return round(float(np.abs(scores[0] - scores[1]).max()), 4)
+
+
+def _options(shape: Any, held: _Run, options: ExportOptions) -> dict[str, Any]:
+    """What those who run the model must know of it."""
+    out: dict[str, Any] = {"precision": options.precision, "generation": held.recipe.get("generation", {})}
+    if hasattr(shape, "vocabulary"):
+        out["vocabulary"] = shape.vocabulary
+    if hasattr(shape, "n_positions"):
+        out["context"] = shape.n_positions
+    out |= {key: held.shards[key] for key in SHARD_KEYS if key in held.shards}
+    return out | dict(options.options)
+
+
+def _sources(shards: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The data sets of shards.json, each with a name and a licence."""
+    out = []
+    for source in shards.get("sources", ()):
+        row = dict(source)
+        row["name"] = str(row.get("name") or row.get("folder") or "unnamed")
+        row["licence"] = str(row.get("licence") or "not stated")
+        out.append(row)
+    return out
+
+
+def _extra_missing() -> Missing:
+    return Missing("exporting needs the packages onnx and safetensors", hint="pip install 'kapelle[train]'")
