@@ -120,7 +120,7 @@ def _tracks(data: bytes, pos: int, end: int, name: str, max_tracks: int, counts:
             if not honest:
                 # A length that lies: the track goes on to the next one, or to the end of the file.
                 found = data.find(b"MTrk", pos + 8, end)
-                trailing = stop <= end and b"\xff\x2f\x00" == data[stop - 3 : stop]
+                trailing = stop <= end and data[stop - 3 : stop] == b"\xff\x2f\x00"
                 counts["trailing_bytes" if trailing and found < 0 else "track_length"] += 1
                 stop = stop if trailing and found < 0 else (end if found < 0 else found)
             tracks.append((pos + 8, stop))

@@ -169,13 +169,14 @@ _ALIASES = {
     "piano": 0, "grand piano": 0, "пианино": 0, "фортепиано": 0, "bright piano": 1, "honky tonk": 3, "electric piano": 4, "rhodes": 4,
     "электропиано": 4, "dx piano": 5, "clavi": 7, "clav": 7, "bells": 14, "vibes": 11, "organ": 19, "орган": 19, "hammond": 16,
     "hammond organ": 16, "bandoneon": 23, "guitar": 24, "гитара": 24, "nylon guitar": 24, "classical guitar": 24, "acoustic guitar": 25,
-    "steel guitar": 25, "electric guitar": 27, "электрогитара": 27, "overdrive guitar": 29, "distorted guitar": 30, "bass": 33, "бас": 33,
-    "upright bass": 32, "double bass": 43, "bass guitar": 33, "бас-гитара": 33, "electric bass": 33, "slap bass": 36, "synth bass": 38,
-    "violoncello": 42, "pizzicato": 45, "harp": 46, "strings": 48, "струнные": 48, "string ensemble": 48, "synth strings": 50, "choir": 52,
-    "хор": 52, "voice": 53, "голос": 53, "horn": 60, "brass": 61, "медные": 61, "sax": 66, "saxophone": 66, "саксофон": 66, "alto saxophone": 65,
-    "tenor saxophone": 66, "soprano saxophone": 64, "baritone saxophone": 67, "cor anglais": 69, "lead": 81, "synth lead": 81, "synth": 81,
-    "synthesizer": 81, "синтезатор": 81, "square": 80, "saw lead": 81, "pad": 89, "synth pad": 89, "bagpipes": 109, "steelpan": 114,
-    "timpani": 47, "drums": DRUMS, "drum": DRUMS, "drum kit": DRUMS, "percussion": DRUMS, "ударные": DRUMS, "барабаны": DRUMS,
+    "steel guitar": 25, "electric guitar": 27, "электрогитара": 27, "overdrive guitar": 29, "distorted guitar": 30, "bass": 33,
+    "бас": 33, "upright bass": 32, "double bass": 43, "bass guitar": 33, "бас-гитара": 33, "electric bass": 33, "slap bass": 36,
+    "synth bass": 38, "violoncello": 42, "pizzicato": 45, "harp": 46, "strings": 48, "струнные": 48, "string ensemble": 48,
+    "synth strings": 50, "choir": 52, "хор": 52, "voice": 53, "голос": 53, "horn": 60, "brass": 61, "медные": 61, "sax": 66,
+    "saxophone": 66, "саксофон": 66, "alto saxophone": 65, "tenor saxophone": 66, "soprano saxophone": 64, "baritone saxophone": 67,
+    "cor anglais": 69, "lead": 81, "synth lead": 81, "synth": 81, "synthesizer": 81, "синтезатор": 81, "square": 80, "saw lead": 81,
+    "pad": 89, "synth pad": 89, "bagpipes": 109, "steelpan": 114, "timpani": 47, "drums": DRUMS, "drum": DRUMS, "drum kit": DRUMS,
+    "percussion": DRUMS, "ударные": DRUMS, "барабаны": DRUMS,
 }  # fmt: skip
 
 
@@ -191,7 +192,8 @@ class Instrument:
 
 
 INSTRUMENTS: tuple[Instrument, ...] = tuple(
-    Instrument(program, *line.split("|"), *_FAMILIES[program // 8]) for program, line in enumerate(_NAMES.strip().splitlines())
+    Instrument(program, line.partition("|")[0], line.partition("|")[2], *_FAMILIES[program // 8])
+    for program, line in enumerate(_NAMES.strip().splitlines())
 )
 """The 128 programs in order."""
 

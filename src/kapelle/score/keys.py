@@ -131,7 +131,7 @@ def _rotations(profiles: Iterable[tuple[float, ...]]) -> NDArray[np.float64]:
     """All rotations of the profiles, centred and of length 1, shape (24, 12)."""
     rows = np.array([np.roll(profile, tonic) for profile in profiles for tonic in range(12)])
     rows -= rows.mean(axis=1, keepdims=True)
-    return rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return np.asarray(rows / np.sqrt((rows**2).sum(axis=1, keepdims=True)), dtype=np.float64)
 
 
 _PROFILES = _rotations((MAJOR_PROFILE, MINOR_PROFILE))

@@ -31,8 +31,8 @@ def instruments(part: TrackEvents, notes: dict[str, NDArray[Any]], end: int, cou
     """
     slots = notes["slot"]
     slots[slots >> 7 == _DRUM_CHANNEL] = _DRUM_CHANNEL << 7
-    controls = _placed(np.array(part.controls, np.int64).reshape(-1, 4), notes, end, counts)
-    bends = _placed(np.array(part.bends, np.int64).reshape(-1, 3), notes, end, counts)
+    controls = _placed(np.array(part.control_tick), np.array(part.control), notes, end, counts)
+    bends = _placed(np.array(part.bend_tick), np.array(part.bend), notes, end, counts)
     for index, slot in enumerate(np.unique(slots).tolist()):
         mine = slots == slot
         track = Track(part.name, slot & 127, slot >> 7 == _DRUM_CHANNEL)
@@ -42,27 +42,30 @@ def instruments(part: TrackEvents, notes: dict[str, NDArray[Any]], end: int, cou
             notes["pitch"][mine].astype(np.int8),
             notes["velocity"][mine].astype(np.int8),
         )
-        time, _, number, value = controls[0][controls[1] == slot].T
+        time, value = controls[0][controls[2] == slot], controls[1][controls[2] == slot] & 127
+        number = controls[1][controls[2] == slot] >> 7 & 127
         track.controls = ControlChange.from_numpy(time.astype(np.int32), number.astype(np.uint8), value.astype(np.uint8))
         track.pedals = _pedals(time[number == _PEDAL], value[number == _PEDAL], end)
-        time, _, value = bends[0][bends[1] == slot].T
+        time, value = bends[0][bends[2] == slot], (bends[1][bends[2] == slot] & 16383) - 8192
         track.pitch_bends = PitchBend.from_numpy(time.astype(np.int32), value.astype(np.int32))
         if index == 0:
             track.lyrics = [TextMeta(*lyric) for lyric in part.lyrics if lyric[0] <= end]
         yield track
 
 
-def _placed(events: NDArray[Any], notes: dict[str, NDArray[Any]], end: int, counts: Counter[str]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The events (tick, channel, ...) whose channel has notes, none after `end`, and the slot that each belongs to."""
-    events[:, 0] = np.minimum(events[:, 0], end)
-    owner = np.full(len(events), -1, np.int64)
+def _placed(
+    ticks: NDArray[Any], values: NDArray[Any], notes: dict[str, NDArray[Any]], end: int, counts: Counter[str]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Tick (none after `end`), value and slot of the events whose channel, above 14 bits of the value, has notes."""
+    owner = np.full(len(ticks), -1, np.int64)
     for channel in np.unique(notes["slot"] >> 7):
         of_channel = notes["slot"] >> 7 == channel
-        here = events[:, 1] == channel
-        following = np.searchsorted(notes["time"][of_channel], events[here, 0])
+        here = values >> 14 == channel
+        following = np.searchsorted(notes["time"][of_channel], ticks[here])
         owner[here] = notes["slot"][of_channel][np.minimum(following, of_channel.sum() - 1)]
-    counts["idle_controls"] += int((owner < 0).sum())
-    return events[owner >= 0], owner[owner >= 0]
+    kept = owner >= 0
+    counts["idle_controls"] += len(kept) - int(kept.sum())
+    return np.minimum(ticks[kept], end), values[kept], owner[kept]
 
 
 def _pedals(time: NDArray[Any], value: NDArray[Any], end: int) -> Any:

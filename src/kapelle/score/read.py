@@ -11,8 +11,9 @@ independent patterns of format 2 follow one another bar by bar, and where a trac
 kept. All that was repaired or left out is counted in the `Report`; what costs music is logged as a warning too. It does not
 quantise, guess a metre, or interpret system exclusive messages.
 
-The bytes are parsed here, not by symusic: in 0.5.9 that lets ticks wrap round at 2**31, keeps negative velocities, drops notes never
-released without a word, and refuses SMPTE division, long headers and RMID. It would be some 15 times as fast; a note costs about a microsecond here.
+The bytes are parsed here, not by symusic: version 0.5.9 lets ticks wrap round at 2**31, keeps negative velocities, drops notes
+never released without a word, and refuses SMPTE division, long headers and RMID. It would be some 15 times as fast; a note
+costs about a microsecond here.
 """
 
 from __future__ import annotations

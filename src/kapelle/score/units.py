@@ -109,7 +109,10 @@ def metre_map(score: Score) -> MetreMap:
 
 
 def count_bars(metres: MetreMap, tpq: int, until_ticks: int) -> int:
-    """How many bars, the last one perhaps begun only, lie before `until_ticks`; 0 where that is 0 or less. Allocates nothing of that size."""
+    """How many bars, the last one perhaps begun only, lie before `until_ticks`; 0 where that is 0 or less.
+
+    It allocates nothing of that size.
+    """
     return int(_bars_per_metre(metres, tpq, until_ticks).sum())
 
 
@@ -117,7 +120,8 @@ def _bars_per_metre(metres: MetreMap, tpq: int, until_ticks: int) -> IntArray:
     ends = np.append(metres.ticks[1:], max(until_ticks, 0))
     spans = np.clip(np.minimum(ends, until_ticks) - metres.ticks, 0, None)
     whole = metres.numerators * 4 * tpq
-    return -(-spans * metres.denominators // whole)
+    bars: IntArray = -(-spans * metres.denominators // whole)
+    return bars
 
 
 def make_bar_starts(metres: MetreMap, tpq: int, until_ticks: int) -> IntArray:
@@ -171,8 +175,7 @@ def ticks_to_bars(score: Score, ticks: ArrayLike) -> FloatArray:
     at = np.asarray(ticks, dtype=np.int64)
     lines = bar_starts(score, int(at.max(initial=0)) + 1)
     bar = np.searchsorted(lines, at, side="right") - 1
-    out: FloatArray = bar + (at - lines[bar]) / (lines[bar + 1] - lines[bar])
-    return out
+    return np.asarray(bar + (at - lines[bar]) / np.maximum(lines[bar + 1] - lines[bar], 1), dtype=np.float64)
 
 
 def bars_to_ticks(score: Score, bar: int) -> int:
@@ -182,7 +185,8 @@ def bars_to_ticks(score: Score, bar: int) -> int:
     i = int(np.searchsorted(before[:-1], bar, side="right")) if len(before) > 1 else 0
     inside = bar - (int(before[i - 1]) if i else 0)
     whole, denominator = int(metres.numerators[i]) * 4 * tpq, int(metres.denominators[i])
-    return int(metres.ticks[i]) + (inside * whole + denominator // 2) // denominator
+    tick: int = int(metres.ticks[i]) + (inside * whole + denominator // 2) // denominator
+    return tick
 
 
 def beat_starts(score: Score, until_ticks: int | None = None) -> IntArray:
@@ -203,7 +207,7 @@ def ticks_to_beats(score: Score, ticks: ArrayLike) -> FloatArray:
 
 def beats_to_ticks(score: Score, beats: ArrayLike) -> IntArray:
     """`beats` (quarter notes) in ticks, rounded, same shape."""
-    return np.rint(np.asarray(beats, dtype=np.float64) * score.tpq).astype(np.int64)
+    return np.asarray(np.rint(np.asarray(beats, dtype=np.float64) * score.tpq), dtype=np.int64)
 
 
 def ticks_to_seconds(score: Score, ticks: ArrayLike) -> FloatArray:
@@ -213,7 +217,7 @@ def ticks_to_seconds(score: Score, ticks: ArrayLike) -> FloatArray:
 
 def seconds_to_ticks(score: Score, seconds: ArrayLike) -> IntArray:
     """`seconds` in ticks under the tempi of `score`, rounded, same shape."""
-    return np.rint(tempo_map(score).to_ticks(seconds)).astype(np.int64)
+    return np.asarray(np.rint(tempo_map(score).to_ticks(seconds)), dtype=np.int64)
 
 
 def duration_s(score: Score) -> float:
