@@ -5,8 +5,7 @@ Each function writes one bundle into a folder and returns its path. They need th
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +13,9 @@ from kapelle.bundles.export import write_bundle
 from kapelle.bundles.manifest import Codec, Manifest, Provenance
 from kapelle.models import Kind, StateSpec, gpt
 from kapelle.models.onnx_parts import GraphWriter, last_positions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Weights = dict[str, np.ndarray]
 
@@ -70,7 +72,9 @@ def recurrent(folder: Path, vocabulary: int = 40, width: int = 16, seed: int = 0
     graph = GraphWriter("lstm.step")
     ids = graph.input("ids", "int64", ["batch", "tokens"])
     embedded = graph.op("Gather", [_random(graph, rng, "embedding", (vocabulary, width)), ids])
-    graph.op("MatMul", [last_positions(graph, _lstm(graph, rng, embedded, width)), _random(graph, rng, "out", (width, vocabulary))], ["logits"])
+    graph.op(
+        "MatMul", [last_positions(graph, _lstm(graph, rng, embedded, width)), _random(graph, rng, "out", (width, vocabulary))], ["logits"]
+    )
     graph.output("logits", "float32", ["batch", "kept", vocabulary])
     return _write(folder, "autoregressive", {"step": graph.model()}, _lstm_states(width), vocabulary=vocabulary)
 
@@ -81,7 +85,9 @@ def symbols(folder: Path, n_pitches: int = 12, n_lengths: int = 5, width: int = 
     graph = GraphWriter("symbols.step")
     sizes = {"pitch": n_pitches, "length": n_lengths}
     parts = [
-        graph.op("Gather", [_random(graph, rng, f"embedding.{name}", (size, width)), graph.input(f"ids.{name}", "int64", ["batch", "tokens"])])
+        graph.op(
+            "Gather", [_random(graph, rng, f"embedding.{name}", (size, width)), graph.input(f"ids.{name}", "int64", ["batch", "tokens"])]
+        )
         for name, size in sizes.items()
     ]
     kept = last_positions(graph, _lstm(graph, rng, graph.op("Add", parts), width))

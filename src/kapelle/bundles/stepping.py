@@ -93,8 +93,12 @@ class Stepper:
         """Logits (B, T, V) of all positions by output name."""
         n_tokens = self._check_ids(ids)
         if self._in_portions():
-            steps = [self._step({name: array[:, at : at + 1] for name, array in ids.items()}) for at in range(n_tokens)]
-            return {name: np.concatenate([step[name] for step in steps], axis=1) for name in self.widths}
+            out = {name: np.empty((self.batch, n_tokens, width), np.float32) for name, width in self.widths.items()}
+            for at in range(n_tokens):
+                logits = self._step({name: array[:, at : at + 1] for name, array in ids.items()})
+                for name, array in out.items():
+                    array[:, at] = logits[name][:, 0]
+            return out
         return dict(self._run(self._bind(n_tokens, _ALL), ids, n_tokens))
 
     def _in_portions(self) -> bool:
