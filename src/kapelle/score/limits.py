@@ -11,12 +11,12 @@ from kapelle.config import setting
 class Limits:
     """The largest MIDI file that is read; anything beyond is refused with a MidiError that names the limit.
 
-    Wagner's longest act lasts under two and a half hours; the fullest orchestral scores written out as MIDI hold some 60,000 notes.
+    The limits of notes and events are what keeps reading below two seconds of CPU time on a slow machine.
     """
 
     bytes: int = setting(8 * 1024 * 1024, help="size of the file", ru="размер файла", unit="bytes", min=1, max=1 << 30)
-    events: int = setting(1_000_000, help="events of all tracks", ru="событий во всех дорожках", min=1)
-    notes: int = setting(200_000, help="notes of all tracks", ru="нот во всех дорожках", min=1)
+    events: int = setting(500_000, help="events of all tracks", ru="событий во всех дорожках", min=1)
+    notes: int = setting(100_000, help="notes of all tracks", ru="нот во всех дорожках", min=1)
     tracks: int = setting(512, help="tracks, and instruments that they hold", ru="дорожек и инструментов в них", min=1, max=65535)
     bars: int = setting(20_000, help="bars", ru="тактов", min=1)
     tempos: int = setting(50_000, help="changes of tempo", ru="смен темпа", min=1)
