@@ -14,10 +14,9 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +24,9 @@ from kapelle.audio import repeatable
 from kapelle.audio.effects import resample
 from kapelle.audio.waveform import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, Samples, Waveform
 from kapelle.errors import Missing, StorageError, UnknownName, UnreadableInput, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_READ_S = 3600.0
 # One write call of libsndfile holds a whole block on the stack of its Vorbis encoder: large ones crash the process.
@@ -119,7 +121,9 @@ def _write_blocks(path: Path, waveform: Waveform, name: str, subtype: str, setti
                 file.write(block if subtype == "FLOAT" else np.clip(block, -1.0, 1.0))
                 yield block
     except (soundfile.SoundFileError, AssertionError) as error:  # a short write is an assertion in soundfile
-        raise StorageError("cannot write {name} sound to {folder}: {why}", name=name, folder=path.parent, why=error or "disk full?") from error
+        raise StorageError(
+            "cannot write {name} sound to {folder}: {why}", name=name, folder=path.parent, why=error or "disk full?"
+        ) from error
 
 
 @contextlib.contextmanager

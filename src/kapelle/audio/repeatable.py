@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import functools
 import mmap
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OGG_SERIAL = 1
 OGG_POLYNOMIAL = 0x04C11DB7  # RFC 3533: no reflection, first value 0, nothing added at the end

@@ -1,0 +1,117 @@
+"""A score as it is played: every note with its time in seconds, its loudness and its place between the speakers.
+
+Takes a `symusic.Score` in ticks; gives arrays, one entry per note, in the order of the tracks. The tempo map, the sustain pedal,
+volume (controller 7), expression (11) and pan (10) are followed, each as it stands when a note begins. Pitch bend, modulation and
+everything else are left out: the renderers that know them read the controllers themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kapelle.score import units
+from kapelle.score.units import FloatArray, IntArray, TempoMap
+
+if TYPE_CHECKING:
+    from symusic import Score, Track
+
+VOLUME, PAN, EXPRESSION = 7, 10, 11
+# The General MIDI recommendation: controllers act as 40 log10(value / 127) dB, that is, squared.
+CONTROLLER_POWER = 2.0
+VELOCITY_POWER = 1.7
+DEFAULT_VOLUME = 100
+# A pedal that nobody lifts must not turn held strings into an endless cluster.
+PEDAL_MAX_S = 8.0
+# Tracks without a pan of their own sit like this, in the order they come; the first of a piece stays in the middle.
+SEATS = (0.0, -0.3, 0.3, -0.5, 0.5, -0.15, 0.15, -0.4, 0.4, -0.6, 0.6)
+BASS_PROGRAMS = range(32, 40)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """The notes of a score, as arrays of one length N; `end_s` is when the last of them is let go, before any pedal."""
+
+    start_s: FloatArray
+    end_s: FloatArray
+    pitch: IntArray
+    velocity: IntArray  # 0 to 127
+    gain: FloatArray  # 0 to 1, from velocity, volume and expression
+    pan: FloatArray  # -1 left to 1 right
+    program: IntArray  # 0 to 127, or -1 for drums
+    duration_s: float
+
+    @property
+    def n_notes(self) -> int:
+        """Number of notes, 0 or more."""
+        return len(self.pitch)
+
+
+def perform(score: Score) -> Performance:
+    """The notes of `score` in seconds, with their gain and pan."""
+    tempi = units.tempo_map(score)
+    parts = [_perform_track(track, tempi, seat) for track, seat in zip(score.tracks, seats(score), strict=True) if len(track.notes)]
+    if not parts:
+        nothing = np.zeros(0)
+        none = np.zeros(0, dtype=np.int64)
+        return Performance(nothing, nothing, none, none, nothing, nothing, none, 0.0)
+    start_s, end_s, pitch, velocity, gain, pan, program = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Performance(start_s, end_s, pitch, velocity, gain, pan, program, units.duration_s(score))
+
+
+def _perform_track(track: Track, tempi: TempoMap, seat: float) -> tuple[np.ndarray, ...]:
+    notes = track.notes.numpy()
+    starts = np.maximum(notes["time"].astype(np.int64), 0)
+    ends = np.maximum(starts + notes["duration"], starts)
+    pitch = notes["pitch"].astype(np.int64)
+    start_s, end_s = tempi.to_seconds(starts), tempi.to_seconds(ends)
+    if not track.is_drum and len(track.pedals):
+        end_s = _hold_by_pedal(track, tempi, start_s, end_s, pitch)
+    controls = track.controls.numpy()
+    loudness = _control_at(controls, VOLUME, DEFAULT_VOLUME, starts) / 127 * (_control_at(controls, EXPRESSION, 127, starts) / 127)
+    velocity = np.clip(notes["velocity"].astype(np.int64), 0, 127)
+    gain = (velocity / 127.0) ** VELOCITY_POWER * loudness**CONTROLLER_POWER
+    pan = np.clip((_control_at(controls, PAN, round(64 + 63 * seat), starts) - 64) / 63, -1.0, 1.0)
+    program = np.full(len(pitch), -1 if track.is_drum else track.program % 128, dtype=np.int64)
+    return start_s, end_s, pitch, velocity, gain, pan, program
+
+
+def _control_at(controls: dict[str, np.ndarray], number: int, default: int, ticks: IntArray) -> FloatArray:
+    """The value of a controller at each of `ticks`, shape of `ticks`; `default` before its first event."""
+    mine = controls["number"] == number
+    times, values = controls["time"][mine], controls["value"][mine].astype(np.float64)
+    order = np.argsort(times, kind="stable")
+    with_default = np.concatenate(([float(default)], values[order]))
+    found: FloatArray = with_default[np.searchsorted(times[order], ticks, side="right")]
+    return found
+
+
+def _hold_by_pedal(track: Track, tempi: TempoMap, start_s: FloatArray, end_s: FloatArray, pitch: IntArray) -> FloatArray:
+    """Ends moved to where the pedal is lifted, but not beyond the next note of the same pitch."""
+    pedals = track.pedals.numpy()
+    down = tempi.to_seconds(np.maximum(pedals["time"], 0))
+    up = tempi.to_seconds(np.maximum(pedals["time"].astype(np.int64) + pedals["duration"], 0))
+    order = np.argsort(down, kind="stable")
+    down, up = down[order], up[order]
+    last = np.searchsorted(down, end_s, side="right") - 1
+    held = np.where(last >= 0, up[np.maximum(last, 0)], 0.0)
+    held = np.minimum(held, end_s + PEDAL_MAX_S)
+    by_pitch = np.lexsort((start_s, pitch))
+    again = np.full(len(pitch), np.inf)
+    same = pitch[by_pitch][1:] == pitch[by_pitch][:-1]
+    again[by_pitch[:-1][same]] = start_s[by_pitch[1:][same]]
+    return np.maximum(end_s, np.minimum(held, again))
+
+
+def seats(score: Score) -> list[float]:
+    """A place for each track: drums and basses in the middle, the others left and right in turn."""
+    places, taken = [], 0
+    for track in score.tracks:
+        if track.is_drum or track.program in BASS_PROGRAMS or not len(track.notes):
+            places.append(0.0)
+        else:
+            places.append(SEATS[taken % len(SEATS)])
+            taken += 1
+    return places
