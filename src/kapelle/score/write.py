@@ -53,10 +53,17 @@ def write(score: Score, path: str | Path, *, text: str = "", end_ticks: int | No
         StorageError: The disk is full, or writing is not allowed there.
     """
     path = Path(path)
-    if not force and path.exists():
+    if not force and _exists(path):
         raise UsageError("{path} exists already", path=path, hint="choose another name, or overwrite it with --force")
     write_bytes(path, to_bytes(score, text=text, end_ticks=end_ticks))
     return path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that cannot be: writing will say why
+        return False
 
 
 def write_bytes(path: Path, data: bytes) -> None:
