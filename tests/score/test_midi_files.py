@@ -61,7 +61,7 @@ def test_what_is_written_is_read_again_as_it_was(score: Score) -> None:
     for make in (units.tempo_map, units.metre_map):
         end = units.end_ticks(score)
         before, after = make(score), make(again)
-        assert before.ticks[before.ticks <= end].tolist() == after.ticks.tolist()
+        assert before.ticks[before.ticks <= end].tolist() == after.ticks[after.ticks <= end].tolist()
     assert report.lossless
     assert set(report.counts) <= {"late_events"}
     assert to_bytes(again) == to_bytes(read(to_bytes(again)))
@@ -165,10 +165,12 @@ def test_every_track_ends_on_the_final_bar_line() -> None:
     mido = pytest.importorskip("mido")
     for end, expected in ((None, 1440), (5760, 5760), (10, 1440 - 480)):
         score = Score(480)
-        score.time_signatures.append(TimeSignature(0, 3, 4))
+        score.time_signatures.extend([TimeSignature(0, 3, 4), TimeSignature(99_000, 4, 4)])
+        score.tempos.append(Tempo(99_000, 60.0))
         for program in (0, 40):
             track = Track("", program)
             track.notes.append(Note(0, 960, 60, 80))
+            track.controls.append(ControlChange(99_000, 64, 0))
             score.tracks.append(track)
         loaded = mido.MidiFile(file=io.BytesIO(to_bytes(score, end_ticks=end)))
         assert loaded.type == 1

@@ -1,7 +1,7 @@
 """A score written as a Standard MIDI File of type 1, byte for byte the same for the same score.
 
 The first track conducts: tempi, metres, keys, markers and, if given, one text that tells where the piece is from. Then one named
-track per instrument follows. Every track ends at one tick: the final bar line, or later if something sounds longer. Drums get
+track per instrument follows. Every track ends at one tick: the final bar line, or later if a note sounds longer. Drums get
 channel 10. Up to 15 pitched tracks get a channel each; more than that share one channel per program, and where there are more
 than 15 programs, those that lie next to each other in the table of General MIDI share one, with a program change before a note
 wherever the instrument changes.
@@ -103,7 +103,8 @@ def to_bytes(score: Score, *, text: str = "", end_ticks: int | None = None) -> b
     Args:
         score: A score in ticks.
         text: One line about where the piece is from, kept as a text event at tick 0; none if empty.
-        end_ticks: Where all tracks end; the bar line after the last note if left out. Later if something sounds longer.
+        end_ticks: Where all tracks end; the bar line after the last note if left out. Later if a note sounds longer. Tempi, metres,
+            keys and markers after it are left out, controls after it moved there.
     """
     tracks = [track for track in score.tracks if len(track.notes)]
     channels, shared = _channels(tracks)
@@ -112,8 +113,9 @@ def to_bytes(score: Score, *, text: str = "", end_ticks: int | None = None) -> b
     for channel in shared:
         _change_programs([i for i, other in enumerate(channels) if other == channel], tracks, channel, parts)
     end = units.final_bar_line(score) if end_ticks is None else end_ticks
-    end = max([end, *(event[0] for part in parts for event in part)])
-    chunks = [_chunk(part, end) for part in parts]
+    end = max([end, 0, *(tick for part in parts for tick, _, data in part if data[0] & 0xF0 == 0x80)])
+    parts[0] = [event for event in parts[0] if event[0] <= end]
+    chunks = [_chunk([(min(tick, end), rank, data) for tick, rank, data in part], end) for part in parts]
     tpq = min(max(score.tpq, 1), 32767)
     return b"MThd" + b"".join(n.to_bytes(size, "big") for n, size in ((6, 4), (1, 2), (len(chunks), 2), (tpq, 2))) + b"".join(chunks)
 
