@@ -90,7 +90,7 @@ def scored(shards: Shards, block: int, ids: Ids) -> NDArray[np.bool_]:
     if bar > 0:  # the block before this one reached so far
         before = int(shards.blocks[block - 1]["bar"])
         reached = int(bars[before]) + len(ids) - head - (before == 0)
-        already = max(0, min(reached, int(piece["stop"])) - int(bars[bar]))
+        already = max(0, min(reached, int(piece["stop"]) + 1) - int(bars[bar]))  # + 1: it may have held EOS too
     places = np.arange(len(ids))
     counted: NDArray[np.bool_] = (places >= first + already) & (ids != pad)
     return counted
