@@ -1,1 +1,87 @@
-"""Kapelle composes music."""
+"""Kapelle composes music.
+
+::
+
+    import kapelle
+
+    piece = kapelle.compose(genre="jazz", bars=16, seed=7)
+    piece.save("jazz.mid")
+    piece.to_wav("jazz.wav")
+
+The public names are those of ``__all__``; each is loaded when it is first used, so importing costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kapelle.api import (
+        bundle,
+        compose,
+        compose_events,
+        compose_many,
+        export,
+        extend,
+        info_file,
+        models,
+        plot_file,
+        prepare,
+        read_midi,
+        remake,
+        render_file,
+        request,
+        train,
+    )
+    from kapelle.composing.piece import Piece
+    from kapelle.composing.request import ComposeRequest, Length
+    from kapelle.errors import KapelleError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ComposeRequest": "kapelle.composing.request",
+    "KapelleError": "kapelle.errors",
+    "Length": "kapelle.composing.request",
+    "Piece": "kapelle.composing.piece",
+    **dict.fromkeys(
+        ("bundle", "compose", "compose_events", "compose_many", "export", "extend", "info_file", "models", "plot_file", "prepare",
+         "read_midi", "remake", "render_file", "request", "train"), "kapelle.api",
+    ),
+}  # fmt: skip
+
+__all__ = [
+    "ComposeRequest",
+    "KapelleError",
+    "Length",
+    "Piece",
+    "bundle",
+    "compose",
+    "compose_events",
+    "compose_many",
+    "export",
+    "extend",
+    "info_file",
+    "models",
+    "plot_file",
+    "prepare",
+    "read_midi",
+    "remake",
+    "render_file",
+    "request",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, loaded from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kapelle' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kapelle.config import setting
+from kapelle.config import build, setting
 from kapelle.errors import UnreadableInput
 from kapelle.tokens.vocabulary import Vocabulary
 
@@ -157,7 +157,7 @@ def countdown_name(bars_left: int) -> str:
     return f"BarsLeft_{bars_left}" if bars_left <= MAX_COUNTDOWN else "BarsLeft_more"
 
 
-def encode(score: symusic.Score, spec: RemiSpec, words: Vocabulary, n_bars: int = 0) -> Ids:
+def encode(score: symusic.Score, spec: RemiSpec, words: Vocabulary, n_bars: int = 0, following: int = 0) -> Ids:
     """The ids of a score from its first bar on, countdown included, without controls, BOS and EOS.
 
     Args:
@@ -165,6 +165,7 @@ def encode(score: symusic.Score, spec: RemiSpec, words: Vocabulary, n_bars: int 
         spec: What the vocabulary was made from.
         words: ``vocabulary(spec)``.
         n_bars: Bars that the piece has if the last ones are empty; 0 counts to the last onset.
+        following: Bars that will come after it, for the countdown.
 
     Raises:
         UnreadableInput: No notes, or a metre that has no token.
@@ -178,11 +179,18 @@ def encode(score: symusic.Score, spec: RemiSpec, words: Vocabulary, n_bars: int 
             raise UnreadableInput("metre {metre} has no token", metre=f"{sign.numerator}/{sign.denominator}")
     tokenizer = miditok_tokenizer(spec)
     sequence = tokenizer(merged) if spec.programs else tokenizer(merged)[0]
-    return with_countdown(np.asarray(sequence.ids, np.int64), words, n_bars)
+    return with_countdown(np.asarray(sequence.ids, np.int64), words, n_bars, following)
 
 
-def with_countdown(ids: Ids, words: Vocabulary, n_bars: int = 0) -> Ids:
-    """miditok's ids with a BarsLeft after every TimeSig, and empty bars at the end up to `n_bars`."""
+def with_countdown(ids: Ids, words: Vocabulary, n_bars: int = 0, following: int = 0) -> Ids:
+    """Ids with a BarsLeft after every TimeSig.
+
+    Args:
+        ids: As miditok gives them, without countdown.
+        words: The vocabulary.
+        n_bars: Bars that the piece has; empty ones are added at the end up to so many.
+        following: Bars that will come after these, counted as left.
+    """
     bar, kind = words["Bar_None"], words.kinds.index("TimeSig")
     metre_places = np.flatnonzero(words.kind_of[ids] == kind)
     missing = n_bars - int((ids == bar).sum())
@@ -190,7 +198,7 @@ def with_countdown(ids: Ids, words: Vocabulary, n_bars: int = 0) -> Ids:
         ids = np.concatenate([ids, np.tile([bar, ids[metre_places[-1]]], missing)])
         metre_places = np.flatnonzero(words.kind_of[ids] == kind)
     total = len(metre_places)
-    marks = [words[countdown_name(total - i)] for i in range(total)]
+    marks = [words[countdown_name(total + following - i)] for i in range(total)]
     return np.insert(ids, metre_places + 1, marks)
 
 
@@ -334,3 +342,8 @@ def to_score(notes: Iterable[DecodedNote], decoder: Decoder, bpm: float) -> symu
     for program in sorted(by_program, key=lambda p: (p < 0, p)):
         score.tracks.append(by_program[program])
     return score
+
+
+def spec_of(table: dict[str, object]) -> RemiSpec:
+    """The spec in what a tokenizer file says beside its tokens."""
+    return build(RemiSpec, cast("dict[str, Any]", table.get("spec", {})), "tokenizer.json: spec")

@@ -92,17 +92,30 @@ def save(vocabulary: Vocabulary, path: Path, extra: dict[str, object] | None = N
     path.write_text(json.dumps({**(extra or {}), "tokens": list(vocabulary.names)}, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load(path: Path) -> tuple[Vocabulary, dict[str, object]]:
-    """The vocabulary in a JSON file, and the rest of what the file holds.
+def parse(data: bytes, name: str = "tokenizer.json") -> tuple[Vocabulary, dict[str, object]]:
+    """The vocabulary in the bytes of a JSON file, and the rest of what it says; `name` is what an error calls it.
 
     Raises:
-        BundleError: The file is no tokenizer.
+        BundleError: The bytes are no tokenizer.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(data)
         names = table.pop("tokens")
-        if not all(isinstance(name, str) for name in names):
+        if not all(isinstance(item, str) for item in names):
             raise TypeError("token names are text")
         return Vocabulary(tuple(names)), table
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError("{path} is no tokenizer: {why}", path=path, why=error) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError("{name} is no tokenizer: {why}", name=name, why=error) from error
+
+
+def load(path: Path) -> tuple[Vocabulary, dict[str, object]]:
+    """The vocabulary in a JSON file, and the rest of what it says.
+
+    Raises:
+        BundleError: The file cannot be read or is no tokenizer.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError("cannot read {path}: {why}", path=path, why=error.strerror) from error
+    return parse(data, str(path))

@@ -1,0 +1,360 @@
+"""The verbs, each a plain function. The command line and the page are thin skins over this file.
+
+Takes paths, names and plain values; gives scores, pieces, reports. Heavy libraries are loaded when a verb needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kapelle import composing, config
+from kapelle.composing.events import Done, Event
+from kapelle.composing.piece import Piece, request_of
+from kapelle.composing.request import LENGTHS, ComposeRequest, Length
+from kapelle.errors import Interrupted, Missing, UsageError
+from kapelle.sampling.options import SamplingOptions
+
+if TYPE_CHECKING:
+    import symusic
+
+    from kapelle.bundles.load import Bundle, Installed
+    from kapelle.bundles.manifest import Manifest
+    from kapelle.score.info import Info
+    from kapelle.training.fit import FitOptions
+
+DEFAULT_MODELS = ("genre", "genre-small")
+"""The first of these that is installed composes when no model is named."""
+
+RECIPES = ("genre", "genre-small")
+
+Report = Callable[[int, int], None]
+
+
+def _quiet(done: int, total: int) -> None:
+    """No progress shown."""
+
+
+# --- composing ----------------------------------------------------------------------------------------------------------
+
+
+def bundle(name: str = "") -> Bundle:
+    """The bundle of a name or path, checked and in memory; the default model's if the name is empty.
+
+    Raises:
+        Missing: There is none.
+        BundleError: It is damaged.
+    """
+    from kapelle.bundles import load
+
+    if name:
+        return load.load(name)
+    there = {item.name for item in load.installed()}
+    return load.load(next((model for model in DEFAULT_MODELS if model in there), DEFAULT_MODELS[0]))
+
+
+def request(
+    model: str = "",
+    *,
+    length: Length | None = None,
+    seed: int | None = None,
+    count: int = 1,
+    sampling: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    prompt: bytes | None = None,
+) -> ComposeRequest:
+    """A checked request.
+
+    Args:
+        model: Bundle name or path; empty for the default.
+        length: 16 bars if left out.
+        seed: Drawn if left out; it stands in the result.
+        count: Pieces; they have the seeds seed, seed + 1 ...
+        sampling: Fields of SamplingOptions; the bundle's own for what is left out.
+        options: What the model can be told: genre, key, tempo, metre, instruments ...
+        prompt: A MIDI file to go on from.
+
+    Raises:
+        UsageError: Something is out of range or unknown to the model.
+        Missing: No such bundle.
+    """
+    held = bundle(model)
+    way = composing.way_of(held.manifest.codec)
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    composing.options_of(way, given)
+    drawn = None
+    if sampling:
+        drawn = config.build(SamplingOptions, {**(held.manifest.options.get("generation") or {}), **sampling}, "sampling")
+    return ComposeRequest(
+        model or held.name,
+        length or Length(),
+        secrets.randbelow(2**31) if seed is None else seed,
+        count,
+        drawn,
+        given,
+        prompt,
+    )
+
+
+def compose_events(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Events of the first piece of a request as they happen; Done with the Piece is the last."""
+    held = bundle(wish.model)
+    way = composing.way_of(held.manifest.codec)
+    return way.compose(held, wish.piece(0), composing.options_of(way, wish.options), cancelled)
+
+
+def compose_one(wish: ComposeRequest) -> Piece:
+    """The first piece of a request."""
+    for event in compose_events(wish):
+        if isinstance(event, Done):
+            return event.piece
+    raise Interrupted("composing ended without a piece")
+
+
+def compose_many(wish: ComposeRequest, *, processes: int = 1, progress: Report = _quiet) -> Iterator[Piece]:
+    """The pieces of a request, in order; which process makes one changes nothing about it.
+
+    Args:
+        wish: `count` pieces.
+        processes: How many to compose with.
+        progress: Called with (pieces done, pieces in all).
+    """
+    wishes = [wish.piece(number) for number in range(wish.count)]
+    if processes <= 1 or wish.count == 1:
+        for done, one in enumerate(wishes, 1):
+            yield compose_one(one)
+            progress(done, wish.count)
+        return
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(min(processes, wish.count), mp_context=get_context("spawn")) as pool:
+        for done, piece in enumerate(pool.map(compose_one, wishes), 1):
+            yield piece
+            progress(done, wish.count)
+
+
+def compose(
+    *,
+    model: str = "",
+    bars: int | None = None,
+    seconds: float | None = None,
+    tokens: int | None = None,
+    notes: int | None = None,
+    seed: int | None = None,
+    count: int = 1,
+    processes: int = 1,
+    **settings: Any,
+) -> Any:
+    """A `Piece`, or a list of them if `count` is above 1.
+
+    Args:
+        model: Bundle name or path; empty for the default.
+        bars: Length in bars; one of the four lengths, 16 bars if none.
+        seconds: Length in seconds, rounded to whole bars.
+        tokens: Length in tokens, rounded to whole bars as the piece goes on.
+        notes: Length in notes, likewise.
+        seed: Drawn if left out.
+        count: Pieces.
+        processes: To compose several pieces with.
+        settings: Sampling (temperature, top_k, top_p, min_p, repetition_penalty) and the model's options (genre, key, tempo ...).
+
+    Raises:
+        UsageError, CannotObey: What is asked contradicts itself, is out of range or beyond the model.
+        Missing: No such bundle.
+    """
+    sampling, options = split_settings(settings)
+    wish = request(model, length=length_of(bars=bars, seconds=seconds, tokens=tokens, notes=notes), seed=seed, count=count,
+                   sampling=sampling, options=options)  # fmt: skip
+    pieces = list(compose_many(wish, processes=processes))
+    return pieces if count > 1 else pieces[0]
+
+
+def extend(
+    source: str | Path | bytes,
+    *,
+    model: str = "",
+    bars: int | None = None,
+    seconds: float | None = None,
+    tokens: int | None = None,
+    seed: int | None = None,
+    **settings: Any,
+) -> Piece:
+    """The piece in `source`, note for note, with new music behind its last bar line in its key and tempo.
+
+    Args:
+        source: A MIDI file or its bytes.
+        model: Bundle name or path; empty for the default.
+        bars: Length of what is added; one of the three lengths, 16 bars if none.
+        seconds: The same in seconds.
+        tokens: The same in tokens.
+        seed: Drawn if left out.
+        settings: Sampling, and ``genre``; left out, the genre is the one that the model hears in the music.
+    """
+    sampling, options = split_settings(settings)
+    length = length_of(bars=bars, seconds=seconds, tokens=tokens)
+    return compose_one(request(model, length=length, seed=seed, sampling=sampling, options=options, prompt=midi_bytes(source)))
+
+
+def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings that are for sampling, and those that are for the model; None counts as not given."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    names = {item.name for item in fields(SamplingOptions)}
+    return {k: v for k, v in given.items() if k in names}, {k: v for k, v in given.items() if k not in names}
+
+
+def length_of(**amounts: float | None) -> Length | None:
+    """The one length among bars, seconds, tokens, notes that is given; None if none is.
+
+    Raises:
+        UsageError: Two are given, or one is out of range.
+    """
+    given = {unit: amount for unit, amount in amounts.items() if amount is not None}
+    if len(given) > 1:
+        raise UsageError("{names} contradict each other", names=" and ".join(given), hint="give one length")
+    return next((Length(amount, unit) for unit, amount in given.items() if unit in LENGTHS), None)
+
+
+def remake(path: str | Path) -> ComposeRequest:
+    """The request in a file of ``--save-recipe``.
+
+    Raises:
+        UnreadableInput: The file is none.
+        Missing: The bundle that made the piece is not the one installed under that name.
+    """
+    wish, hashed = request_of(Path(path))
+    held = bundle(wish.model)
+    if held.hash != hashed:
+        raise Missing(
+            "the piece was made by bundle {wanted}, and {name} is now {found}", wanted=hashed[:16], name=wish.model, found=held.hash[:16],
+            hint="install that bundle, or give its folder with --model",
+        )  # fmt: skip
+    return wish
+
+
+# --- files --------------------------------------------------------------------------------------------------------------
+
+
+def midi_bytes(source: str | Path | bytes) -> bytes:
+    """The bytes of a MIDI file, checked to be one."""
+    from kapelle.score.read import read
+
+    read(source)
+    return source if isinstance(source, bytes) else Path(source).read_bytes()
+
+
+def read_midi(source: str | Path | bytes) -> symusic.Score:
+    """The score in a MIDI file; any bytes are safe to try.
+
+    Raises:
+        MidiError: It is no MIDI file, or beyond the limits.
+        Missing: There is no such file.
+    """
+    from kapelle.score.read import read
+
+    return read(source)
+
+
+def info_file(source: str | Path | bytes) -> Info:
+    """What is in a MIDI file: tracks, bars, key, tempo, metre, range."""
+    from kapelle.score.info import info
+
+    return info(read_midi(source))
+
+
+def render_file(
+    source: str | Path, out: str | Path, *, synth: str = "soundfont", soundfont: Path | None = None, bits: int = 16, force: bool = False
+) -> Path:
+    """Play a MIDI file into a sound file (.wav, .flac, .ogg, .opus, .mp3), whose path is returned."""
+    from kapelle.audio import files
+    from kapelle.render import render
+
+    out = _free(out, force)
+    files.check_suffix(out)
+    files.write(out, render(read_midi(source), synth, soundfont=soundfont), bits=bits)  # type: ignore[arg-type]
+    return out
+
+
+def plot_file(source: str | Path, out: str | Path, *, theme: str = "light", force: bool = False) -> Path:
+    """Draw a MIDI file as a piano roll (.png, .svg), whose path is returned."""
+    from kapelle.engraving import pianoroll
+
+    out = _free(out, force)
+    pianoroll.draw(read_midi(source), out, pianoroll.PictureOptions(theme=theme, title=Path(source).stem))
+    return out
+
+
+def _free(out: str | Path, force: bool) -> Path:
+    out = Path(out)
+    if out.exists() and not force:
+        raise UsageError("{path} exists already", path=out, hint="choose another name, or overwrite it with --force")
+    return out
+
+
+# --- models -------------------------------------------------------------------------------------------------------------
+
+
+def models() -> list[Installed]:
+    """The bundles that can be named in ``--model``."""
+    from kapelle.bundles import load
+
+    return load.installed()
+
+
+def recipe_path(name: str | Path) -> Path:
+    """The file of a recipe, by path or by the name of one that ships with Kapelle.
+
+    Raises:
+        Missing: There is none.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    here = Path(__file__).parent
+    for folder in (here / "recipes", here.parents[1] / "recipes"):
+        path = folder / f"{name}.toml"
+        if path.is_file():
+            return path
+    raise Missing("no recipe {name!r}", name=str(name), hint="recipes that come with Kapelle: {known}", known=", ".join(RECIPES))
+
+
+def prepare(
+    folder: str | Path, recipe: str | Path, out: str | Path, *, processes: int = 0, progress: Report = _quiet, overrides: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Turn folders of MIDI into token shards and return the report: what was kept, and why the rest was not."""
+    from kapelle.data import prepare as preparing
+
+    plan = preparing.preparation(recipe_path(recipe), overrides)
+    return preparing.prepare(Path(folder), plan, Path(out), processes=processes or os.cpu_count() or 1, progress=progress)
+
+
+def train(recipe: str | Path, shards: str | Path, run: str | Path, options: FitOptions | None = None) -> dict[str, Any]:
+    """Train a model, or go on training it, and return its figures.
+
+    Raises:
+        Missing: The train extra is not installed.
+        Interrupted: Stopped; everything is saved.
+    """
+    _needs_train()
+    from kapelle.training.fit import fit as loop
+
+    return loop(recipe_path(recipe), Path(shards), Path(run), options)
+
+
+def export(run: str | Path, out: str | Path, *, name: str = "", precision: str = "8bit", licence: str = "", force: bool = False) -> Manifest:
+    """Write a run as a bundle, card included, and return its manifest."""
+    _needs_train()
+    from kapelle.bundles.export import ExportOptions
+    from kapelle.bundles.export import export as write
+
+    return write(Path(run), Path(out), ExportOptions(name=name, precision=precision, licence=licence, force=force))  # type: ignore[arg-type]
+
+
+def _needs_train() -> None:
+    from importlib.util import find_spec
+
+    if any(find_spec(package) is None for package in ("torch", "transformers", "lightning", "safetensors", "onnx")):
+        raise Missing("training needs packages that are not installed", hint="pip install 'kapelle[train]'")

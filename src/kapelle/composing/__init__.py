@@ -1,0 +1,67 @@
+"""Ways of composing, one file each: a request and a bundle go in, events and a piece come out.
+
+A way belongs to a codec: whatever speaks REMI composes by `remi`. The table below is the only list of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from kapelle.config import RecipeError, build, check
+from kapelle.errors import CannotObey, UsageError
+
+if TYPE_CHECKING:
+    from kapelle.bundles.load import Bundle
+    from kapelle.composing.events import Event
+    from kapelle.composing.request import ComposeRequest
+
+WAYS = {
+    "remi": "kapelle.composing.remi",
+}
+"""Codec of the bundle -> module."""
+
+Cancelled = Callable[[], bool]
+
+
+class Way(Protocol):
+    """What the module of a way of composing offers."""
+
+    Options: type[Any]  # a frozen dataclass of settings: what can be asked of such a model
+
+    def compose(self, bundle: Bundle, request: ComposeRequest, options: Any, cancelled: Cancelled) -> Iterator[Event]:
+        """Events of one piece, the last of them Done."""
+
+
+def way_of(codec: str | None) -> Way:
+    """The way of composing for bundles of a codec.
+
+    Raises:
+        UsageError: Bundles of this codec do not compose.
+    """
+    if codec not in WAYS:
+        raise UsageError("bundles of codec {codec!r} do not compose", codec=codec)
+    return cast("Way", importlib.import_module(WAYS[codec]))
+
+
+def options_of(way: Way, given: Mapping[str, Any]) -> Any:
+    """The options of a way, from plain values.
+
+    Raises:
+        CannotObey: The way has no such option; the hint names those that have.
+        UsageError: A value is out of range.
+    """
+    names = set(way.Options.__dataclass_fields__)
+    for name in given:
+        if name not in names:
+            having = [codec for codec in WAYS if name in way_of(codec).Options.__dataclass_fields__]
+            raise CannotObey(
+                "this model has no option {name!r}", name=name, hint="models that have it: {having}", having=", ".join(having) or "none"
+            )
+    try:
+        options = build(way.Options, given, "options")
+    except RecipeError as error:
+        raise UsageError("{why}", why=str(error)) from error
+    check(options)
+    return options

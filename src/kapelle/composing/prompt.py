@@ -1,0 +1,130 @@
+"""Music to go on from: read, its key, tempo and metre found, its last bars turned into ids; and the result put behind it.
+
+Takes the bytes of a MIDI file; gives what a language model hears of it. The music itself is never changed: new notes are added
+behind its final bar line in its own resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kapelle.errors import CannotObey, UnreadableInput, UsageError
+from kapelle.score import edit, keys, units
+from kapelle.score.read import read
+from kapelle.tokens import remi
+from kapelle.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import symusic
+
+HEARD_BARS = 16
+DIATONIC = 0.95  # with this share of notes in the scale, the continuation stays in it too
+
+
+@dataclass(frozen=True)
+class PromptMusic:
+    """A prompt.
+
+    Args:
+        score: As it was read.
+        ids: The last bars as ids, a bar line at the end.
+        n_bars: Bars in `ids`.
+        all_bars: Bars of the whole prompt.
+        key: Estimated.
+        model_key: The key that the model is told: "C-major".
+        shift: Semitones from the model's key to the prompt's.
+        bpm: At the end.
+        metre: At the end.
+        pitches: MIDI pitches allowed in the model's key, if the prompt keeps to its scale.
+        program: Of the track that goes on.
+        end_ticks: Final bar line of the prompt.
+        seconds: Its length.
+    """
+
+    score: symusic.Score
+    ids: list[int]
+    n_bars: int
+    all_bars: int
+    key: keys.Key
+    model_key: str
+    shift: int
+    bpm: float
+    metre: str
+    pitches: tuple[bool, ...] | None
+    program: int
+    end_ticks: int
+    seconds: float
+
+    def joined(self, music: symusic.Score, end_ticks: int) -> tuple[symusic.Score, int]:
+        """The prompt with music behind it, and the new final bar line in ticks of the result.
+
+        Args:
+            music: New notes from tick 0 on, in its own resolution.
+            end_ticks: Where it ends, in that resolution.
+        """
+        import symusic
+
+        out, tpq = self.score.copy(), self.score.ticks_per_quarter
+        new_end = self.end_ticks + round(end_ticks * tpq / music.ticks_per_quarter)
+        pitched = [track for track in out.tracks if not track.is_drum and len(track.notes)]
+        if len(pitched) == 1:
+            target = pitched[0]
+        else:
+            out.tracks.append(symusic.Track(name="Continuation", program=self.program, is_drum=False))
+            target = out.tracks[-1]
+        for track in music.tracks:
+            for note in track.notes:
+                start, stop = (self.end_ticks + round(t * tpq / music.ticks_per_quarter) for t in (note.time, note.time + note.duration))
+                target.notes.append(symusic.Note(start, max(1, stop - start), note.pitch, note.velocity))
+        return out, new_end
+
+    def added(self, score: symusic.Score, end_ticks: int) -> symusic.Score:
+        """What stands behind the prompt in a result of `joined`, from tick 0 on."""
+        return edit.clip(score, self.end_ticks, end_ticks)
+
+
+def read_prompt(data: bytes, spec: remi.RemiSpec, words: Vocabulary, new_bars: Callable[[float, str], int]) -> PromptMusic:
+    """The prompt in the bytes of a MIDI file.
+
+    Args:
+        data: Any bytes.
+        spec: Of the model.
+        words: Of the model.
+        new_bars: (bpm, metre) -> bars that will be added.
+
+    Raises:
+        MidiError: The bytes are no MIDI file.
+        UsageError: It has no pitched notes near its end.
+        CannotObey: Its metre is beyond the model.
+    """
+    score = read(data)
+    all_bars, end = units.n_bars(score), units.final_bar_line(score)
+    n_bars = min(all_bars, HEARD_BARS)
+    if not all_bars or not any(len(track.notes) for track in score.tracks if not track.is_drum):
+        raise UsageError("the piece to extend has no pitched notes")
+    above, below = units.metre_at(score, max(end - 1, 0))
+    metre, bpm, key = f"{above}/{below}", units.bpm_at(score, end), keys.estimate_key(score)
+    home = keys.Key(0 if key.mode == "major" else 9, key.mode) if spec.normalise_key else key
+    shift = (key.tonic - home.tonic + 5) % 12 - 5
+    heard = edit.resolve_overlaps(edit.transpose(edit.crop_bars(score, all_bars - n_bars, n_bars), -shift))
+    if metre not in spec.metres:
+        raise CannotObey("the piece ends in {metre}, which this model does not know", metre=metre, hint="known: {known}", known=", ".join(spec.metres))
+    try:
+        ids = remi.encode(heard, spec, words, n_bars, following=new_bars(bpm, metre)).tolist()
+    except UnreadableInput as error:
+        raise UsageError("the last {n} bars cannot be gone on from: {why}", n=n_bars, why=str(error)) from error
+    busiest = max((track for track in score.tracks if not track.is_drum), key=lambda track: len(track.notes))
+    return PromptMusic(
+        score, [*ids, words["Bar_None"]], n_bars, all_bars, key, f"{remi.TONICS[home.tonic]}-{home.mode}", shift, bpm, metre,
+        _scale_mask(score, key, home), busiest.program, end, units.duration_s(score),
+    )  # fmt: skip
+
+
+def _scale_mask(score: symusic.Score, key: keys.Key, home: keys.Key) -> tuple[bool, ...] | None:
+    notes = [note.pitch for track in score.tracks if not track.is_drum for note in track.notes]
+    inside = sum(pitch % 12 in key.pitch_classes for pitch in notes)
+    if inside < DIATONIC * len(notes):
+        return None
+    return tuple(pitch % 12 in home.pitch_classes for pitch in range(128))

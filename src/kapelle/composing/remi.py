@@ -1,0 +1,203 @@
+"""Composing with a language model on REMI tokens: from nothing, or on from a prompt.
+
+Takes a bundle of codec ``remi`` and a request, gives events and a piece. What is asked is obeyed by construction where that is
+possible: length and metre by the countdown and a mask, tempo by writing it, the key by a mask over the scale and, where the
+model knows one common key only, by moving the result; instruments by a mask over programs, or, for a model of one piano, by
+dealing its voices to the instruments. The result is then measured; a piece that fails is composed again from the next stream of
+random numbers of the same seed, and the report says so.
+
+It does not render, rank or judge beyond the definition of a degenerate piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kapelle.composing.events import BarDone, Done, Event, Note, NotesAdded, Progress, Restarted
+from kapelle.composing.piece import Piece, PieceReport
+from kapelle.composing.plan import Plan, make_plan
+from kapelle.composing.request import ComposeRequest
+from kapelle.config import setting
+from kapelle.errors import BundleError, Interrupted
+from kapelle.metrics.degenerate import degeneracy
+from kapelle.metrics.obedience import key_obeyed
+from kapelle.sampling import decode as decoding
+from kapelle.sampling.options import SamplingOptions
+from kapelle.score import edit
+from kapelle.tokens import remi, vocabulary
+from kapelle.tokens.grammar import Grammar
+
+if TYPE_CHECKING:
+    import symusic
+
+    from kapelle.bundles.load import Bundle
+    from kapelle.bundles.session import Decoder
+
+MAX_ATTEMPTS = 16
+OUTPUT_TPQ = 480
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be asked of a REMI language model."""
+
+    genre: str = setting("", help="genre; left out, the seed chooses", ru="жанр; без него выберет зерно")
+    key: str = setting("", help="key, such as C, Am or 'F# minor'", ru="тональность: C, Am или 'F# minor'")
+    tempo: float | None = setting(None, help="tempo", ru="темп", unit="bpm", min=20, max=300, step=1)
+    metre: str = setting("", help="metre, such as 4/4 or 3/4", ru="размер: 4/4 или 3/4")
+    instruments: str = setting(
+        "", help="instruments, highest first, such as piano or flute,piano,bass", ru="инструменты сверху вниз: piano или flute,piano,bass"
+    )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A bundle, opened for composing."""
+
+    session: Decoder
+    words: vocabulary.Vocabulary
+    spec: remi.RemiSpec
+    genres: tuple[str, ...]
+    sampling: SamplingOptions
+
+
+@lru_cache(maxsize=4)
+def _opened(bundle_hash: str, holder: _Holder) -> Model:
+    from kapelle.bundles.session import Decoder
+
+    bundle = holder.bundle
+    if "tokenizer.json" not in bundle.contents:
+        raise BundleError("{name} has no tokenizer.json", name=bundle.path)
+    words, rest = vocabulary.parse(bundle.contents["tokenizer.json"])
+    spec = remi.spec_of(rest)
+    if len(words) != int(bundle.manifest.options.get("vocabulary", len(words))):
+        raise BundleError("{name}: tokenizer and network differ in vocabulary", name=bundle.path)
+    generation = bundle.manifest.options.get("generation") or {}
+    return Model(Decoder(bundle), words, spec, spec.genres, SamplingOptions(**generation))
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """Carries a bundle past the cache, which goes by its hash alone."""
+
+    bundle: Bundle = field(compare=False)
+
+
+def opened(bundle: Bundle) -> Model:
+    """The bundle's session and vocabulary; the last few are kept open."""
+    return _opened(bundle.hash, _Holder(bundle))
+
+
+@dataclass
+class _Attempt:
+    """One try: what was made, and how."""
+
+    notes: list[remi.DecodedNote] = field(default_factory=list)
+    n_tokens: int = 0
+    decoder: remi.Decoder | None = None
+
+
+def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    """Events of one piece, Done with the piece last.
+
+    Raises:
+        UsageError, CannotObey: What is asked is unknown or beyond the model.
+        Interrupted: `cancelled` said so.
+    """
+    model = opened(bundle)
+    plan = make_plan(model, request, options)
+    first_failures: tuple[str, ...] = ()
+    for number in range(1, MAX_ATTEMPTS + 1):
+        attempt = _Attempt()
+        yield from _perform(model, plan, request, number, attempt, cancelled)
+        score, end_ticks = finished(plan, attempt)
+        problems = _problems(score, plan, attempt, end_ticks)
+        first_failures = first_failures if number > 1 else problems
+        if not problems or number == MAX_ATTEMPTS:
+            break
+        yield Restarted(number + 1, problems)
+    assert attempt.decoder is not None
+    report = PieceReport(
+        attempts=number,
+        first_failures=first_failures,
+        problems=problems,
+        n_bars=attempt.decoder.bar + 1 + plan.earlier_bars,
+        n_notes=sum(len(track.notes) for track in score.tracks),
+        n_tokens=attempt.n_tokens,
+        dropped=attempt.decoder.dropped,
+        facts=plan.facts(),
+    )
+    yield Done(Piece(score, request, bundle.name, bundle.hash, end_ticks, report=report))
+
+
+def _perform(model: Model, plan: Plan, request: ComposeRequest, number: int, attempt: _Attempt, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    """Draw one sequence, telling notes and bars as they come; what was made is left in `attempt`."""
+    words, spec = model.words, model.spec
+    grammar = Grammar(spec, words, plan.rules)
+    decoder = attempt.decoder = remi.Decoder(spec, words)
+    prompt = [] if plan.prompt is None else plan.prompt.ids
+    for token in prompt:
+        grammar.accept(token)
+    if prompt:
+        decoder.feed(prompt[-1])  # the bar line that the new music begins with
+    frame = decoding.Frame(
+        tuple(plan.prefix), tuple(plan.opening), words["Bar_None"], words["EOS_None"], frozenset(words.ids("Pitch").tolist())
+    )
+    random = np.random.Generator(np.random.Philox(key=[request.seed, number]))
+    for token in decoding.decode(model.session, frame, grammar, request.sampling or model.sampling, random, prompt):
+        if cancelled():
+            raise Interrupted("composing was cancelled")
+        attempt.n_tokens += 1
+        closed_bar = decoder.bar if token in (words["Bar_None"], words["EOS_None"]) else -1
+        note = decoder.feed(token)
+        if note is not None:
+            attempt.notes.append(note)
+            yield NotesAdded((plan.told(note, decoder.bar, spec),))
+        if closed_bar >= 0:
+            yield BarDone(closed_bar, grammar.rules.n_bars - plan.prompt_bars)
+            yield Progress((closed_bar + 1) / (grammar.rules.n_bars - plan.prompt_bars))
+            done = attempt.n_tokens if plan.length.unit == "tokens" else len(attempt.notes)
+            grammar.rules = plan.replanned(grammar.rules, closed_bar + 1, done)
+
+
+def finished(plan: Plan, attempt: _Attempt) -> tuple[symusic.Score, int]:
+    """The score of an attempt as it will be written, and its final bar line."""
+    decoder = attempt.decoder
+    assert decoder is not None
+    music = edit.transpose(remi.to_score(attempt.notes, decoder, plan.bpm), plan.shift)
+    music = edit.clip_to(edit.resolve_overlaps(music), decoder.end_ticks)
+    if plan.prompt is not None:
+        return plan.prompt.joined(music, decoder.end_ticks)
+    music = edit.resample(music, OUTPUT_TPQ)
+    plan.write_key(music)
+    programs = plan.programs
+    if not plan.model_has_programs:
+        music = edit.split_voices(music, programs) if len(programs) > 1 else _one_track(music, programs[0])
+    return edit.without_empty_tracks(music), decoder.end_ticks * OUTPUT_TPQ // decoder.spec.ticks_per_quarter
+
+
+def _one_track(score: symusic.Score, program: int) -> symusic.Score:
+    from kapelle.score.instruments import program_name
+
+    out = edit.set_programs(score, [program] * len(score.tracks))
+    for track in out.tracks:
+        track.name = program_name(program)
+    return out
+
+
+def _problems(score: symusic.Score, plan: Plan, attempt: _Attempt, end_ticks: int) -> tuple[str, ...]:
+    """What is wrong with a result; for a continuation only what was added is looked at."""
+    assert attempt.decoder is not None
+    new = score if plan.prompt is None else plan.prompt.added(score, end_ticks)
+    found = list(degeneracy(new, attempt.decoder.bar + 1).reasons)
+    if plan.checked_key is not None and not key_obeyed(new, plan.checked_key).obeyed:
+        found.append("not in the key")
+    present = {-1 if track.is_drum else track.program for track in score.tracks}
+    if plan.prompt is None and not set(plan.programs) <= present:
+        found.append("an instrument is missing")
+    return tuple(found)

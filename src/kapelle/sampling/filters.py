@@ -1,0 +1,66 @@
+"""One distribution: logits and a mask become a token.
+
+Takes logits (V,) and options, gives an id. Plain numpy on a few hundred values; the order of equal logits is the order of ids,
+so that the same logits and the same random number give the same token everywhere.
+
+Source: Holtzman et al. 2020 (nucleus sampling); Nguyen et al. 2024 (min-p); Keskar et al. 2019 (repetition penalty).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapelle.sampling.options import SamplingOptions
+
+Logits = NDArray[np.floating]
+
+
+def probabilities(logits: Logits, options: SamplingOptions, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """(V,) the probabilities that are drawn from: they sum to 1 and are 0 outside the mask.
+
+    Args:
+        logits: (V,) finite.
+        options: Temperature, then top-k, top-p, min-p. At least the likeliest allowed token is always kept.
+        mask: (V,) true where a token is allowed; None allows all.
+    """
+    allowed = np.arange(len(logits)) if mask is None else np.flatnonzero(mask)
+    scores = logits[allowed].astype(np.float64)
+    scores -= scores.max()
+    weights = np.exp(scores / options.temperature)
+    if 0 < options.top_k < len(weights):
+        weights[np.argsort(-weights, kind="stable")[options.top_k :]] = 0.0
+    weights /= weights.sum()
+    if options.top_p < 1.0:
+        order = np.argsort(-weights, kind="stable")
+        before = np.cumsum(weights[order]) - weights[order]  # mass of the likelier ones: the first is 0, so one is always kept
+        weights[order[before >= options.top_p]] = 0.0
+    if options.min_p:
+        weights[weights < options.min_p * weights.max()] = 0.0
+    out = np.zeros(len(logits))
+    out[allowed] = weights / weights.sum()
+    return out
+
+
+def draw(weights: NDArray[np.float64], random: np.random.Generator) -> int:
+    """An id drawn from probabilities (V,)."""
+    total = np.cumsum(weights)
+    place = int(np.searchsorted(total, random.random() * total[-1], side="right"))
+    return min(place, int(np.flatnonzero(weights)[-1]))
+
+
+def sample(logits: Logits, options: SamplingOptions, random: np.random.Generator, mask: NDArray[np.bool_] | None = None) -> int:
+    """The next id, drawn from logits (V,)."""
+    return draw(probabilities(logits, options, mask), random)
+
+
+def discourage(logits: Logits, ids: Sequence[int], penalty: float) -> Logits:
+    """Logits (V,) with the given ids made less likely: positive logits divided by the penalty, negative ones multiplied."""
+    if penalty == 1.0 or not ids:
+        return logits
+    out = logits.copy()
+    chosen = np.unique(np.asarray(ids))
+    out[chosen] = np.where(out[chosen] > 0, out[chosen] / penalty, out[chosen] * penalty)
+    return out
