@@ -142,16 +142,20 @@ def test_nan_weights_in_a_bundle_are_refused(folder: Path) -> None:
     refused(folder, "embedding holds NaN")
 
 
-def test_external_data_is_refused(folder: Path) -> None:
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize("named", [True, False])
+def test_external_data_is_refused(folder: Path, said: bool, named: bool) -> None:
     def move_out(model: onnx.ModelProto) -> None:
         tensor = model.graph.initializer[0]
         tensor.ClearField("raw_data")
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        entry = tensor.external_data.add()
-        entry.key, entry.value = "location", "../../secret"
+        if said:
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+        if named:
+            entry = tensor.external_data.add()
+            entry.key, entry.value = "location", "../../secret"
 
     changed_model(folder, move_out)
-    refused(folder, "keeps weights outside the file")
+    refused(folder, "keeps weights outside the file" if said or named else "has not the values for it")
 
 
 def constant_node(model: onnx.ModelProto, **attribute: object) -> None:

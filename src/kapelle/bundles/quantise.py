@@ -2,7 +2,8 @@
 
 Takes an ONNX model in 32-bit floats, gives another with the same inputs and outputs. Symmetric blocks along the inner dimension, one
 32-bit scale each; activations are rounded to 8 bits by the kernel (accuracy level 4), which is where the speed comes from. Four bits
-are not offered: they move logits by 0.9, eight by 0.15. Recurrent operators (LSTM) are left as they are.
+are not offered: rounding the weights of a random 6 x 512 network to four moved a logit by 0.59, to eight by 0.03 (the logits' standard
+deviation is 0.46). Recurrent operators (LSTM) are left as they are.
 
 Source: the operator MatMulNBits of onnxruntime, from its schema document; written directly, since onnxruntime's own converter
 needs one package more and does not use the operator's bias input.
