@@ -4,7 +4,7 @@ Takes the ids so far, one by one; gives a mask over the vocabulary for the next.
 values are followed beside it: the place in the bar (only forwards, inside the bar), the pitch (only upwards within one position
 and program, so that no note stands twice), the countdown, the metre, and how far a note may sound (to the final bar line).
 
-It also forbids, because no piece should have it: two empty bars in a row, an empty first or last bar, an endless bar.
+It also forbids, because no piece should have it: silence of two bars, an empty first or last bar, an endless bar.
 
 It does not choose and does not know probabilities.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,8 @@ class Grammar:
     _at_once: int = 0
     _bar_tokens: int = 0
     _bar_notes: int = 0
-    _last_bar_notes: int = 1
+    _metre: str = ""
+    _sound_end: float = 0.0  # where the last sound ends, in quarter notes from the start of this bar; negative: in an earlier one
     _fixed: Mask = field(init=False)
 
     def __post_init__(self) -> None:
@@ -152,18 +154,29 @@ class Grammar:
     def _limit_bar_lines(self, out: Mask) -> None:
         bar, eos = self.words["Bar_None"], self.words["EOS_None"]
         empty = self._bar_notes == 0
-        may_close = not (empty and (self.bars == 1 or self.bars_left <= 1 or self._last_bar_notes == 0))
-        if empty and self.bars_left == 0:
-            may_close = False
+        too_quiet = self._bar_quarters() >= self._sound_end + 2 * self._bar_quarters()  # no onset of the next bar could come in time
+        may_close = not (empty and (self.bars == 1 or self.bars_left <= 1 or too_quiet))
         out[bar] &= may_close and self.bars_left > 0
         out[eos] &= may_close and self.bars_left == 0
         if self._bar_tokens > MAX_BAR_TOKENS and self.last_kind == "Duration":
             out[:] = False
             out[bar if self.bars_left > 0 else eos] = True
 
+    def _bar_quarters(self) -> float:
+        """Length of a bar, in quarter notes."""
+        above, below = (self._metre or self.rules.metre).split("/")
+        return int(above) * 4 / int(below)
+
+    def _quarters(self, position: Any) -> Any:
+        """A place in the bar, in quarter notes."""
+        return position / self.spec.bar_positions(self._metre or self.rules.metre) * self._bar_quarters()
+
     def _limit_values(self, out: Mask, t: _Tables) -> None:
         if self.last_kind in ("BarsLeft", "Duration"):
-            out[t.positions] &= (t.number[t.positions] > self.position) & (t.number[t.positions] < self.spec.bar_positions(self.rules.metre))
+            latest = self._sound_end + 2 * self._bar_quarters()
+            places = t.number[t.positions]
+            inside = (places > self.position) & (places < self.spec.bar_positions(self.rules.metre))
+            out[t.positions] &= inside & (self._quarters(places) < latest - 1e-9)
         if self.last_kind in ("Duration", "Position", "Tempo", "Chord"):
             if self._at_once >= MAX_NOTES_AT_ONCE:
                 out[t.pitches | t.programs] = False
@@ -174,9 +187,8 @@ class Grammar:
             out &= t.drums if self._program == -1 else ~t.drums
         out[t.pitches] &= t.number[t.pitches] > self._pitches.get(self._program, -1)
         if self.last_kind == "Velocity":
-            beat = self.spec.positions_per_beat
-            left = ((self.bars_left + 1) * self.spec.bar_positions(self.rules.metre) - max(self.position, 0)) / beat
-            out[t.durations] &= t.beats[t.durations] <= left + 1e-9
+            left = self.bars_left * self._bar_quarters() + self._bar_quarters() - self._quarters(max(self.position, 0))
+            out[t.durations] &= t.beats[t.durations] * self._quarters(self.spec.positions_per_beat) <= left + 1e-9
 
     def _top(self, program: int, t: _Tables) -> int:
         """The highest pitch that a program may sound."""
@@ -191,9 +203,12 @@ class Grammar:
             return  # controls, BOS, PAD: not part of the music
         self._bar_tokens += 1
         if kind == "Bar":
+            if self.bars:
+                self._sound_end -= self._bar_quarters()
             self.bars += 1
-            self._last_bar_notes = self._bar_notes if self.bars > 1 else 1
             self.position, self._bar_tokens, self._bar_notes = -1, 0, 0
+        elif kind == "TimeSig":
+            self._metre = self.words.value(token)
         elif kind == "Position":
             self.position, self._at_once = int(t.number[token]), 0
             self._pitches.clear()
@@ -204,4 +219,6 @@ class Grammar:
             self._at_once += 1
         elif kind == "Duration":
             self._bar_notes += 1
+            end = self._quarters(max(self.position, 0)) + float(t.beats[token]) * self._quarters(self.spec.positions_per_beat)
+            self._sound_end = max(self._sound_end, end)
         self.last_kind = kind
