@@ -63,7 +63,8 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
     """The number of samples that were clipped (0 for a waveform within -1 to 1), after writing `path`.
 
     Args:
-        path: Where to; the suffix chooses the format: .wav, .flac, .ogg, .opus, .mp3. An existing file is replaced.
+        path: Where to; the suffix chooses the format: .wav, .flac, .ogg, .opus, .mp3. Folders on the way are made, and an existing
+            file is replaced.
         waveform: What to write; more than two channels only to WAV and FLAC.
         bits: Bits per sample: 16, 24, and for WAV also 32 (float, never clipped). Lossy formats take no notice of it.
         quality: Of the lossy formats, from 0 (smallest) to 1 (best).
@@ -71,7 +72,7 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
     Raises:
         UnknownName: The suffix is not one of the five.
         UsageError: The format cannot hold so many bits or channels.
-        StorageError: The folder is not there, the disk is full or writing is not allowed.
+        StorageError: The disk is full, or writing is not allowed there.
     """
     check_suffix(path)
     form = _FORMATS[path.suffix.lower()]
@@ -130,11 +131,14 @@ def _write_blocks(path: Path, waveform: Waveform, name: str, subtype: str, setti
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not.
 
+    Folders on the way are made.
+
     Raises:
-        StorageError: The folder is not there or does not allow writing, or the disk is full.
+        StorageError: Writing is not allowed there, or the disk is full.
     """
     temporary: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=path.suffix)
         os.close(handle)
         temporary = Path(name)
@@ -143,11 +147,11 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only the owner can read
         temporary.replace(path)
-    except FileNotFoundError as error:
-        raise StorageError("there is no folder {folder}", folder=path.parent, hint="make it first") from error
     except OSError as error:
-        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place to write to"
-        raise StorageError("cannot write {path}: {why}", path=path, why=error.strerror or error, hint=hint) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError("no space left to write {path}", path=path, hint="free some, or choose another disk") from error
+        why = error.strerror or error
+        raise StorageError("cannot write {path}: {why}", path=path, why=why, hint="choose a folder that you may write to") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -83,9 +83,8 @@ def _control_at(controls: dict[str, np.ndarray], number: int, default: int, tick
     mine = controls["number"] == number
     times, values = controls["time"][mine], controls["value"][mine].astype(np.float64)
     order = np.argsort(times, kind="stable")
-    with_default = np.concatenate(([float(default)], values[order]))
-    found: FloatArray = with_default[np.searchsorted(times[order], ticks, side="right")]
-    return found
+    with_default: FloatArray = np.concatenate(([float(default)], values[order]))
+    return with_default[np.searchsorted(times[order], ticks, side="right")]
 
 
 def _hold_by_pedal(track: Track, tempi: TempoMap, start_s: FloatArray, end_s: FloatArray, pitch: IntArray) -> FloatArray:
@@ -102,7 +101,8 @@ def _hold_by_pedal(track: Track, tempi: TempoMap, start_s: FloatArray, end_s: Fl
     again = np.full(len(pitch), np.inf)
     same = pitch[by_pitch][1:] == pitch[by_pitch][:-1]
     again[by_pitch[:-1][same]] = start_s[by_pitch[1:][same]]
-    return np.maximum(end_s, np.minimum(held, again))
+    ends: FloatArray = np.maximum(end_s, np.minimum(held, again))
+    return ends
 
 
 def seats(score: Score) -> list[float]:

@@ -1,0 +1,1 @@
+"""A score for the eye: the piano roll as a picture."""
