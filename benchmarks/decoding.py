@@ -30,20 +30,13 @@ from kapelle.bundles.export import write_bundle
 from kapelle.bundles.manifest import Manifest
 from kapelle.bundles.session import Decoder
 from kapelle.models import gpt
+from kapelle.sampling.filters import sample
+from kapelle.sampling.options import SamplingOptions
 
 CONFIG = gpt.Config(vocabulary=700, n_positions=1024, n_embd=512, n_layer=6, n_head=8)
 N_PROMPT = 16
-TOP_P = 0.97
+SAMPLING = SamplingOptions(top_p=0.97)
 GOALS = {"ratio": 10.0, "floor_share": 0.33, "peak_mb": 250.0}
-
-
-def sample(logits: np.ndarray, rng: np.random.Generator) -> int:
-    """A draw by top-p."""
-    weights = np.exp(logits - logits.max())
-    order = np.argsort(weights)[::-1]
-    total = np.cumsum(weights[order])
-    kept = int(np.searchsorted(total, TOP_P * total[-1])) + 1
-    return int(order[np.searchsorted(total[:kept], rng.random() * total[kept - 1], side="right")])
 
 
 def weights(seed: int = 0) -> dict[str, np.ndarray]:
@@ -87,7 +80,7 @@ def ours(place: Path, n_tokens: int, threads: int) -> dict[str, float]:
         decoder.reset()
         logits = decoder.feed(prompt)
         for _ in range(n):
-            logits = decoder.feed(np.array([sample(logits, rng)]))
+            logits = decoder.feed(np.array([sample(logits, SAMPLING, rng)]))
 
     return timed(run, n_tokens) | {"load_cpu_s": ready}
 
@@ -105,7 +98,7 @@ def peer(place: Path, n_tokens: int, threads: int) -> dict[str, float]:
     mask = torch.ones_like(prompt)
 
     def run(n: int) -> None:
-        options = {"do_sample": True, "top_p": TOP_P, "top_k": 0, "min_new_tokens": n, "max_new_tokens": n, "pad_token_id": 0}
+        options = {"do_sample": True, "top_p": SAMPLING.top_p, "top_k": 0, "min_new_tokens": n, "max_new_tokens": n, "pad_token_id": 0}
         with torch.inference_mode():
             made = network.generate(prompt, attention_mask=mask, **options)
         if made.shape[1] != N_PROMPT + n:

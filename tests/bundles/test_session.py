@@ -158,6 +158,8 @@ def test_symbols_have_logits_for_each_of_their_parts(bundles: Bundles) -> None:
     assert decoder.position == 3
     with pytest.raises(UsageError, match=r"ids\.pitch"):
         decoder.feed([1])
+    with pytest.raises(UsageError, match="ids must be 0 to 4, found 5 to 5"):
+        decoder.feed({"pitch": [1], "length": [5]})
     with pytest.raises(UsageError, match="one length"):
         decoder.feed({"pitch": [1], "length": [1, 2]})
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_STATE_BYTES = 2**32
 
+KEPT_TOKENS = 16
+"""Portions up to this length keep their arrays: decoding feeds one token, or a few where the grammar leaves no choice."""
+
 _LAST, _ALL = -1, 0
 """What ``logits_from`` says: the last position only, or every one."""
 
@@ -54,39 +57,37 @@ class Stepper:
         self._graph = graph
         self._states = manifest.states
         self._has_kv = any(state.kind == "kv" for state in manifest.states)
+        self._has_recurrent = any(state.kind == "recurrent" for state in manifest.states)
         self.memories = {name for name in graph.inputs if name.startswith("memory.")}
         self._id_names = [name for name in graph.inputs if name == "ids" or name.startswith("ids.")]
         self.widths = {name: _width(graph, name) for name in graph.outputs if name == "logits" or name.startswith("logits.")}
         self._check_ports()
-        self._past, self._present = self._buffers()
+        self._sides = self._buffers()
+        self._side = 0  # the one of the two that is read next; kv states are the same buffer on both
         self._memory: dict[str, Any] = {}
-        self._single: list[_Binding] = []  # bindings for one token: [0] reads _past, [1] (recurrent only) reads _present
+        self._bound: dict[tuple[int, int], _Binding] = {}  # by number of tokens and side
 
     def reset(self) -> None:
         """Forget all tokens; what was encoded stays."""
         self.position = 0
         for state in self._states:
             if state.kind == "recurrent":  # a kv buffer is only read up to the position
-                for side in (self._past, self._present):
-                    side[state.name][0][...] = 0
+                self._sides[self._side][state.name][0][...] = 0
 
     def set_memories(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep `arrays` as inputs of every step to come, and forget all tokens."""
         self._memory = {name: (array, _value(array)) for name, array in arrays.items()}
-        self._single = []
+        self._bound = {}
         self.reset()
 
     def feed(self, ids: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Logits (B, V) of the last position by output name: read-only, overwritten by the next call."""
         n_tokens = self._check_ids(ids)
-        if n_tokens == 1:
-            logits = self._step(ids)
-        elif self._in_portions():
+        if n_tokens > 1 and self._in_portions():
             for at in range(n_tokens):
-                logits = self._step({name: array[:, at : at + 1] for name, array in ids.items()})
+                logits = self._run(self._binding(1), {name: array[:, at : at + 1] for name, array in ids.items()}, 1)
         else:
-            binding = self._bind(n_tokens, _LAST)
-            logits = self._run(binding, ids, n_tokens)
+            logits = self._run(self._binding(n_tokens), ids, n_tokens)
         return {name: array[:, 0] for name, array in logits.items()}
 
     def score(self, ids: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -95,7 +96,7 @@ class Stepper:
         if self._in_portions():
             out = {name: np.empty((self.batch, n_tokens, width), np.float32) for name, width in self.widths.items()}
             for at in range(n_tokens):
-                logits = self._step({name: array[:, at : at + 1] for name, array in ids.items()})
+                logits = self._run(self._binding(1), {name: array[:, at : at + 1] for name, array in ids.items()}, 1)
                 for name, array in out.items():
                     array[:, at] = logits[name][:, 0]
             return out
@@ -105,14 +106,15 @@ class Stepper:
         """Whether several tokens must go one by one: the attention operator appends them at once only to an empty memory or one row."""
         return self._has_kv and self.batch > 1 and self.position > 0
 
-    def _step(self, ids: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        if not self._single:
-            self._single = [self._bind(1, _LAST)]
-            if any(state.kind == "recurrent" for state in self._states):
-                self._past, self._present = self._present, self._past
-                self._single.append(self._bind(1, _LAST))
-                self._past, self._present = self._present, self._past
-        return self._run(self._single[0], ids, 1)
+    def _binding(self, n_tokens: int) -> _Binding:
+        """A binding for portions of `n_tokens` that reads the side which is next, kept for the next time if it is a short one."""
+        key = n_tokens, self._side
+        found = self._bound.get(key)
+        if found is None:
+            found = self._bind(n_tokens, _LAST)
+            if n_tokens <= KEPT_TOKENS:
+                self._bound[key] = found
+        return found
 
     def _run(self, binding: _Binding, ids: Mapping[str, np.ndarray], n_tokens: int) -> Mapping[str, np.ndarray]:
         inputs = binding.inputs
@@ -127,13 +129,9 @@ class Stepper:
         except Exception as error:  # onnxruntime's errors have no common base
             raise translated(error, self._graph.name) from error
         self.position = total
-        self._swap()
+        if self._has_recurrent:
+            self._side = 1 - self._side
         return binding.logits
-
-    def _swap(self) -> None:
-        """What was written is what is read next; kv states stand on both sides."""
-        self._past, self._present = self._present, self._past
-        self._single.reverse()
 
     def _bind(self, n_tokens: int, kept: int) -> _Binding:
         """Fresh arrays for portions of `n_tokens`, bound to the graph together with the memory as it stands."""
@@ -153,13 +151,14 @@ class Stepper:
             array.setflags(write=kept == _ALL)
         for name, (_, value) in self._memory.items():
             io.bind_ortvalue_input(name, value)
+        past, present = self._sides[self._side], self._sides[1 - self._side]
         for state in self._states:
-            io.bind_ortvalue_input(f"past.{state.name}", self._past[state.name][1])
-            io.bind_ortvalue_output(f"present.{state.name}", self._present[state.name][1])
+            io.bind_ortvalue_input(f"past.{state.name}", past[state.name][1])
+            io.bind_ortvalue_output(f"present.{state.name}", present[state.name][1])
         return _Binding(io, inputs, logits, tuple(values.values()))
 
     def _buffers(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Arrays of zeros and the OrtValues over them: what is read, and what is written."""
+        """Arrays of zeros and the OrtValues over them, on two sides that are read and written in turn."""
         past, present = {}, {}
         for state in self._states:
             try:
@@ -191,11 +190,11 @@ class Stepper:
                 context=self.context,
                 hint="reset and feed the newest tokens again",
             )
-        limit = self.widths.get("logits")
-        if limit is not None and (ids["ids"].min() < 0 or ids["ids"].max() >= limit):
-            raise UsageError(
-                "ids must be 0 to {limit}, found {low} to {high}", limit=limit - 1, low=ids["ids"].min(), high=ids["ids"].max()
-            )
+        for name, array in ids.items():
+            limit = self.widths.get(name.replace("ids", "logits", 1))
+            given = array.ravel().tolist()
+            if limit is not None and not 0 <= min(given) <= max(given) < limit:
+                raise UsageError("ids must be 0 to {limit}, found {low} to {high}", limit=limit - 1, low=min(given), high=max(given))
         return n_tokens
 
     def _check_ports(self) -> None:
@@ -210,12 +209,7 @@ class Stepper:
             shape = _shape(state, self.batch, self.context)
             for port in (self._graph.inputs[f"past.{state.name}"], self._graph.outputs[f"present.{state.name}"]):
                 if port.dtype != state.dtype or not port.accepts(np.broadcast_to(np.int8(0), shape)):
-                    raise BundleError(
-                        "{graph} does not fit its manifest: {names}",
-                        graph=self._graph.name,
-                        names=state.name,
-                        hint="export the model again",
-                    )
+                    raise _misfit(self._graph, state.name)
 
 
 def _misfit(graph: Graph, names: str) -> BundleError:
