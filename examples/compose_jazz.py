@@ -1,6 +1,6 @@
 """Compose a jazz piece; write its notes, its sound and its picture.
 
-    python examples/compose_jazz.py [FOLDER]
+python examples/compose_jazz.py [FOLDER]
 """
 
 import sys

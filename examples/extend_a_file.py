@@ -1,6 +1,6 @@
 """Go on from a MIDI file: what is there stays note for note, eight bars follow in its key and tempo.
 
-    python examples/extend_a_file.py [IN.mid OUT.mid]
+python examples/extend_a_file.py [IN.mid OUT.mid]
 """
 
 import sys

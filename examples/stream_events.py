@@ -1,6 +1,6 @@
 """Watch a piece being composed: notes are printed while they are drawn, long before the last bar is there.
 
-    python examples/stream_events.py
+python examples/stream_events.py
 """
 
 import kapelle
