@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kapelle.bundles.load import Bundle, Installed
     from kapelle.bundles.manifest import Manifest
+    from kapelle.diagnosis import Finding
     from kapelle.score.info import Info
     from kapelle.training.fit import FitOptions
 
@@ -303,6 +304,18 @@ def models() -> list[Installed]:
     from kapelle.bundles import load
 
     return load.installed()
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that ship with Kapelle: name -> file."""
+    return {name: recipe_path(name) for name in RECIPES}
+
+
+def diagnose() -> list[Finding]:
+    """What was found on this machine, and how to add what is missing."""
+    from kapelle import diagnosis
+
+    return diagnosis.diagnose()
 
 
 def recipe_path(name: str | Path) -> Path:
