@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         export,
         extend,
         info_file,
-        models,
         plot_file,
         prepare,
         read_midi,
@@ -46,7 +45,7 @@ _HOMES = {
     "Length": "kapelle.composing.request",
     "Piece": "kapelle.composing.piece",
     **dict.fromkeys(
-        ("bundle", "compose", "compose_events", "compose_many", "export", "extend", "info_file", "models", "plot_file", "prepare",
+        ("bundle", "compose", "compose_events", "compose_many", "export", "extend", "info_file", "plot_file", "prepare",
          "read_midi", "remake", "render_file", "request", "train"), "kapelle.api",
     ),
 }  # fmt: skip
@@ -63,7 +62,6 @@ __all__ = [
     "export",
     "extend",
     "info_file",
-    "models",
     "plot_file",
     "prepare",
     "read_midi",

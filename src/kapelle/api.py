@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kapelle.bundles.load import Bundle, Installed
     from kapelle.bundles.manifest import Manifest
     from kapelle.diagnosis import Finding
+    from kapelle.fitting import Fitted, Fitting
     from kapelle.score.info import Info
     from kapelle.training.fit import FitOptions
 
@@ -357,13 +358,23 @@ def train(recipe: str | Path, shards: str | Path, run: str | Path, options: FitO
     return loop(recipe_path(recipe), Path(shards), Path(run), options)
 
 
-def export(run: str | Path, out: str | Path, *, name: str = "", precision: str = "8bit", licence: str = "", force: bool = False) -> Manifest:
+def export(
+    run: str | Path, out: str | Path, *, name: str = "", precision: str = "8bit", licence: str = "", force: bool = False
+) -> Manifest:
     """Write a run as a bundle, card included, and return its manifest."""
     _needs_train()
     from kapelle.bundles.export import ExportOptions
     from kapelle.bundles.export import export as write
 
     return write(Path(run), Path(out), ExportOptions(name=name, precision=precision, licence=licence, force=force))  # type: ignore[arg-type]
+
+
+def fit(recipe: str | Path, folder: str | Path, out: str | Path, how: Fitting | None = None) -> Fitted:
+    """Train a recipe on a folder of MIDI, from reading the files to writing the bundle `out`; see `kapelle.fitting`."""
+    _needs_train()
+    from kapelle import fitting
+
+    return fitting.fit(recipe_path(recipe), Path(folder), Path(out), how)
 
 
 def _needs_train() -> None:

@@ -44,7 +44,9 @@ def test_the_mask_comes_first() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.floats(-30, 30), min_size=2, max_size=40), st.floats(0.05, 5), st.floats(0.01, 1), st.integers(0, 50), st.integers(0, 2**32))
+@given(
+    st.lists(st.floats(-30, 30), min_size=2, max_size=40), st.floats(0.05, 5), st.floats(0.01, 1), st.integers(0, 50), st.integers(0, 2**32)
+)
 def test_any_logits_give_a_token_of_the_distribution(values: list[float], temperature: float, top_p: float, top_k: int, seed: int) -> None:
     options = SamplingOptions(temperature=temperature, top_p=top_p, top_k=top_k)
     weights = probabilities(np.array(values, np.float32), options)
@@ -73,7 +75,9 @@ def test_discouraged_ids_become_less_likely() -> None:
     assert discourage(logits, [0], 1.0) is logits
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"min_p": 1.0}, {"top_k": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": 0.0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"min_p": 1.0}, {"top_k": -1}]
+)
 def test_values_out_of_range_are_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong)).replace("_", "-")):
         SamplingOptions(**wrong)  # type: ignore[arg-type]

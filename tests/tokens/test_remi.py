@@ -39,7 +39,8 @@ def without_countdown(ids: np.ndarray, words: vocabulary.Vocabulary) -> list[int
 
 def test_vocabulary_holds_every_reserved_control() -> None:
     for name in ("PAD_None", "BOS_None", "EOS_None", "Genre_jazz", "Key_C-major", "Key_A-minor", "Bpm_120", "Instrument_drums",
-                 "Composer_31", "BarsLeft_1", "BarsLeft_64", "BarsLeft_more", "Theme_start", "Theme_end", "Spare_15", "TimeSig_6/8"):  # fmt: skip
+                 "Composer_31", "BarsLeft_1", "BarsLeft_64", "BarsLeft_more", "Theme_start", "Theme_end", "Spare_15",
+                 "TimeSig_6/8"):  # fmt: skip
         assert name in WORDS
     assert WORDS["PAD_None"] == 0
 

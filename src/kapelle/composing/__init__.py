@@ -9,8 +9,8 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from kapelle.config import RecipeError, build, check
-from kapelle.errors import CannotObey, UsageError
+from kapelle.config import build, check
+from kapelle.errors import CannotObey, RecipeError, UsageError
 
 if TYPE_CHECKING:
     from kapelle.bundles.load import Bundle

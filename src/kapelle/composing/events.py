@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kapelle.composing.piece import Piece
+from kapelle.composing.piece import Piece
 
 
 @dataclass(frozen=True)

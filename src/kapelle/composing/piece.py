@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import symusic
+
 from kapelle.composing.request import ComposeRequest, from_json
 from kapelle.errors import UnreadableInput
+from kapelle.score.marks import Mark
 
 if TYPE_CHECKING:
-    import symusic
-
     from kapelle.audio import Waveform
-    from kapelle.score.marks import Mark
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kapelle.composing.events import Note
 from kapelle.composing.prompt import PromptMusic, read_prompt
+from kapelle.composing.remi import Model
 from kapelle.composing.request import MAX_BARS, ComposeRequest, Length
 from kapelle.errors import CannotObey, UnknownName, UsageError
 from kapelle.sampling import filters
@@ -24,7 +25,7 @@ from kapelle.tokens.grammar import Rules
 if TYPE_CHECKING:
     import symusic
 
-    from kapelle.composing.remi import Model, Options
+    from kapelle.composing.remi import Options
 
 TOKENS_PER_BAR = 50.0  # first guess of how much fills a bar, corrected at every bar line
 NOTES_PER_BAR = 13.0
@@ -134,14 +135,10 @@ def _plan_new(model: Model, request: ComposeRequest, options: Options, genre: st
     wish = replace(wish, key=f"{remi.TONICS[home.tonic]}-{home.mode}")
     bpm = options.tempo or float(words.value(draw.ids(controls.prefix(wish, words), words.ids("Bpm"))[0]))
     prefix = controls.prefix(replace(wish, bpm=bpm), words)
-    metre = _metre(model, options.metre) or words.value(
-        draw.ids([*prefix, words["BOS_None"], words["Bar_None"]], words.ids("TimeSig"))[0]
-    )
+    metre = _metre(model, options.metre) or words.value(draw.ids([*prefix, words["BOS_None"], words["Bar_None"]], words.ids("TimeSig"))[0])
     pitches = tuple(pitch % 12 in home.pitch_classes for pitch in range(128)) if asked else None
     rules = Rules(_first_bars(request.length, bpm, metre), metre, pitches, programs if spec.programs else ())
-    return Plan(
-        tuple(prefix), (words["BOS_None"],), rules, request.length, genre, key, asked, shift, bpm, programs, spec.programs
-    )
+    return Plan(tuple(prefix), (words["BOS_None"],), rules, request.length, genre, key, asked, shift, bpm, programs, spec.programs)
 
 
 def _plan_extension(model: Model, request: ComposeRequest, options: Options, genre: str) -> Plan:
@@ -235,4 +232,3 @@ def _likeliest_genre(model: Model, wish: controls.Controls, music: list[int]) ->
         steps = logits[np.arange(len(ids) - 1), ids[1:]] - np.log(np.exp(logits[:-1]).sum(axis=1))
         costs.append(-float(steps[3:].sum()))
     return model.genres[int(np.argmin(costs))]
-

@@ -6,18 +6,20 @@ behind its final bar line in its own resolution.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import symusic
 
 from kapelle.errors import CannotObey, UnreadableInput, UsageError
 from kapelle.score import edit, keys, units
 from kapelle.score.read import read
 from kapelle.tokens import remi
-from kapelle.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    import symusic
+    from collections.abc import Callable
+
+    from kapelle.tokens.vocabulary import Vocabulary
 
 HEARD_BARS = 16
 DIATONIC = 0.95  # with this share of notes in the scale, the continuation stays in it too
@@ -110,7 +112,9 @@ def read_prompt(data: bytes, spec: remi.RemiSpec, words: Vocabulary, new_bars: C
     shift = (key.tonic - home.tonic + 5) % 12 - 5
     heard = edit.resolve_overlaps(edit.transpose(edit.crop_bars(score, all_bars - n_bars, n_bars), -shift))
     if metre not in spec.metres:
-        raise CannotObey("the piece ends in {metre}, which this model does not know", metre=metre, hint="known: {known}", known=", ".join(spec.metres))
+        raise CannotObey(
+            "the piece ends in {metre}, which this model does not know", metre=metre, hint="known: {known}", known=", ".join(spec.metres)
+        )
     try:
         ids = remi.encode(heard, spec, words, n_bars, following=new_bars(bpm, metre)).tolist()
     except UnreadableInput as error:

@@ -11,21 +11,21 @@ It does not render, rank or judge beyond the definition of a degenerate piece.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapelle.composing.events import BarDone, Done, Event, Note, NotesAdded, Progress, Restarted
+from kapelle.bundles.load import Bundle
+from kapelle.bundles.session import Decoder
+from kapelle.composing.events import BarDone, Done, Event, NotesAdded, Progress, Restarted
 from kapelle.composing.piece import Piece, PieceReport
 from kapelle.composing.plan import Plan, make_plan
-from kapelle.composing.request import ComposeRequest
 from kapelle.config import setting
 from kapelle.errors import BundleError, Interrupted
+from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
-from kapelle.metrics.obedience import key_obeyed
 from kapelle.sampling import decode as decoding
 from kapelle.sampling.options import SamplingOptions
 from kapelle.score import edit
@@ -33,10 +33,11 @@ from kapelle.tokens import remi, vocabulary
 from kapelle.tokens.grammar import Grammar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import symusic
 
-    from kapelle.bundles.load import Bundle
-    from kapelle.bundles.session import Decoder
+    from kapelle.composing.request import ComposeRequest
 
 MAX_ATTEMPTS = 16
 OUTPUT_TPQ = 480
@@ -135,7 +136,9 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
     yield Done(Piece(score, request, bundle.name, bundle.hash, end_ticks, report=report))
 
 
-def _perform(model: Model, plan: Plan, request: ComposeRequest, number: int, attempt: _Attempt, cancelled: Callable[[], bool]) -> Iterator[Event]:
+def _perform(
+    model: Model, plan: Plan, request: ComposeRequest, number: int, attempt: _Attempt, cancelled: Callable[[], bool]
+) -> Iterator[Event]:
     """Draw one sequence, telling notes and bars as they come; what was made is left in `attempt`."""
     words, spec = model.words, model.spec
     grammar = Grammar(spec, words, plan.rules)
@@ -195,7 +198,7 @@ def _problems(score: symusic.Score, plan: Plan, attempt: _Attempt, end_ticks: in
     assert attempt.decoder is not None
     new = score if plan.prompt is None else plan.prompt.added(score, end_ticks)
     found = list(degeneracy(new, attempt.decoder.bar + 1).reasons)
-    if plan.checked_key is not None and not key_obeyed(new, plan.checked_key).obeyed:
+    if plan.checked_key is not None and not obedience.key(new, plan.checked_key).obeyed:
         found.append("not in the key")
     present = {-1 if track.is_drum else track.program for track in score.tracks}
     if plan.prompt is None and not set(plan.programs) <= present:

@@ -94,7 +94,8 @@ def from_json(table: Mapping[str, Any]) -> ComposeRequest:
     except (ValueError, TypeError) as error:
         raise UsageError("a MIDI file inside a request must be base64: {why}", why=error) from error
     rest = {key: value for key, value in table.items() if key not in files}
-    return dataclasses.replace(build(_Plain, rest, "request").request(), **decoded)
+    wish = build(_Plain, rest, "request").request()
+    return dataclasses.replace(wish, prompt=decoded["prompt"], lead=decoded["lead"], theme=decoded["theme"])
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,19 @@ It decodes one piece. Several pieces are several calls, so that a piece does not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kapelle.sampling import filters
-from kapelle.sampling.options import SamplingOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from kapelle.sampling.options import SamplingOptions
 
 RECENT = 24  # notes that the repetition penalty looks back on
 KEPT_SHARE = 0.5  # of the context, when the window slides
@@ -100,7 +104,7 @@ def decode(
                 pending = _window(history, frame, session.context)
             logits = session.feed(np.asarray(pending, np.int64))
             pending = []
-            logits = filters.discourage(logits, recent[-RECENT:], options.repetition_penalty)  # type: ignore[assignment]
+            logits = filters.discourage(logits, recent[-RECENT:], options.repetition_penalty)
             token = filters.sample(logits, options, random, rulebook.mask())
         rulebook.accept(token)
         history.append(token)

@@ -8,12 +8,15 @@ Source: Holtzman et al. 2020 (nucleus sampling); Nguyen et al. 2024 (min-p); Kes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kapelle.sampling.options import SamplingOptions
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kapelle.sampling.options import SamplingOptions
 
 Logits = NDArray[np.floating]
 

@@ -33,4 +33,6 @@ class SamplingOptions:
     def __post_init__(self) -> None:
         check(self)
         if self.min_p and self.top_k == 1:
-            raise UsageError("top-k 1 leaves one token; min-p {min_p} has nothing to choose from", min_p=self.min_p, hint="give one of the two")
+            raise UsageError(
+                "top-k 1 leaves one token; min-p {min_p} has nothing to choose from", min_p=self.min_p, hint="give one of the two"
+            )

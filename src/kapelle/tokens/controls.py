@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kapelle.tokens.remi import INSTRUMENT_FAMILIES
-from kapelle.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from kapelle.tokens.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

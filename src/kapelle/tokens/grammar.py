@@ -85,8 +85,9 @@ def _tables(words: Vocabulary) -> _Tables:
     numeric = ("Position", "Pitch", "PitchDrum", "Program")
     number = np.array([int(words.value(i)) if kinds[i] in numeric else 0 for i in range(len(words))])
     beats = np.array([_beats(words.value(i)) if kinds[i] == "Duration" else 0.0 for i in range(len(words))])
-    return _Tables(after, kinds, number, beats, words.mask(["Position"]), words.mask(["Pitch", "PitchDrum"]), words.mask(["Duration"]),
-                   words.mask(["Program"]), words.mask(["PitchDrum"]), {int(words.value(int(i))): int(i) for i in words.ids("Program")})  # fmt: skip
+    program_ids = {int(words.value(int(i))): int(i) for i in words.ids("Program")}
+    masks = [words.mask(names) for names in (["Position"], ["Pitch", "PitchDrum"], ["Duration"], ["Program"], ["PitchDrum"])]
+    return _Tables(after, kinds, number, beats, *masks, program_ids)
 
 
 def _beats(value: str) -> float:

@@ -14,12 +14,12 @@ asks for tempo tokens; metres outside the spec are not approximated, the piece i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import symusic
 from numpy.typing import NDArray
 
 from kapelle.config import build, setting
@@ -27,7 +27,7 @@ from kapelle.errors import UnreadableInput
 from kapelle.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    import symusic
+    from collections.abc import Iterable
 
 Ids = NDArray[np.int64]
 
@@ -53,9 +53,7 @@ class RemiSpec:
     max_beats: int = setting(12, help="longest duration", unit="beats", min=1, max=32)
     coarse_steps: int = setting(4, help="grid steps in a beat of longer durations", min=1, max=24)
     velocities: int = setting(16, help="loudness levels", min=1, max=127)
-    metres: tuple[str, ...] = setting(
-        ("2/4", "3/4", "4/4", "5/4", "6/4", "3/8", "6/8", "9/8", "12/8"), help="metres with a token"
-    )
+    metres: tuple[str, ...] = setting(("2/4", "3/4", "4/4", "5/4", "6/4", "3/8", "6/8", "9/8", "12/8"), help="metres with a token")
     programs: bool = setting(False, help="a Program token before every note, for pieces of several instruments")
     chords: bool = setting(False, help="Chord tokens")
     tempos: bool = setting(False, help="Tempo tokens inside the piece")
@@ -71,7 +69,7 @@ class RemiSpec:
 
     def bar_positions(self, metre: str) -> int:
         """Grid steps in a bar; a beat is the lower number of the metre, as in miditok."""
-        return int(metre.split("/")[0]) * self.positions_per_beat
+        return int(metre.split("/", maxsplit=1)[0]) * self.positions_per_beat
 
     def position_ticks(self, metre: str) -> int:
         """Ticks of one grid step in this metre."""
@@ -114,7 +112,7 @@ def miditok_tokenizer(spec: RemiSpec) -> Any:
         pitch_range=(spec.pitch_low, spec.pitch_high),
         beat_res={(0, spec.fine_beats): spec.positions_per_beat, (spec.fine_beats, spec.max_beats): spec.coarse_steps},
         num_velocities=spec.velocities,
-        special_tokens=[name for name in control_names(spec)],
+        special_tokens=list(control_names(spec)),
         use_velocities=True,
         use_note_duration_programs=list(range(-1, 128)),
         use_chords=spec.chords,

@@ -8,15 +8,18 @@ nothing heavy, so that composing starts fast.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kapelle.errors import BundleError, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 Mask = NDArray[np.bool_]
 
@@ -46,7 +49,7 @@ class Vocabulary:
         try:
             return self._index[name]
         except KeyError:
-            raise UnknownName("token", name, [n for n in self.names if n.startswith(name.split("_")[0] + "_")]) from None
+            raise UnknownName("token", name, [n for n in self.names if n.startswith(name.split("_", maxsplit=1)[0] + "_")]) from None
 
     @cached_property
     def _index(self) -> dict[str, int]:
