@@ -69,7 +69,9 @@ def test_cropping_cuts_at_both_ends_and_states_what_was_in_force() -> None:
     score.time_signatures.append(TimeSignature(0, 4, 4))
     score.markers.extend([TextMeta(1920, "B"), TextMeta(0, "A"), TextMeta(3840, "/B")])
     track = score.tracks[0]
-    track.controls.extend([ControlChange(0, 7, 100), ControlChange(5, 7, 90), ControlChange(6, 10, 64), ControlChange(2000, 7, 80)])
+    track.controls.extend(
+        [ControlChange(0, 7, 100), ControlChange(5, 7, 90), ControlChange(6, 10, 64), ControlChange(2000, 7, 80), ControlChange(3840, 7, 1)]
+    )
     track.pedals.extend([Pedal(1800, 300), Pedal(0, 100)])
     bar = edit.crop_bars(score, 1, 1)
     assert rows(bar) == [(0, 1920, 64, 80)]
@@ -137,6 +139,8 @@ def test_voices_are_dealt_by_register() -> None:
     quartet = edit.split_voices(piece(chord + later, drums, drums=True), [40, 40, 41, 42])
     assert [[row[2] for row in rows(quartet, i)] for i in range(5)] == [[72, 76, 70], [64], [55], [48, 40], [36]]
     assert [(t.name, t.program, t.is_drum) for t in quartet.tracks][2:] == [("Viola", 41, False), ("Cello", 42, False), ("t1", 1, True)]
+    alone = edit.split_voices(piece([(0, 480, 47, 80), (480, 480, 48, 80)]), [73, 0, 32])
+    assert [[row[2] for row in rows(alone, i)] for i in range(3)] == [[48], [], [47]]
     duo = edit.split_voices(piece(chord), [73, 0])
     assert [[row[2] for row in rows(duo, i)] for i in range(2)] == [[72], [48, 55, 64]]
 

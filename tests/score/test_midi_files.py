@@ -388,3 +388,38 @@ def test_the_division_of_a_file_is_kept() -> None:
     data[12:14] = struct.pack(">H", 32767)
     assert read(bytes(data)).tpq == 32767
     assert np.isclose(units.duration_s(read(bytes(data))), 960 / 32767 / 2)
+
+
+def test_the_end_of_a_pitch_begun_twice_belongs_to_the_earlier_note() -> None:
+    body = b"\0\x90\x3c\x50\x60\x90\x3c\x40\x60\x80\x3c\0\x61\x80\x3c\0"
+    assert notes_of(read(file(body + END))) == [[(0, 192, 60, 80), (96, 193, 60, 64)]]
+
+
+def test_all_notes_off_ends_its_channel_once_and_for_all() -> None:
+    body = b"\0\x90\x3c\x50\0\x91\x3c\x50\x60\xb0\x7b\0\x60\x90\x3c\x50\x60\x80\x3c\0\0\x81\x3c\0"
+    assert notes_of(read(file(body + END))) == [[(0, 96, 60, 80), (192, 96, 60, 80)], [(0, 288, 60, 80)]]
+
+
+@pytest.mark.parametrize(("rest", "length"), [(b"\x83\x60", 480), (b"\xff\xff\xff\x7f", 480 * 16), (b"\0", 480)])
+def test_a_note_never_released_ends_with_its_track_but_not_too_late(rest: bytes, length: int) -> None:
+    score, report = read_with_report(file(b"\0\x90\x3c\x50" + rest + b"\xff\x2f\0"))
+    assert notes_of(score) == [[(0, length, 60, 80)]]
+    assert report.counts["unreleased"] == 1
+
+
+def test_every_oddity_of_the_container_is_counted() -> None:
+    track = chunk(NOTES + END)
+    for data, counts in (
+        (header(length=10, extra=bytes(4)) + track, {"header": 1}),
+        (header() + chunk(b"", b"XFIH") + track, {"alien_chunks": 1}),
+        (header() + chunk(b"", b"XFIH", 99_999) + track, {"trailing_bytes": 8}),
+        (header(tracks=3) + track, {"track_count": 1}),
+        (header(form=9) + track, {"format": 1}),
+        (header() + track + b"tail", {"trailing_bytes": 4}),
+        (bytes(128) + header() + track, {"leading_bytes": 128}),
+        (header() + chunk(NOTES), {"no_end_of_track": 1}),
+    ):
+        score, report = read_with_report(data)
+        assert notes_of(score) == [[(0, 480, 60, 80), (480, 480, 64, 80)]]
+        assert report.counts == counts
+        assert len(report.lines()) == 1
