@@ -25,7 +25,7 @@ def names_of(requirements):
 
 def run_python(code):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True)
     return json.loads(answer.stdout.splitlines()[-1])
 
 
