@@ -1,0 +1,216 @@
+"""What `compose` and `extend` share: how long, which files, the bar while it composes, and what is said of the result.
+
+Takes a request and what was asked about files; writes files and gives one table per piece. Names are settled and checked before the
+first note is drawn, so that nobody waits for a file that cannot be written.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kapelle.cli.flags import option
+from kapelle.composing import WAYS, way_of
+from kapelle.composing.events import Done, Progress, Restarted
+from kapelle.composing.request import MAX_BARS, ComposeRequest
+from kapelle.errors import Interrupted, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kapelle.cli.console import Console
+    from kapelle.composing.piece import Piece
+
+AUTO = "auto"
+SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+PICTURES = (".png", ".svg")
+MIDI = (".mid", ".midi")
+
+FACTS = ("wav", "plot", "recipe", "genre", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "model", "attempts")
+COLUMNS = ("file", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "attempts")
+NUMBERS = ("bars", "notes", "seconds", "tempo", "seed", "attempts")
+
+
+def model_options() -> list[type[Any]]:
+    """The dataclasses of options of all ways of composing."""
+    return [way_of(codec).Options for codec in WAYS]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthFlags:
+    """How long; one of the four."""
+
+    bars: int | None = option(None, help="length in bars; 16 if no length is given", short="-b", min=1, max=MAX_BARS)
+    seconds: float | None = option(None, help="length in seconds, rounded to whole bars", min=1, max=3600)
+    tokens: int | None = option(None, help="length in tokens, rounded to whole bars", min=16, max=100_000)
+    notes: int | None = option(None, help="length in notes, rounded to whole bars", min=1, max=50_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFlags:
+    """What to write beside the MIDI file."""
+
+    wav: str = option("", help="write the sound too", metavar="FILE.wav", implied=AUTO, suffixes=SOUNDS)
+    plot: str = option("", help="draw the piano roll too", metavar="FILE.png", implied=AUTO, suffixes=PICTURES)
+    synth: str = option("soundfont", help="what plays it", choices=("soundfont", "sine"))
+    soundfont: Path | None = option(None, help="the SoundFont to play it with", metavar="FILE.sf2")
+    save_recipe: Path | None = option(None, help="write down how the piece is made, for --from", metavar="FILE.json")
+    force: bool = option(False, help="replace files that are there already")
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one piece."""
+
+    midi: Path
+    wav: Path | None = None
+    plot: Path | None = None
+    recipe: Path | None = None
+
+
+def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: str) -> list[Files]:
+    """The files of every piece of a request, checked to be free and writable.
+
+    Args:
+        wish: What will be composed.
+        output: What ``-o`` says: a MIDI file, or a folder.
+        flags: The other files.
+        stem: Beginning of names that were not given; the seed follows.
+
+    Raises:
+        UsageError: One file is named for several pieces, has a wrong suffix or is there already.
+        StorageError: A folder does not let itself be written to.
+    """
+    names = [f"{stem}-{wish.seed + number}" for number in range(wish.count)]
+    if wish.count > 1 and (flags.save_recipe or any(named not in ("", AUTO) for named in (flags.wav, flags.plot))):
+        raise UsageError(
+            "{count} pieces cannot share one file",
+            count=wish.count,
+            hint="give --wav and --plot without a name; --save-recipe takes one piece",
+        )
+    is_file = output is not None and output.suffix.lower() in MIDI and not output.is_dir()
+    if wish.count > 1 and is_file:
+        raise UsageError("{count} pieces need a folder, not {path}", count=wish.count, path=output, hint="give -o a folder")
+    if output is not None and wish.count == 1 and not is_file and output.suffix and not output.is_dir():
+        raise UsageError("{path} must end in .mid", path=output, hint="or name a folder that is there")
+    folder = output if output is not None and not is_file else Path() if wish.count == 1 else Path(names[0])
+    midi = [output] if is_file and output else [folder / f"{name}.mid" for name in names]
+    out = [Files(path, _beside(path, flags.wav, ".wav"), _beside(path, flags.plot, ".png"), flags.save_recipe) for path in midi]
+    claim([path for files in out for path in (files.midi, files.wav, files.plot, files.recipe) if path], force=flags.force)
+    return out
+
+
+def _beside(midi: Path, named: str, suffix: str) -> Path | None:
+    if not named:
+        return None
+    return midi.with_suffix(suffix) if named == AUTO else Path(named)
+
+
+def claim(paths: list[Path], *, force: bool) -> None:
+    """Make sure that files can be written, before work begins.
+
+    Raises:
+        UsageError: One of them is there and `force` is not set, or it is named twice.
+        StorageError: Its folder is none, or may not be written to.
+    """
+    if len(set(paths)) < len(paths):
+        raise UsageError("one file is named twice: {paths}", paths=", ".join(map(str, paths)))
+    for path in paths:
+        if path.exists() and not force:
+            raise UsageError("{path} exists already", path=path, hint="choose another name, or overwrite it with --force")
+        place = next(folder for folder in path.absolute().parents if folder.exists())
+        if path.is_dir() or not place.is_dir() or not os.access(place, os.W_OK):
+            raise StorageError("cannot write {path}", path=path, hint="choose a folder that you may write to")
+
+
+def compose_all(wish: ComposeRequest, files: list[Files], flags: FileFlags, processes: int, console: Console) -> list[dict[str, Any]]:
+    """Compose and write every piece of a request; a table of facts for each.
+
+    Raises:
+        Interrupted: Ctrl-C between two of several pieces; those written are kept.
+    """
+    out = []
+    with console.bar("composing") as bar:
+        pieces = _one(wish, bar) if wish.count == 1 else _many(wish, processes, bar)
+        try:
+            for piece, place in zip(pieces, files, strict=True):
+                out.append(_write(piece, place, flags))
+        except KeyboardInterrupt:
+            if not out:
+                raise
+            raise Interrupted("interrupted: {done} of {count} pieces are written", done=len(out), count=wish.count) from None
+    for table in out:
+        for problem in table["problems"]:
+            console.warn("{path}: {why}", path=table["file"], why=problem)
+    return out
+
+
+def _one(wish: ComposeRequest, bar: Any) -> Iterator[Piece]:
+    from kapelle import api
+
+    note = ""
+    for event in api.compose_events(wish):
+        if isinstance(event, Progress):
+            bar(event.done, 1.0, note)
+        elif isinstance(event, Restarted):
+            note = f"({event.attempt})"
+        elif isinstance(event, Done):
+            yield event.piece
+
+
+def _many(wish: ComposeRequest, processes: int, bar: Any) -> Iterator[Piece]:
+    from kapelle import api
+
+    bar(0, wish.count)
+    return api.compose_many(wish, processes=processes, progress=bar)
+
+
+def _write(piece: Piece, files: Files, flags: FileFlags) -> dict[str, Any]:
+    """Write the files of a piece, the MIDI file first; its facts."""
+    piece.save(files.midi, force=flags.force)
+    if files.wav:
+        piece.to_wav(files.wav, flags.synth, **({"soundfont": flags.soundfont} if flags.soundfont else {}))
+    if files.plot:
+        piece.plot(files.plot)
+    if files.recipe:
+        piece.save_recipe(files.recipe)
+    return {
+        name: str(path) if path else None for name, path in zip(("file", "wav", "plot", "recipe"), asdict(files).values(), strict=True)
+    } | _facts(piece)
+
+
+def _facts(piece: Piece) -> dict[str, Any]:
+    from kapelle.score import units
+    from kapelle.score.info import info
+
+    found, facts = info(piece.score), piece.report.facts
+    return {
+        "bars": piece.report.n_bars,
+        "notes": found.n_notes,
+        "seconds": round(float(units.tempo_map(piece.score).to_seconds(piece.end_ticks)), 2),
+        "genre": facts.get("genre"),
+        "key": facts.get("key") or found.signature or found.key,
+        "tempo": facts.get("tempo") or found.tempos_bpm[0],
+        "metre": facts.get("metre") or found.metres[0],
+        "seed": piece.request.seed,
+        "model": piece.model,
+        "bundle": piece.bundle_hash,
+        "attempts": piece.report.attempts,
+        "problems": list(piece.report.problems),
+    }
+
+
+def show(tables: list[dict[str, Any]], console: Console) -> None:
+    """Print what was composed."""
+    if console.as_json:
+        console.data({"pieces": tables})
+        return
+    shown = [{**table, "key": console.texts.key(str(table["key"])), "tempo": f"{table['tempo']:g}"} for table in tables]
+    if len(shown) == 1:
+        table = shown[0]
+        console.line(table["file"])
+        console.facts({label: table[label] for label in FACTS})
+        return
+    console.table(COLUMNS, [[table[label] for label in COLUMNS] for table in shown], numbers=NUMBERS)

@@ -1,0 +1,52 @@
+"""``kapelle data prepare``: folders of MIDI as token shards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kapelle.cli.flags import argument, option
+
+if TYPE_CHECKING:
+    from kapelle.cli.console import Console
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What can be asked."""
+
+    folder: Path = argument(help="folder that holds the folders named in the recipe", metavar="DIR")
+    overrides: tuple[str, ...] = argument((), help="changes to the recipe, such as preprocessing.overlap=0.5", metavar="SECTION.KEY=VALUE")
+    recipe: str = option(help="recipe, by file or by the name of one that comes with Kapelle", short="-r", metavar="RECIPE")
+    output: Path = option(help="folder to write the shards to", short="-o", metavar="SHARDS")
+    processes: int = option(0, help="how many processes read files; 0: one for each core", min=0, max=256)
+
+
+def run(arguments: Arguments, console: Console) -> None:
+    """Prepare with a bar, then tell what was kept and why the rest was not."""
+    from kapelle import api
+
+    with console.bar("reading MIDI") as bar:
+        report = api.prepare(
+            arguments.folder, arguments.recipe, arguments.output, processes=arguments.processes, progress=bar, overrides=arguments.overrides
+        )
+    show(report, arguments.output, console)
+
+
+def show(report: dict[str, Any], output: Path, console: Console) -> None:
+    """Print a report of `api.prepare`."""
+    if console.as_json:
+        console.data({"shards": output, **report})
+        return
+    console.line(str(output))
+    facts = {name: f"{report[name]:,}" for name in ("files", "kept", "notes", "bars", "tokens", "blocks")}
+    console.facts(facts)
+    parts = list(dict.fromkeys(part for counts in report["pieces"].values() for part in counts))
+    console.line()
+    rows = [[genre, *(counts.get(part, 0) for part in parts)] for genre, counts in report["pieces"].items()]
+    console.table(("genre", *parts), rows, numbers=parts)
+    if report["dropped"]:
+        console.line()
+        dropped = sorted(report["dropped"].items(), key=lambda item: -item[1])
+        console.table(("dropped because", "files"), [(console.texts(why), n) for why, n in dropped], numbers=("files",))
