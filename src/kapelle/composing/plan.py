@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kapelle.composing.events import Note
+from kapelle.composing.language import Model, Options
 from kapelle.composing.prompt import PromptMusic, read_prompt
-from kapelle.composing.remi import Model
 from kapelle.composing.request import MAX_BARS, ComposeRequest, Length
 from kapelle.errors import CannotObey, UnknownName, UsageError
 from kapelle.sampling import filters
@@ -25,7 +25,6 @@ from kapelle.tokens.grammar import Rules
 if TYPE_CHECKING:
     import symusic
 
-    from kapelle.composing.remi import Options
 
 TOKENS_PER_BAR = 50.0  # first guess of how much fills a bar, corrected at every bar line
 NOTES_PER_BAR = 13.0
