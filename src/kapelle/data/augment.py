@@ -6,11 +6,15 @@ only moved as far as all its notes stay inside, see `shift_range`), keys move wi
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kapelle.tokens.remi import TONICS
-from kapelle.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from kapelle.tokens.vocabulary import Vocabulary
 
 MAX_SEMITONES = 6
 MAX_LEVELS = 2
@@ -25,7 +29,8 @@ def transposition_table(words: Vocabulary) -> Table:
         row = np.arange(len(words), dtype=np.uint16)
         for i in words.ids("Pitch"):
             name = f"Pitch_{int(words.value(int(i))) + semitones}"
-            row[i] = words[name] if name in words else i
+            if name in words:
+                row[i] = words[name]
         for i in words.ids("Key"):
             tonic, mode = words.value(int(i)).split("-")
             row[i] = words[f"Key_{TONICS[(TONICS.index(tonic) + semitones) % 12]}-{mode}"]

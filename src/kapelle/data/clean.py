@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapelle.config import setting
+from kapelle.data.shards import PREFIX_WIDTH
 from kapelle.errors import KapelleError
 from kapelle.score import edit, keys, units
 from kapelle.score.read import read
 from kapelle.tokens import remi
-from kapelle.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import symusic
+
+    from kapelle.tokens.vocabulary import Vocabulary
 
 Ids = NDArray[np.int64]
 
@@ -46,6 +48,7 @@ class CleanPiece:
     key: str  # after the move, if there was one: "C-major"
     bpm: float
     n_notes: int
+    n_left_out: int  # notes of the file that have no ids: doubled by another track, or out of the pitch range
     digest: str  # first 16 hexadecimal digits of the file's SHA-256
 
 
@@ -80,9 +83,13 @@ def clean(data: bytes, spec: remi.RemiSpec, words: Vocabulary, rules: CleaningRu
         ids = close_rests(remi.encode(score, spec, words), words)
     except KapelleError:
         return Rejected("no notes in range")
+    except Exception:  # miditok promises nothing, and one file must not end the preparation of thousands
+        return Rejected("cannot be encoded")
     kept_notes = int((words.kind_of[ids] == words.kinds.index("Duration")).sum())
     digest = hashlib.sha256(data).hexdigest()[:16]
-    return _judge(ids, words, rules) or CleanPiece(ids, f"{remi.TONICS[key.tonic]}-{key.mode}", bpm, kept_notes, digest)
+    return _judge(ids, words, rules) or CleanPiece(
+        ids, f"{remi.TONICS[key.tonic]}-{key.mode}", bpm, kept_notes, n_notes - kept_notes, digest
+    )
 
 
 def to_common_key(score: symusic.Score, key: keys.Key) -> tuple[symusic.Score, keys.Key]:
@@ -120,5 +127,8 @@ def _judge(ids: Ids, words: Vocabulary, rules: CleaningRules) -> Rejected | None
         return Rejected("too few notes")
     if len(pitches) / n_bars > rules.max_notes_per_bar:
         return Rejected("too dense")
+    starts = np.append(np.flatnonzero(ids == words["Bar_None"]), len(ids))
+    if int(np.diff(starts).max()) > rules.context_len - PREFIX_WIDTH - 2:
+        return Rejected("a bar longer than a block")
     classes = {int(words.value(int(i))) % 12 for i in np.unique(pitches)}
     return Rejected("too few pitch classes") if len(classes) < rules.min_pitch_classes else None

@@ -2,7 +2,8 @@
 
 A folder of::
 
-    shards.json      vocabulary size, context, ids of PAD BOS EOS, genre names, counts, sources with licences, what was dropped
+    shards.json      vocabulary size, context, ids of PAD BOS EOS, genre names, counts, sources with licences, what was dropped,
+                     a fingerprint of the arrays; written last
     tokenizer.json   vocabulary and tokenizer spec
     tokens.npy       (N,) uint16: the bars of all pieces, one after the other
     pieces.npy       (P,) structured: where a piece stands, its part (train, validation, test), genre, transposition range, notes
@@ -15,11 +16,12 @@ A folder of::
 A block of n ids is: prefix, BOS if it opens its piece, bars from its first bar on, EOS if it reaches the end, PAD. Every block
 starts with its genre; n includes all of them.
 
-This file imports numpy alone: it travels to training machines that have no music libraries.
+This file needs numpy alone: it travels to training machines that have no music libraries.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kapelle.data.storage import put, put_text, writing
 from kapelle.errors import Missing, ShardError
 
 Ids = NDArray[np.int64]
@@ -37,6 +40,7 @@ PREFIX_WIDTH = 8
 PIECE = np.dtype([("start", "<i8"), ("stop", "<i8"), ("first_bar", "<i8"), ("n_bars", "<i4"), ("n_notes", "<i4"),
                   ("part", "u1"), ("genre", "u1"), ("down", "i1"), ("up", "i1")])  # fmt: skip
 BLOCK = np.dtype([("piece", "<i4"), ("bar", "<i4")])  # bar: counted within the piece
+INFO = "shards.json"
 ARRAYS = ("tokens", "pieces", "prefixes", "bars", "blocks", "transpose", "velocity", "digests")
 
 
@@ -59,6 +63,11 @@ class Shards:
     def vocabulary_size(self) -> int:
         """Number of ids."""
         return int(self.info["vocabulary_size"])
+
+    @property
+    def context_len(self) -> int:
+        """Ids in a block, specials included."""
+        return int(self.info["context_len"])
 
     @property
     def genres(self) -> list[str]:
@@ -107,12 +116,36 @@ class Shards:
         return out
 
 
-def write(path: Path, info: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """Write a folder of shards; `arrays` holds the names of `ARRAYS`."""
-    path.mkdir(parents=True, exist_ok=True)
-    for name in ARRAYS:
-        np.save(path / f"{name}.npy", arrays[name], allow_pickle=False)
-    (path / "shards.json").write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def write(path: Path, info: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Write a folder of shards and return what ``shards.json`` says: `info` and a fingerprint of the arrays.
+
+    Whoever reads older shards there keeps them; a kill in between leaves a folder that `read` calls none.
+
+    Args:
+        path: The folder; made if need be.
+        info: See the head of this file.
+        arrays: The names of `ARRAYS`.
+
+    Raises:
+        StorageError: The disk is full or not writable.
+    """
+    fingerprint = hashlib.sha256()
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / INFO).unlink(missing_ok=True)
+        for name in ARRAYS:
+            array = np.ascontiguousarray(arrays[name])
+            fingerprint.update(f"{name} {array.dtype.descr} {array.shape}".encode())
+            fingerprint.update(array.view(np.uint8).data if array.size else b"")
+            put(path / f"{name}.npy", lambda place, array=array: _save(place, array))  # type: ignore[misc]
+        made = {**info, "fingerprint": fingerprint.hexdigest()}
+        put_text(path / INFO, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+    return made
+
+
+def _save(place: Path, array: NDArray[Any]) -> None:
+    with place.open("wb") as file:  # given a name, numpy would add its own ending
+        np.save(file, array, allow_pickle=False)
 
 
 def read(path: Path) -> Shards:
@@ -122,26 +155,49 @@ def read(path: Path) -> Shards:
         Missing: There is no such folder.
         ShardError: It lacks a file, or a file does not fit the others.
     """
-    if not (path / "shards.json").is_file():
+    if not (path / INFO).is_file():
         raise Missing("no token shards in {path}", path=path, hint="make them with `kapelle data prepare FOLDER --recipe RECIPE -o {path}`")
     try:
-        info = json.loads((path / "shards.json").read_text(encoding="utf-8"))
+        info = json.loads((path / INFO).read_text(encoding="utf-8"))
         arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
         made = Shards(path, info, **arrays)
         _check(made)
         return made
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ShardError("the shards in {path} are damaged: {why}", path=path, why=error, hint="prepare them again") from error
 
 
 def _check(shards: Shards) -> None:
-    pieces = shards.pieces
-    if pieces.dtype != PIECE or shards.blocks.dtype != BLOCK or shards.tokens.dtype != np.uint16:
-        raise ValueError("an array is of the wrong type")
-    if len(pieces) and (int(pieces["stop"].max()) > len(shards.tokens) or int(shards.blocks["piece"].max(initial=0)) >= len(pieces)):
-        raise ValueError("an index points past the end")
-    if shards.transpose.shape[1] != shards.vocabulary_size or len(shards.prefixes) != len(pieces):
+    """Raise ValueError unless every index points somewhere: training reads without looking."""
+    pieces, bars, blocks, n_ids = shards.pieces, shards.bars, shards.blocks, shards.vocabulary_size
+    kinds = {
+        "tokens": np.uint16,
+        "pieces": PIECE,
+        "prefixes": np.uint16,
+        "bars": np.int64,
+        "blocks": BLOCK,
+        "transpose": np.uint16,
+        "velocity": np.uint16,
+    }
+    for name, kind in kinds.items():
+        if getattr(shards, name).dtype != kind:
+            raise ValueError(f"{name} is of the wrong type")
+    whole = [
+        shards.prefixes.shape == (len(pieces), PREFIX_WIDTH),
+        shards.transpose.ndim == shards.velocity.ndim == 2,
+        shards.transpose.shape[1:] == shards.velocity.shape[1:] == (n_ids,),
+        shards.context_len > PREFIX_WIDTH + 2,
+        bool((pieces["start"] >= 0).all() and (pieces["start"] <= pieces["stop"]).all() and (pieces["genre"] < len(shards.genres)).all()),
+        bool((pieces["first_bar"] >= 0).all() and (pieces["n_bars"] > 0).all()),
+        int(pieces["stop"].max(initial=0)) <= len(shards.tokens),
+        int((pieces["first_bar"] + pieces["n_bars"]).max(initial=0)) <= len(bars),
+        int(bars.min(initial=0)) >= 0 and int(bars.max(initial=0)) <= len(shards.tokens),
+        bool(((blocks["piece"] >= 0) & (blocks["piece"] < len(pieces)) & (blocks["bar"] >= 0)).all()),
+    ]
+    if not all(whole) or not bool((blocks["bar"] < pieces["n_bars"][blocks["piece"]]).all()):
         raise ValueError("the arrays do not belong together")
+    if max(int(array.max(initial=0)) for array in (shards.tokens, shards.prefixes, shards.transpose, shards.velocity)) >= n_ids:
+        raise ValueError("an id is outside the vocabulary")
 
 
 def cut_blocks(bar_starts: NDArray[np.int64], stop: int, room: int, overlap: float) -> list[int]:
@@ -150,17 +206,15 @@ def cut_blocks(bar_starts: NDArray[np.int64], stop: int, room: int, overlap: flo
     Args:
         bar_starts: (n_bars,) where each bar starts, in ids.
         stop: Where the piece ends, in ids.
-        room: Ids of music that a block holds, specials aside.
-        overlap: Share of a block that the next one repeats, 0 to 0.9.
+        room: Ids that a block holds after its controls: BOS, music, EOS. No bar may be longer than ``room - 2``.
+        overlap: Share of a block that the next one repeats, 0 to 0.9; less where a bar is longer than the rest.
 
     Returns:
-        Bar numbers, ascending, the first one 0; the last block reaches the end of the piece unless a single bar is longer than a block.
+        Bar numbers, ascending, the first one 0. The last block, and no other, holds the end of the piece and EOS.
     """
-    starts, bar, stride = [0], 0, max(1, int(room * (1 - overlap)))
-    while int(bar_starts[bar]) + room < stop:
+    starts, bar, stride = [0], 0, max(1, int((room - 2) * (1 - overlap)))
+    while (bar == 0) + stop - int(bar_starts[bar]) + 1 > room:
         following = int(np.searchsorted(bar_starts, int(bar_starts[bar]) + stride, side="right")) - 1
         bar = max(bar + 1, following)
-        if bar >= len(bar_starts):
-            break
         starts.append(bar)
     return starts

@@ -1,7 +1,7 @@
 """Which pieces are for training, which for validation, which for the test: decided by artist or song, before anything is cut.
 
-Takes names, gives part numbers, the same on every machine. Grouping by the last word of an artist's name puts "Frédéric Chopin" and "chopin" together across
-collections; that it also joins strangers of one surname costs nothing.
+Takes names, gives part numbers, the same on every machine. Grouping by the last word of an artist's name puts "Frédéric Chopin" and
+"chopin" together across collections; that it also joins strangers of one surname costs nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 PARTS = ("train", "validation", "test")

@@ -1,4 +1,5 @@
-"""From token shards to weights: one visible loop (`fit`), what it optimises (`objectives`), what it keeps (`checkpoint`), what it tells (`trackers`).
+"""From token shards to weights.
 
-Imports torch, numpy, transformers and lightning, nothing of music: a run needs only shards and a recipe.
+One visible loop (`fit`), what it optimises (`objectives`), what it keeps (`checkpoint`), what it tells (`trackers`). Imports torch,
+numpy, transformers and lightning, nothing of music: a run needs only shards and a recipe.
 """

@@ -46,7 +46,8 @@ class Batches:
     @cached_property
     def _weights(self) -> NDArray[np.float64]:
         sizes = np.array([len(group) for group in self.by_genre], float) ** (1 - self.settings.balance)
-        return sizes / sizes.sum()
+        share: NDArray[np.float64] = sizes / sizes.sum()
+        return share
 
     def batch(self, step: int) -> Ids:
         """(B, T) the blocks of a step, augmented."""
@@ -69,28 +70,5 @@ class Batches:
         louder = int(draw.integers(-levels, levels + 1))
         transpose, velocity = self.shards.transpose, self.shards.velocity
         ids = transpose[len(transpose) // 2 + shift][ids].astype(np.int64)
-        return velocity[len(velocity) // 2 + louder][ids].astype(np.int64)
-
-
-def evaluation_blocks(shards: Shards, part: int, limit: int = 0) -> NDArray[np.int64]:
-    """Blocks of a part, all or `limit` of them spread evenly."""
-    found = np.flatnonzero(shards.block_parts == part)
-    return found[np.linspace(0, len(found) - 1, limit).astype(int)] if 0 < limit < len(found) else found
-
-
-def scored(shards: Shards, block: int, ids: Ids) -> NDArray[np.bool_]:
-    """(T,) true where an id of an evaluation block counts: music and EOS that no earlier block of the piece held, no controls, no PAD."""
-    piece_index, bar = (int(x) for x in shards.blocks[block])
-    piece = shards.pieces[piece_index]
-    bars = shards.bars[int(piece["first_bar"]) : int(piece["first_bar"]) + int(piece["n_bars"])]
-    pad, bos = int(shards.info["pad"]), int(shards.info["bos"])
-    head = int((shards.prefixes[piece_index] != pad).sum())
-    first = head + (ids[head] == bos)
-    already = 0
-    if bar > 0:  # the block before this one reached so far
-        before = int(shards.blocks[block - 1]["bar"])
-        reached = int(bars[before]) + len(ids) - head - (before == 0)
-        already = max(0, min(reached, int(piece["stop"]) + 1) - int(bars[bar]))  # + 1: it may have held EOS too
-    places = np.arange(len(ids))
-    counted: NDArray[np.bool_] = (places >= first + already) & (ids != pad)
-    return counted
+        out: Ids = velocity[len(velocity) // 2 + louder][ids].astype(np.int64)
+        return out

@@ -1,46 +1,86 @@
-"""What a training run optimises. The loop knows only this protocol; networks and data meet here.
+"""What a training run optimises. The loop knows only the protocol `Objective`; networks and data meet here.
 
-`LanguageModel` is the first: next-token cross-entropy over blocks of ids. Others (adversarial, contrastive, classifying) have
-several optimisers or other data and plug in the same way.
+An objective reads its data, makes its optimisers, and in every step calls ``turn.backward`` for gradients and ``turn.update`` for
+each optimiser whose turn it is. `LanguageModel`, the first, does so once; an adversarial one updates its critic several times and
+then its generator, on one network whose parts are the two. A new one is a class and a row in `OBJECTIVES`.
+
+Processes: every process is given the same step and does its share of it. Gradients and figures are *added up* over processes, so
+an objective divides by what the whole step holds, not by its share.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
+from kapelle.data import shards as shard_files
 from kapelle.data.shards import Shards
-from kapelle.training import batches
+from kapelle.errors import UnknownName
+from kapelle.training import batches, score
 from kapelle.training.recipe import TrainingSection
 
-Backward = Callable[[torch.Tensor], None]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Figures = Mapping[str, float | torch.Tensor]
+"""Scalars; tensors may stay on their device until somebody wants to read them, so that a GPU is not waited for at every step."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the loop hands to an objective for one step or one validation.
+
+    Args:
+        network: The network, ready to be called or its parts to be called; autocast is on, and the mode (train or eval) is set.
+        device: Where batches must go.
+        step: Steps done before this one.
+        rank: This process, from 0.
+        world: Number of processes.
+        backward: Adds the gradients of a loss.
+        update: Name of an optimiser -> adds up the gradients over processes, clips them, steps, clears all gradients of the
+            network, and returns the norm that the gradients had.
+        pause: Call it where a long piece of work can be left off; it does not return if the run was asked to stop.
+    """
+
+    network: Any
+    device: torch.device
+    step: int
+    rank: int
+    world: int
+    backward: Callable[[torch.Tensor], None]
+    update: Callable[[str], float | torch.Tensor]
+    pause: Callable[[], None]
 
 
 class Objective(Protocol):
     """One way of training."""
 
     steps_per_epoch: int
+    sizes: Mapping[str, Any]
+    """Entries of the family's Config that the data decides, such as the size of the vocabulary."""
 
-    def optimizers(self, model: torch.nn.Module) -> dict[str, torch.optim.Optimizer]:
-        """The optimisers, by name; all of them are checkpointed."""
+    def optimizers(self, network: torch.nn.Module) -> dict[str, torch.optim.Optimizer]:
+        """The optimisers by name, each with its own highest learning rate; the schedule scales them all, checkpoints hold them all."""
 
-    def step(self, model: Any, step: int, rank: int, world: int, backward: Backward) -> dict[str, float]:
-        """Leave the gradients of one step in the model (calling `backward` once or more) and return figures to log, "loss" among them."""
+    def step(self, turn: Turn) -> Figures:
+        """Do this process's share of one step, updates included, and return its share of the figures to log, "loss" among them.
 
-    def validate(self, model: Any, device: torch.device) -> dict[str, float]:
-        """Figures on held-out data; "validation" is the one to make small."""
+        Everything random is a function of ``turn.step``, or drawn from torch's global generator, which the loop seeds for every
+        step and process; so a resumed run does what it would have done.
+        """
+
+    def validate(self, turn: Turn) -> dict[str, float]:
+        """Figures on held-out data, whole on every process; "validation" is the one to make small. Empty if there is no such data."""
 
 
-def adamw(model: torch.nn.Module, settings: TrainingSection) -> torch.optim.AdamW:
+def adamw(network: torch.nn.Module, settings: TrainingSection) -> torch.optim.AdamW:
     """AdamW with decay on matrices only: biases, norms and single vectors are left alone."""
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    matrices = [p for p in network.parameters() if p.requires_grad and p.ndim >= 2]
+    vectors = [p for p in network.parameters() if p.requires_grad and p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2))
 
@@ -52,70 +92,65 @@ class LanguageModel:
     Args:
         shards: What to learn.
         settings: The recipe's [training].
-        length: Ids in a block.
-        logits: (model, ids (B, T)) -> logits (B, T, V).
+        logits: (network, ids (B, T)) -> logits (B, T, V).
     """
 
     shards: Shards
     settings: TrainingSection
-    length: int
-    logits: Callable[[Any, torch.Tensor], torch.Tensor]
+    logits: score.Logits
 
     def __post_init__(self) -> None:
+        self.length = self.shards.context_len
         self.batches = batches.Batches(self.shards, self.settings, self.length)
         self.steps_per_epoch = self.batches.steps_per_epoch
+        self.sizes: Mapping[str, Any] = {"vocabulary": self.shards.vocabulary_size}
         self.pad = int(self.shards.info["pad"])
 
-    def optimizers(self, model: torch.nn.Module) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self, network: torch.nn.Module) -> dict[str, torch.optim.Optimizer]:
         """One AdamW."""
-        return {"adamw": adamw(model, self.settings)}
+        return {"adamw": adamw(network, self.settings)}
 
-    def step(self, model: Any, step: int, rank: int, world: int, backward: Backward) -> dict[str, float]:
-        """Gradients of the mean over all ids of the step, however the blocks are dealt to processes and micro-batches."""
-        whole = self.batches.batch(step)
+    def step(self, turn: Turn) -> Figures:
+        """One update by the mean over all ids of the step, however the blocks are dealt to processes and micro-batches."""
+        whole = self.batches.batch(turn.step)
         n_targets = int((whole[:, 1:] != self.pad).sum())
-        mine = torch.from_numpy(whole[rank::world])
-        total = 0.0
-        for part in mine.split(self.settings.micro_batch or len(mine)):
-            ids = part.to(next(model.parameters()).device)
-            loss = self._loss(model, ids) * world / n_targets
-            backward(loss)
-            total += float(loss.detach()) / world
-        return {"loss": total, "tokens": float(n_targets)}
+        mine = torch.from_numpy(whole[turn.rank :: turn.world])
+        total = torch.zeros((), device=turn.device)
+        for part in torch.split(mine, self.settings.micro_batch or max(1, len(mine))) if len(mine) else ():
+            turn.pause()
+            loss = self._loss(turn.network, part.to(turn.device)) / n_targets
+            turn.backward(loss)
+            total += loss.detach()
+        norm = turn.update("adamw")
+        return {"loss": total, "tokens": float((mine[:, 1:] != self.pad).sum()), "gradient_norm": norm / turn.world}
 
-    def _loss(self, model: Any, ids: torch.Tensor) -> torch.Tensor:
-        scores = self.logits(model, ids[:, :-1])  # (B, T-1, V)
+    def _loss(self, network: Any, ids: torch.Tensor) -> torch.Tensor:
+        scores = self.logits(network, ids[:, :-1])  # (B, T-1, V)
         return F.cross_entropy(scores.flatten(0, 1).float(), ids[:, 1:].flatten(), ignore_index=self.pad, reduction="sum")
 
-    def validate(self, model: Any, device: torch.device) -> dict[str, float]:
-        """Bits per note and per token on the validation part."""
-        chosen = batches.evaluation_blocks(self.shards, 1, self.settings.validation_blocks)
-        if not len(chosen):
+    def validate(self, turn: Turn) -> dict[str, float]:
+        """Bits per note and per token on the validation part, or some blocks of it."""
+        chosen = score.blocks_of(self.shards, score.VALIDATION, self.settings.validation_blocks)
+        found = score.score_blocks(self.shards, chosen, self.logits, turn.network, turn.device, pause=turn.pause)
+        if not found.tokens:
             return {}
-        bits, tokens, notes = score_blocks(self, model, chosen, device)
-        return {"bits_per_note": bits / max(notes, 1), "bits_per_token": bits / max(tokens, 1), "validation": bits / max(tokens, 1)}
+        return {"bits_per_note": found.bits_per_note, "bits_per_token": found.bits_per_token, "validation": found.bits_per_token}
 
 
-@torch.no_grad()
-def score_blocks(objective: LanguageModel, model: Any, chosen: np.ndarray[Any, Any], device: torch.device) -> tuple[float, int, int]:
-    """Bits, ids and notes of evaluation blocks; every id counts once though blocks overlap."""
-    low, high = objective.shards.info["note_ids"]
-    bits, tokens, notes = 0.0, 0, 0
-    for group in np.array_split(chosen, math.ceil(len(chosen) / 8)):
-        ids = np.stack([objective.shards.block(int(block), objective.length) for block in group])
-        counts = np.stack([batches.scored(objective.shards, int(b), row) for b, row in zip(group, ids, strict=True)])[:, 1:]
-        batch = torch.from_numpy(ids).to(device)
-        scores = objective.logits(model, batch[:, :-1]).float()
-        loss = F.cross_entropy(scores.flatten(0, 1), batch[:, 1:].flatten(), reduction="none").view(batch.shape[0], -1)
-        bits += float((loss.cpu() * torch.from_numpy(counts)).sum()) / math.log(2)
-        tokens += int(counts.sum())
-        notes += int((counts & (ids[:, 1:] >= low) & (ids[:, 1:] < high)).sum())
-    return bits, tokens, notes
+def _language_model(data: Path, settings: TrainingSection, family: Any) -> Objective:
+    return LanguageModel(shard_files.read(data), settings, family.logits)
 
 
-def _language_model(shards: Shards, settings: TrainingSection, length: int, family: Any) -> Objective:
-    return LanguageModel(shards, settings, length, family.logits)
+OBJECTIVES: dict[str, Callable[[Path, TrainingSection, Any], Objective]] = {"language_model": _language_model}
+"""Name in a recipe -> how to make it of (data folder, [training], module of the family)."""
 
 
-OBJECTIVES: dict[str, Callable[[Shards, TrainingSection, int, Any], Objective]] = {"language_model": _language_model}
-"""Name in a recipe -> how to make it of (shards, [training], ids in a block, module of the family)."""
+def make(name: str, data: Path, settings: TrainingSection, family: Any) -> Objective:
+    """The objective `name` of a data folder.
+
+    Raises:
+        UnknownName: The table has no such row.
+    """
+    if name not in OBJECTIVES:
+        raise UnknownName("objective", name, OBJECTIVES)
+    return OBJECTIVES[name](data, settings, family)

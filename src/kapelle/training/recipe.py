@@ -6,13 +6,15 @@ composing), so that this file needs nothing of music.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kapelle import config
 from kapelle.config import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -31,33 +33,74 @@ class TrainingSection:
     clip_norm: float = setting(1.0, help="largest norm of the gradient; 0: no clipping", min=0.0)
     precision: str = setting("bf16-mixed", help="arithmetic", choices=("32-true", "bf16-mixed", "16-mixed"))
     compile: bool = setting(False, help="compile the network first (faster steps, a minute's delay)")
-    seed: int = setting(0, help="of weights, batches and dropout", min=0)
+    seed: int = setting(0, help="of weights, batches and dropout", min=0, max=2**31 - 1)
     balance: float = setting(0.5, help="0: genres as they come; 1: every genre equally often", min=0.0, max=1.0)
     semitones: int = setting(0, help="random transposition up to so far each way", unit="semitones", min=0, max=6)
     velocity_levels: int = setting(1, help="random loudness change up to so far each way", min=0, max=2)
     excerpts: float = setting(0.2, help="share of blocks that open a piece at a random bar, so that short pieces are met", min=0.0, max=1.0)
     validate_every: int = setting(500, help="steps between two validations", min=1)
     validation_blocks: int = setting(64, help="blocks in one validation, taken evenly over all", min=1)
-    checkpoint_minutes: float = setting(10.0, help="minutes between two checkpoints; one follows every epoch too", min=0.0)
+    checkpoint_minutes: float = setting(
+        10.0,
+        help="longest time between two checkpoints; one follows every epoch and every best validation too; 0: after every step",
+        unit="minutes",
+        min=0.0,
+    )
     log_every: int = setting(20, help="steps between two lines of the log", min=1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Recipe:
     """A whole recipe."""
 
     name: str = setting(help="of the recipe, the bundle and --model")
     family: str = setting(help="network, a row of kapelle.models.FAMILIES")
     codec: str = setting(help="how scores become ids", choices=("remi", "chords", "theme", "roll"))
+    training: TrainingSection = setting(help="how it is trained")
     objective: str = setting("language_model", help="what training optimises")
     data: dict[str, Any] = setting({}, help="kept for data preparation")
     tokenizer: dict[str, Any] = setting({}, help="kept for data preparation")
     preprocessing: dict[str, Any] = setting({}, help="kept for data preparation")
     model: dict[str, Any] = setting({}, help="the family's Config, vocabulary aside")
-    training: TrainingSection = setting(help="how it is trained")
     generation: dict[str, Any] = setting({}, help="kept for composing: default sampling")
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe in a file, with ``section.key=value`` overrides."""
+    """The recipe in a file, with ``section.key=value`` overrides.
+
+    Raises:
+        Missing: No such file.
+        RecipeError: It is no TOML, or a key is unknown, missing, of the wrong type or out of range.
+    """
     return config.load(Recipe, path, overrides)
+
+
+OVERRIDE = "# override: "
+"""How a run folder's recipe.toml keeps an override: as a comment below the recipe."""
+
+
+def text_with(path: Path, overrides: Sequence[str]) -> str:
+    """The text of a recipe, with its overrides written below it as comments."""
+    text = path.read_text(encoding="utf-8")
+    return text.rstrip("\n") + "\n" + "".join(f"{OVERRIDE}{' '.join(item.split())}\n" for item in overrides)
+
+
+def read_again(path: Path) -> Recipe:
+    """The recipe in a run folder, its overrides included; raises as `read`."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return read(path, [line.removeprefix(OVERRIDE) for line in lines if line.startswith(OVERRIDE)])
+
+
+FREE = ("checkpoint_minutes", "log_every", "micro_batch", "compile")
+"""Keys of [training] that may change between two calls of one run: they decide how it runs, not what it learns."""
+
+
+def differences(one: Recipe, other: Recipe) -> list[str]:
+    """The keys in which two recipes train differently, as ``section.key``; the data is told apart by its shards."""
+    out = [name for name in ("family", "codec", "objective") if getattr(one, name) != getattr(other, name)]
+    for section, first, second in (
+        ("model", one.model, other.model),
+        ("training", config.plain(one.training), config.plain(other.training)),
+    ):
+        out += [f"{section}.{key}" for key in sorted({*first, *second} - {*FREE}) if first.get(key) != second.get(key)]
+    return out

@@ -1,0 +1,129 @@
+"""Cleaned pieces, one after the other, to the arrays and the report of the shards.
+
+Takes results of `clean` in a fixed order; equal pieces are kept once, the first one. Parts are dealt when all are there, before
+anything is cut that could leak from one to another: the blocks of a piece are all of its part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kapelle import config
+from kapelle.data import augment
+from kapelle.data.clean import CleanPiece, Rejected
+from kapelle.data.shards import BLOCK, PIECE, PREFIX_WIDTH, cut_blocks
+from kapelle.data.split import PARTS, assign
+from kapelle.tokens import controls
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kapelle.data.cleaning import File
+    from kapelle.data.recipe import Preparation
+    from kapelle.tokens import vocabulary
+
+
+class Collector:
+    """Gathers cleaned pieces into the arrays of the shards."""
+
+    def __init__(self, preparation: Preparation, words: vocabulary.Vocabulary) -> None:
+        self.preparation, self.words = preparation, words
+        self.pieces: list[tuple[int, ...]] = []
+        self.tokens: list[NDArray[Any]] = []
+        self.prefixes: list[list[int]] = []
+        self.bars: list[NDArray[Any]] = []
+        self.blocks: list[tuple[int, int]] = []
+        self.digests: list[str] = []
+        self.groups: list[tuple[str, str]] = []
+        self.rejected: Counter[str] = Counter()
+        self.fingerprints: set[bytes] = set()
+        self.files, self.kept = Counter[int](), Counter[int]()  # by source
+        self.seen = self.length = self.n_bars = self.n_left_out = 0
+
+    def add(self, file: File, result: CleanPiece | Rejected) -> None:
+        """Take one file's result."""
+        self.seen += 1
+        self.files[file.source] += 1
+        if isinstance(result, Rejected):
+            self.rejected[result.reason] += 1
+            return
+        fingerprint = hashlib.sha256(result.ids.tobytes()).digest()
+        if fingerprint in self.fingerprints:
+            self.rejected["the same as another piece"] += 1
+            return
+        self.fingerprints.add(fingerprint)
+        self.kept[file.source] += 1
+        self.n_left_out += result.n_left_out
+        self._append(file, result)
+
+    def _append(self, file: File, piece: CleanPiece) -> None:
+        rules = self.preparation.preprocessing
+        source = self.preparation.data.sources[file.source]
+        wish = controls.Controls(source.genre, file.composer if file.composer >= 0 else None, piece.key, piece.bpm)
+        prefix = controls.prefix(wish, self.words)
+        starts = np.flatnonzero(piece.ids == self.words["Bar_None"])
+        room = rules.context_len - len(prefix)
+        first_bars = cut_blocks(starts, len(piece.ids), room, rules.overlap)
+        self.blocks += [(len(self.pieces), bar) for bar in first_bars]
+        down, up = augment.shift_range(piece.ids, self.words)
+        genre = self.preparation.tokenizer.genres.index(source.genre)
+        stop = self.length + len(piece.ids)
+        self.pieces.append((self.length, stop, self.n_bars, len(starts), piece.n_notes, 0, genre, down, up))
+        self.groups.append((source.genre, file.group))
+        self.digests.append(piece.digest)
+        self.prefixes.append(prefix)
+        self.bars.append(starts + self.length)
+        self.tokens.append(piece.ids.astype(np.uint16))
+        self.length, self.n_bars = stop, self.n_bars + len(starts)
+
+    def piece_table(self) -> NDArray[Any]:
+        """The pieces with their parts."""
+        table = np.array(self.pieces, PIECE)
+        table["part"] = assign(self.groups, self.preparation.data.validation, self.preparation.data.test)
+        return table
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of `shards.ARRAYS`."""
+        prefixes = np.full((len(self.pieces), PREFIX_WIDTH), self.words["PAD_None"], np.uint16)
+        for row, ids in zip(prefixes, self.prefixes, strict=True):
+            row[: len(ids)] = ids
+        return {
+            "tokens": np.concatenate(self.tokens),
+            "pieces": self.piece_table(),
+            "prefixes": prefixes,
+            "bars": np.concatenate(self.bars).astype(np.int64),
+            "blocks": np.array(self.blocks, BLOCK),
+            "transpose": augment.transposition_table(self.words),
+            "velocity": augment.velocity_table(self.words),
+            "digests": np.array(self.digests, "S16"),
+        }
+
+    def info(self) -> dict[str, Any]:
+        """What `shards.json` says."""
+        genres, table = self.preparation.tokenizer.genres, self.piece_table()
+        counts = {
+            genre: {part: int(((table["genre"] == g) & (table["part"] == p)).sum()) for p, part in enumerate(PARTS)}
+            for g, genre in enumerate(genres)
+        }
+        words = self.words
+        return {
+            "format": 1,
+            "vocabulary_size": len(words),
+            "context_len": self.preparation.preprocessing.context_len,
+            "pad": words["PAD_None"], "bos": words["BOS_None"], "eos": words["EOS_None"],
+            "note_ids": [int(words.ids("Duration")[0]), int(words.ids("Duration")[-1]) + 1],
+            "genre_ids": [words[f"Genre_{genre}"] for genre in genres],
+            "genres": list(genres),
+            "pieces": counts,
+            "tokens": self.length, "bars": self.n_bars, "notes": int(table["n_notes"].sum()), "blocks": len(self.blocks),
+            "notes_left_out": self.n_left_out,
+            "files": self.seen, "kept": len(self.pieces), "dropped": dict(sorted(self.rejected.items())),
+            "sources": [
+                {**config.plain(source), "files": self.files[number], "kept": self.kept[number]}
+                for number, source in enumerate(self.preparation.data.sources)
+            ],
+        }  # fmt: skip

@@ -1,0 +1,67 @@
+"""Files that are whole or absent: written aside, synced, renamed; and the operating system's refusals as StorageError.
+
+Takes a path and what to write. Nothing here knows what the files mean. Used by data preparation and by training.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kapelle.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Inside, an OSError becomes a StorageError that names `place`.
+
+    Raises:
+        StorageError: The disk is full, or writing is not allowed there.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            "cannot write to {place}: {why}",
+            place=place,
+            why=error.strerror or error,
+            hint="free some space or choose another folder with -o; what was complete before is untouched",
+        ) from error
+
+
+def put(path: Path, write: Callable[[Path], object]) -> None:
+    """Make `path` with `write`, which is given a temporary name beside it; a kill leaves the old file or the new one.
+
+    Whoever has the old file open or mapped keeps it.
+
+    Raises:
+        OSError: As the operating system says; wrap it in `writing`.
+    """
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        write(temporary)
+        sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def put_text(path: Path, text: str) -> None:
+    """Make the text file `path` as `put` does, in UTF-8."""
+    put(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk. Windows cannot do that for folders, and is not asked to."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
