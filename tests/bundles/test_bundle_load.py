@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fakes
@@ -218,12 +218,14 @@ def test_a_state_of_another_shape_than_the_graph_is_refused(folder: Path) -> Non
 MODEL = simple_model(np.arange(4, dtype=np.float32)).SerializeToString()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_answer(data: bytes) -> None:
     with pytest.raises(BundleError):
         check_graph(data, "x.onnx")
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(MODEL) - 1), st.binary(max_size=4))
 def test_a_damaged_graph_is_an_answer(at: int, replacement: bytes) -> None:
     try:

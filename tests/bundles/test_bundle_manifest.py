@@ -2,7 +2,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapelle.bundles import manifest
@@ -107,6 +107,7 @@ def test_what_json_cannot_hold_is_not_written() -> None:
         manifest.dump(Manifest(**{**vars(EXAMPLE), "options": {"context": 32, "bad": float("nan")}}))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_manifest_or_a_bundle_error(data: bytes) -> None:
     with pytest.raises(BundleError):
@@ -120,6 +121,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_value_in_any_place_gives_a_manifest_or_a_bundle_error(data: st.DataObject) -> None:
     changed = copy.deepcopy(table())

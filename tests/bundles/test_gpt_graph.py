@@ -88,7 +88,7 @@ def test_a_prefill_of_every_length_and_the_step_after_it_agree(places: dict[str,
 def test_threads_do_not_change_a_bit(places: dict[str, Path], precision: str) -> None:
     ids = np.random.default_rng(3).integers(0, CONFIG.vocabulary, N_TOKENS)
     made = []
-    for threads in (1, 2, 3):
+    for threads in (1, 2):
         decoder = Decoder(load.load(places[precision]), threads=threads)
         made.append([decoder.feed(ids[:17]).tobytes(), *(decoder.feed([token]).tobytes() for token in ids[17:])])
-    assert made[0] == made[1] == made[2]
+    assert made[0] == made[1]
