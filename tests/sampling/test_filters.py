@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapelle.errors import UsageError
-from kapelle.sampling.filters import discourage, draw, probabilities, sample
+from kapelle.sampling.filters import discourage, draw, merge, probabilities, sample
 from kapelle.sampling.options import SamplingOptions
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.125, 0.125], np.float32))
@@ -67,6 +67,14 @@ def test_entropy_grows_with_temperature() -> None:
 
     values = [entropy(t) for t in (0.3, 0.7, 1.0, 1.5, 3.0)]
     assert values == sorted(values)
+
+
+def test_what_means_the_same_shares_its_probability() -> None:
+    mask = np.array([True, True, False, True])
+    weights = probabilities(merge(LOGITS, (2, 3), mask), PLAIN, mask)
+    assert weights == pytest.approx([0.5, 0.25, 0, 0.25])
+    both = np.ones(4, bool)
+    assert merge(LOGITS, (2, 3), both) is LOGITS
 
 
 def test_discouraged_ids_become_less_likely() -> None:

@@ -105,7 +105,8 @@ def decode(
             logits = session.feed(np.asarray(pending, np.int64))
             pending = []
             logits = filters.discourage(logits, recent[-RECENT:], options.repetition_penalty)
-            token = filters.sample(logits, options, random, rulebook.mask())
+            mask = rulebook.mask()
+            token = filters.sample(filters.merge(logits, (frame.restart, frame.end), mask), options, random, mask)
         rulebook.accept(token)
         history.append(token)
         pending.append(token)

@@ -67,3 +67,21 @@ def discourage(logits: Logits, ids: Sequence[int], penalty: float) -> Logits:
     chosen = np.unique(np.asarray(ids))
     out[chosen] = np.where(out[chosen] > 0, out[chosen] / penalty, out[chosen] * penalty)
     return out
+
+
+def merge(logits: Logits, same: Sequence[int], mask: NDArray[np.bool_]) -> Logits:
+    """Logits (V,) in which ids that mean the same event share their probability: what is allowed gets what is not allowed.
+
+    A model that was about to open the next bar, where only the end is allowed, has in fact said that this bar is over.
+
+    Args:
+        logits: (V,).
+        same: Ids that stand for one event, of which the mask allows one at most at a time.
+        mask: (V,) the ids allowed.
+    """
+    allowed = [i for i in same if mask[i]]
+    if len(allowed) != 1:
+        return logits
+    out = logits.copy()
+    out[allowed[0]] = np.logaddexp.reduce(logits[list(same)].astype(np.float64))
+    return out
