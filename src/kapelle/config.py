@@ -13,10 +13,12 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from kapelle.errors import Missing, RecipeError, StorageError, UsageError
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -136,9 +138,7 @@ def build(kind: type[T], table: Mapping[str, Any], where: str = "") -> T:
     try:
         check(made)
     except UsageError as error:
-        raise RecipeError(
-            "in {where}: {why}", where=where, why=str(error)
-        ) from error
+        raise RecipeError("in {where}: {why}", where=where, why=error) from error
     return made
 
 
@@ -180,9 +180,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if kind is Any or (isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
         return value
-    raise RecipeError(
-        "{where} must be {kind}, not {value!r}", where=where, kind=getattr(kind, "__name__", str(kind)), value=value
-    )
+    raise RecipeError("{where} must be {kind}, not {value!r}", where=where, kind=getattr(kind, "__name__", str(kind)), value=value)
 
 
 def override(table: dict[str, Any], text: str) -> None:

@@ -10,14 +10,19 @@ their translations. ``python tests/cli/test_translations.py`` prints the same wi
 """
 
 import ast
+import errno
+import importlib
 import json
+import os
+import re
 import string
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from kapelle import diagnosis, errors
-from kapelle.cli import app
+from kapelle.cli import app, pieces, train
 from kapelle.cli.flags import flags_of
 from kapelle.cli.texts import LANGUAGES, Texts, language, russian
 from kapelle.errors import KapelleError, UnknownName, UsageError
@@ -27,7 +32,15 @@ ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) 
 SPEAKING = {"note", "warn", "texts", "t", "bar"}
 TEXT_KEYWORDS = {"hint", "help", "advice", "part"}
 LABELS = {"facts", "table"}
+SYSTEM_WORDS = {os.strerror(number) for number in errno.errorcode} | {"Missing command."}
 FROM_ERRORS = ("unknown {what} {name!r}", "did you mean {near}? known: {known}", "known: {known}")
+
+
+@cache
+def sources():
+    """Module, as ``score/read.py`` -> its syntax tree."""
+    paths = sorted(SOURCES.rglob("*.py"))
+    return {path.relative_to(SOURCES).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def literals(node):
@@ -51,7 +64,11 @@ def errors_in(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and literals(node.value):
             hints.setdefault(node.targets[0].id, []).extend((text, node.lineno) for text in literals(node.value))
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or called(node) not in ERRORS:
+        if not isinstance(node, ast.Call):
+            continue
+        if called(node).startswith("_"):  # a helper that makes an error from a template
+            yield from ((text, node.lineno) for text in literals(node.args[0] if node.args else None) if re.search(r"\{\w+[^}]*\}", text))
+        if called(node) not in ERRORS:
             continue
         for text in literals(node.args[0]) if node.args else []:
             yield text, node.lineno
@@ -87,16 +104,14 @@ def verbs(table=app.VERBS):
 
 
 def modules():
-    import importlib
-
     return [importlib.import_module(verb.module) for verb in verbs() if verb.module]
 
 
+@cache
 def templates():
     """Everything that must exist in Russian: template -> where it stands."""
     out = dict.fromkeys(FROM_ERRORS, "errors.py")
-    for path in sorted(SOURCES.rglob("*.py")):
-        tree, name = ast.parse(path.read_text(encoding="utf-8")), path.relative_to(SOURCES).as_posix()
+    for name, tree in sources().items():
         for text, line in errors_in(tree):
             out.setdefault(text, f"{name}:{line}")
         if name.startswith("cli/"):
@@ -113,14 +128,8 @@ def templates():
         out.setdefault(verb.help, "cli/app.py: VERBS")
     for help in app.COMMON.values():
         out.setdefault(help, "cli/app.py: COMMON")
-    for finding in diagnosis.diagnose():
-        for text in (finding.part, finding.advice):
-            if text:
-                out.setdefault(text, "diagnosis.py")
     for text in diagnosis_texts():
         out.setdefault(text, "diagnosis.py")
-    from kapelle.cli import pieces, train
-
     for text in (*pieces.FACTS, *pieces.COLUMNS, *train.SHOWN.values()):
         out.setdefault(text, "cli: labels")
     return out
@@ -130,14 +139,13 @@ def diagnosis_texts():
     """Advice that depends on the machine: every literal that a `Finding` may carry."""
     yield from diagnosis.FLUIDSYNTH_LINES.values()
     yield from (purpose for purpose, _ in diagnosis.EXTRAS.values())
-    tree = ast.parse(Path(diagnosis.__file__).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    for node in ast.walk(sources()["diagnosis.py"]):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "advice":
             yield from literals(node.value)
             if isinstance(node.value, ast.Call):
                 yield from literals(node.value.args[-1])
         if isinstance(node, ast.Call) and called(node) == "Finding":
-            for argument in node.args[4:5]:
+            for argument in [*node.args[:1], *node.args[4:5]]:
                 yield from literals(argument)
 
 
@@ -160,24 +168,29 @@ def test_a_russian_text_has_the_fields_of_the_english_one():
 
 
 def test_no_russian_text_is_left_over():
-    words = {"major", "minor", *"ABCDEFG", "#", "b"}
-    unused = [text for text in russian() if text not in templates() and text not in words and text not in word_values()]
-    assert not unused
+    assert not unused()
 
 
-def word_values():
-    """Words that stand in fields of messages (what, unit, why), and reasons that data preparation counts."""
-    return set(json.loads((Path(__file__).parent / "words.json").read_text(encoding="utf-8")))
+def unused():
+    """Entries that stand for no template, and for no word that the sources hold as a literal."""
+    words = {"major", "minor", *"ABCDEFG", "#", "b", *SYSTEM_WORDS}
+    held = {
+        node.value
+        for tree in sources().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return [text for text in russian() if text not in templates() and text not in words and text not in held]
 
 
 def test_messages_are_literal_templates():
     """An f-string cannot be translated: its values must be given by name."""
     found = []
-    for path in sorted(SOURCES.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for name, tree in sources().items():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(node) in ERRORS:
                 given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "hint")]
-                found += [f"{path.relative_to(SOURCES)}:{node.lineno}" for text in given if isinstance(text, ast.JoinedStr)]
+                found += [f"{name}:{node.lineno}" for text in given if isinstance(text, ast.JoinedStr)]
     assert not found
 
 
@@ -225,4 +238,4 @@ def test_keys_have_their_russian_names():
 
 if __name__ == "__main__":
     print(json.dumps(missing(), indent=1, ensure_ascii=False))
-    print("unused:", [text for text in russian() if text not in templates() and text not in word_values()])
+    print("unused:", unused())

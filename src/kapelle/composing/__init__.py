@@ -62,6 +62,6 @@ def options_of(way: Way, given: Mapping[str, Any]) -> Any:
     try:
         options = build(way.Options, given, "options")
     except RecipeError as error:
-        raise UsageError("{why}", why=str(error)) from error
+        raise UsageError("{why}", why=error) from error
     check(options)
     return options
