@@ -17,7 +17,7 @@ from kapelle import composing, config
 from kapelle.composing.events import Done, Event
 from kapelle.composing.piece import Piece, request_of
 from kapelle.composing.request import LENGTHS, ComposeRequest, Length
-from kapelle.errors import Interrupted, Missing, UsageError
+from kapelle.errors import Interrupted, Missing, UnreadableInput, UsageError
 from kapelle.sampling.options import SamplingOptions
 
 if TYPE_CHECKING:
@@ -359,14 +359,26 @@ def train(recipe: str | Path, shards: str | Path, run: str | Path, options: FitO
 
 
 def export(
-    run: str | Path, out: str | Path, *, name: str = "", precision: str = "8bit", licence: str = "", force: bool = False
+    run: str | Path,
+    out: str | Path,
+    *,
+    name: str = "",
+    precision: str = "8bit",
+    licence: str = "",
+    measured: Path | None = None,
+    force: bool = False,
 ) -> Manifest:
-    """Write a run as a bundle, card included, and return its manifest."""
+    """Write a run as a bundle, card included, and return its manifest; `measured` is a Markdown file of figures for the card."""
     _needs_train()
     from kapelle.bundles.export import ExportOptions
     from kapelle.bundles.export import export as write
 
-    return write(Path(run), Path(out), ExportOptions(name=name, precision=precision, licence=licence, force=force))  # type: ignore[arg-type]
+    try:
+        figures = {"measured": measured.read_text(encoding="utf-8")} if measured else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableInput("cannot read {path}: {why}", path=measured, why=error) from error
+    options = ExportOptions(name=name, precision=precision, licence=licence, figures=figures, force=force)  # type: ignore[arg-type]
+    return write(Path(run), Path(out), options)
 
 
 def fit(recipe: str | Path, folder: str | Path, out: str | Path, how: Fitting | None = None) -> Fitted:

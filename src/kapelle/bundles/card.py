@@ -1,6 +1,7 @@
 """The card of a bundle: what it is, what it learned from and under which licences, how good it is, how to make it again.
 
-Takes a manifest, gives Markdown. Every figure in it comes from the manifest; nothing is judged or rounded here.
+Takes a manifest, gives Markdown. Every figure in it comes from the manifest; here they are only rounded to four digits. A figure named
+``measured`` is Markdown of its own (tables of held-out figures and counts) and stands as it is.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def text(manifest: Manifest, precision: str) -> str:
         f"{source.steps:,} steps" + ("" if source.seconds is None else f", {source.seconds / 3600:.2f} hours") + ".",
         "## Figures",
         _table(("figure", "value"), _flat(source.figures)) if source.figures else "None were measured.",
+        *([str(source.figures["measured"]).strip()] if "measured" in source.figures else []),
         "## Making it again",
         "With the recipe below as `recipe.toml`, and the data above below one folder:",
         _commands(manifest.name),
@@ -74,6 +76,12 @@ def _flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]
     for key, value in figures.items():
         if isinstance(value, Mapping):
             rows += _flat(value, f"{before}{key}.")
-        else:
-            rows.append((f"{before}{key}", f"{value:,}" if isinstance(value, int) else str(value)))
+        elif key != "measured" and value not in ([], ()):
+            rows.append((f"{before}{key}", _shown(value)))
     return rows
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value == int(value) or abs(value) >= 10_000 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

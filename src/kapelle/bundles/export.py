@@ -42,8 +42,8 @@ class ExportOptions:
     Args:
         name: Name of the bundle; empty for the recipe's.
         precision: ``8bit`` (blocks of 8-bit weights, a quarter of the size, three times the speed) or ``fp32``.
-        licence: Of the weights; empty to point to those of the data.
-        figures: More measured results for the card, beside those of figures.json.
+        licence: Of the weights; empty for what the recipe says.
+        figures: More measured results for the card, beside those of figures.json; ``measured`` is Markdown that stands in it as it is.
         options: More entries for the manifest's options.
         files: More files, such as ``originality.idx``, by name.
         force: Replace a bundle that is there already.
@@ -100,7 +100,7 @@ def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manife
         kind=family.KIND,
         graphs={},
         files={},
-        licence=options.licence or "not stated; see the licences of the data",
+        licence=options.licence or str(held.recipe.get("licence") or "not stated; see the licences of the data"),
         states=family.states(shape),
         codec=held.recipe.get("codec"),
         options=_options(shape, held, options),

@@ -22,6 +22,7 @@ class Arguments:
     name: str = option("", help="name of the bundle; the recipe's if left out", metavar="NAME")
     precision: str = option("8bit", help="8-bit blocks (small, fast) or 32-bit floats", choices=("8bit", "fp32"))
     licence: str = option("", help="licence of the weights", metavar="TEXT")
+    measured: Path | None = option(None, help="Markdown file of measured figures to put into the card", metavar="FILE")
     force: bool = option(False, help="replace a bundle that is there already")
 
 
@@ -36,6 +37,7 @@ def run(arguments: Arguments, console: Console) -> None:
             name=arguments.name,
             precision=arguments.precision,
             licence=arguments.licence,
+            measured=arguments.measured,
             force=arguments.force,
         )
     show(made, arguments.output, console)

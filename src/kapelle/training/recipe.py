@@ -57,6 +57,7 @@ class Recipe:
     family: str = setting(help="network, a row of kapelle.models.FAMILIES")
     codec: str = setting(help="how scores become ids", choices=("remi", "chords", "theme", "roll"))
     training: TrainingSection = setting(help="how it is trained")
+    licence: str = setting("", help="licence of the weights, shown with the bundle")
     objective: str = setting("language_model", help="what training optimises")
     data: dict[str, Any] = setting({}, help="kept for data preparation")
     tokenizer: dict[str, Any] = setting({}, help="kept for data preparation")
