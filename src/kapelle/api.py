@@ -93,7 +93,7 @@ def request(
     if sampling:
         drawn = config.build(SamplingOptions, {**(held.manifest.options.get("generation") or {}), **sampling}, "sampling")
     return ComposeRequest(
-        model or held.name,
+        model or held.path.name,  # the name by which it is found again
         length or Length(),
         secrets.randbelow(2**31) if seed is None else seed,
         count,
