@@ -4,6 +4,7 @@
 #   PIP_ARGS="..." make test         options for pip, such as the index that has the CPU build of torch
 #   PYTEST_ARGS="-k score" make test options for pytest
 #   KAPELLE_DATA=DIR make test       also the tests that need data packs
+#   SHARDS=DIR make acceptance       also the figures on held-out music, from shards of `kapelle data prepare`
 
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -17,7 +18,12 @@ WORK := .venv-test/bin
 WORK_READY := .venv-test/.installed
 
 PIP_INSTALL = -m pip --disable-pip-version-check install --quiet $(PIP_ARGS)
-BENCHMARKS := $(filter-out benchmarks/acceptance.py,$(wildcard benchmarks/[a-z]*.py))
+
+# Scripts of benchmarks/ that need nothing, and those that read held-out music.
+SPEED := decoding sine_render startup
+HELD_OUT_MODEL ?= $(firstword $(wildcard src/kapelle/weights/genre src/kapelle/weights/genre-small))
+RESULTS := benchmarks/results
+
 RIGHT_PYTHON = import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
 	"Kapelle needs Python 3.11, 3.12 or 3.13, and %s is %d.%d; name another: PYTHON=python3.12 make ..." % (sys.executable, *sys.version_info[:2]))
 
@@ -48,15 +54,20 @@ format: $(WORK_READY) ## put the code in its common form
 docs: $(WORK_READY) ## follow every link, run every command and snippet of the docs
 	@$(WORK)/python -m pytest tests/test_docs.py tests/test_examples.py $(PYTEST_ARGS)
 
-bench: $(WORK_READY) ## measure: every script of benchmarks/, its figures beside the goals
-	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(WORK)/python $$script; done
+bench: $(WORK_READY) ## measure speed, memory and size: figures beside their goals
+	@set -e; for name in $(SPEED); do echo "== $$name"; $(WORK)/python benchmarks/$$name.py; done
 
-acceptance: $(WORK_READY) ## the full counts behind every promise, written to benchmarks/results/ (an hour)
-	@mkdir -p benchmarks/results
-	@set -e; for script in $(BENCHMARKS); do \
-		name=benchmarks/results/$$(basename $$script .py).json; echo "== $$script -> $$name"; \
-		$(WORK)/python $$script --json > $$name.part; mv $$name.part $$name; done
-	@$(WORK)/python benchmarks/acceptance.py
+acceptance: $(WORK_READY) ## the full counts and figures behind every promise, written to benchmarks/results/
+	@mkdir -p $(RESULTS)
+	@set -e; for name in $(SPEED); do echo "== $$name"; \
+		$(WORK)/python benchmarks/$$name.py --json > $(RESULTS)/$$name.part; mv $(RESULTS)/$$name.part $(RESULTS)/$$name.json; done
+ifdef SHARDS
+	@echo "== held_out"; $(WORK)/python benchmarks/held_out.py $(SHARDS) $(HELD_OUT_MODEL) --json $(RESULTS)/held_out.json
+	@echo "== human_degeneracy"; $(WORK)/python benchmarks/human_degeneracy.py $(SHARDS) --json $(RESULTS)/human_degeneracy.json
+else
+	@echo "== held_out, human_degeneracy: left out; SHARDS=DIR names the shards that the model was trained from"
+endif
+	@echo "== acceptance"; $(WORK)/python benchmarks/acceptance.py
 
 clean: ## remove what these commands made: environments, the demo, caches
 	rm -rf .venv .venv-test demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
