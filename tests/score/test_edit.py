@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from symusic import ControlChange, KeySignature, Note, Pedal, Score, Tempo, TextMeta, TimeSignature, Track
 
@@ -50,6 +50,7 @@ def test_overlaps_are_cut_where_the_later_note_begins() -> None:
     assert len(rows(score)) == 4
 
 
+@settings(deadline=None)
 @given(notes)
 def test_resolved_overlaps_lose_no_onset_and_are_resolved(raw: list[tuple[int, int, int, int]]) -> None:
     score = edit.resolve_overlaps(piece(raw))
@@ -117,6 +118,7 @@ def test_resampling_rounds_both_ends_of_a_note() -> None:
             edit.resample(score, tpq)
 
 
+@settings(deadline=None)
 @given(notes)
 def test_resampling_to_a_multiple_and_back_changes_nothing(raw: list[tuple[int, int, int, int]]) -> None:
     score = piece([(time, max(duration, 1), pitch, velocity) for time, duration, pitch, velocity in raw])
@@ -145,6 +147,7 @@ def test_voices_are_dealt_by_register() -> None:
     assert [[row[2] for row in rows(duo, i)] for i in range(2)] == [[72], [48, 55, 64]]
 
 
+@settings(deadline=None)
 @given(notes, st.lists(st.integers(0, 127), min_size=1, max_size=4))
 def test_dealing_voices_keeps_every_note_once(raw: list[tuple[int, int, int, int]], programs: list[int]) -> None:
     dealt = edit.split_voices(piece(raw[::2], raw[1::2]), programs)

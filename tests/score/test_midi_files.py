@@ -423,3 +423,22 @@ def test_every_oddity_of_the_container_is_counted() -> None:
         assert notes_of(score) == [[(0, 480, 60, 80), (480, 480, 64, 80)]]
         assert report.counts == counts
         assert len(report.lines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("beginning", "says"),
+    [
+        (b"\x1f\x8b\x08", "is packed with gzip"),
+        (b"PK\3\4", "is a zip archive"),
+        (b"ID3\3", "is a sound recording"),
+        (b"RIFF\0\0\0\0WAVE", "is a RIFF file without MIDI in it"),
+        (b"%PDF-1.7", "is a picture or a PDF"),
+        (b"<!DOCTYPE html>", "is a web page or XML"),
+        (b"do re mi", "is text, not a MIDI file"),
+        (b"\0\1\2\3", "does not begin with MThd"),
+    ],
+)
+def test_what_is_another_format_is_called_by_its_name(beginning: bytes, says: str) -> None:
+    with pytest.raises(MidiError, match=says) as caught:
+        read(beginning + b" and more" * 9)
+    assert caught.value.template.startswith("{name} ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from symusic import Note, Score, Tempo, TimeSignature, Track
 
@@ -93,6 +93,7 @@ def test_bpm_and_microseconds_agree() -> None:
     assert units.bar_ticks(7, 8, 480) == 1680
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 13), st.sampled_from((1, 2, 4, 8, 16))), max_size=6),
     st.integers(0, 30_000),
@@ -122,6 +123,7 @@ def test_the_bar_lines_are_those_found_by_walking(metres: list[tuple[int, int, i
     assert [units.bars_to_ticks(score, bar) for bar in range(len(lines))] == lines
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5000), st.integers(20, 400)), max_size=5), st.integers(0, 10_000))
 def test_ticks_survive_the_way_to_seconds_and_back(tempos: list[tuple[int, int]], tick: int) -> None:
     score = piece(tempos=tuple((t, float(bpm)) for t, bpm in tempos))

@@ -16,17 +16,6 @@ from kapelle.errors import MidiError
 _MAX_LEADING = 256
 """How many bytes before the header are passed over: old Macintosh archives put 128 there."""
 
-_NOT_MIDI = (
-    (b"\x1f\x8b", "{name} is packed with gzip", "unpack it first"),
-    (b"PK\x03\x04", "{name} is a zip archive", "unpack it first"),
-    (b"ID3", "{name} is an MP3 recording, not a MIDI file", ""),
-    (b"OggS", "{name} is an Ogg recording, not a MIDI file", ""),
-    (b"fLaC", "{name} is a FLAC recording, not a MIDI file", ""),
-    (b"%PDF", "{name} is a PDF, not a MIDI file", ""),
-    (b"\x89PNG", "{name} is a picture, not a MIDI file", ""),
-    (b"\xff\xd8\xff", "{name} is a picture, not a MIDI file", ""),
-)
-
 
 @dataclass(frozen=True)
 class Container:
@@ -77,9 +66,7 @@ def _midi_range(data: bytes, name: str, counts: Counter[str]) -> tuple[int, int]
         return 0, len(data)
     if data.startswith(b"RIFF"):
         return _inside_riff(data, name, counts)
-    for magic, template, hint in _NOT_MIDI:
-        if data.startswith(magic):
-            raise MidiError(template, name=name, hint=hint)
+    _refuse_other_formats(data, name)
     start = data.find(b"MThd", 0, _MAX_LEADING + 4)
     if start > 0 and data[start + 4 : start + 7] == b"\0\0\0":
         counts["leading_bytes"] += start
@@ -90,6 +77,18 @@ def _midi_range(data: bytes, name: str, counts: Counter[str]) -> tuple[int, int]
     if all(9 <= byte <= 13 or 32 <= byte < 127 for byte in data[:512]):
         raise MidiError("{name} is text, not a MIDI file", name=name, hint="MIDI files begin with the letters MThd")
     raise MidiError("{name} is not a MIDI file: it does not begin with MThd", name=name, hint="MIDI files begin with the letters MThd")
+
+
+def _refuse_other_formats(data: bytes, name: str) -> None:
+    """Raise the error that names what the bytes are instead, where their beginning tells."""
+    if data.startswith(b"\x1f\x8b"):
+        raise MidiError("{name} is packed with gzip", name=name, hint="unpack it first")
+    if data.startswith(b"PK\x03\x04"):
+        raise MidiError("{name} is a zip archive", name=name, hint="unpack it first")
+    if data.startswith((b"ID3", b"OggS", b"fLaC")):
+        raise MidiError("{name} is a sound recording, not a MIDI file", name=name)
+    if data.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff")):
+        raise MidiError("{name} is a picture or a PDF, not a MIDI file", name=name)
 
 
 def _inside_riff(data: bytes, name: str, counts: Counter[str]) -> tuple[int, int]:

@@ -88,7 +88,7 @@ def read_events(data: bytes, start: int, stop: int, budget: Budget, counts: Coun
     return reader.out
 
 
-class _Damage(Exception):  # noqa: N818 - a signal inside this module, never seen outside
+class _Damage(Exception):  # a signal inside this module, never seen outside
     def __init__(self, error: MidiError) -> None:
         super().__init__()
         self.error = error
