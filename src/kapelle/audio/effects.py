@@ -19,16 +19,16 @@ KAISER_BETA = 8.0
 # Part of the narrower band that passes. The rest is the filter's slope: 1 - 80 dB slope / half of (2 x 32 zeros) is about 0.92.
 PASS_BAND = 0.93
 MAX_PHASES = 100_000
+SILENCE = 1e-6
 
 
 def normalise_peak(waveform: Waveform, peak_db: float = -1.0) -> Waveform:
-    """The same sound with its largest sample at `peak_db` (decibels, at most 0); silence stays silence."""
+    """The same sound with its largest sample at `peak_db` (decibels, at most 0); what peaks below -120 dB is silence and stays so."""
     if not peak_db <= 0.0:
         raise UsageError("the peak must be at most 0 dB, not {peak_db}", peak_db=peak_db)
-    if waveform.peak == 0.0:
+    if waveform.peak < SILENCE:
         return waveform
-    # In float64, so that the quietest sounds (denormal peaks) do not divide to infinity.
-    return Waveform(waveform.samples * np.float32(amplitude(peak_db) / max(waveform.peak, 1e-30)), waveform.sample_rate)
+    return Waveform(waveform.samples * np.float32(amplitude(peak_db) / waveform.peak), waveform.sample_rate)
 
 
 def pad_tail(waveform: Waveform, tail_s: float) -> Waveform:
@@ -40,14 +40,19 @@ def pad_tail(waveform: Waveform, tail_s: float) -> Waveform:
 def fade(waveform: Waveform, *, in_s: float = 0.0, out_s: float = 0.0) -> Waveform:
     """The same sound rising from and falling to silence over the given seconds, along half a cosine.
 
-    A fade longer than the sound begins as if the sound were as long as the fade, and so ends at full level or at silence.
+    Of a fade longer than the sound, only as much is heard as fits, from its silent end.
     """
     samples = np.array(waveform.samples)
     for seconds, frames in ((in_s, samples), (out_s, samples[::-1])):
-        n_frames = min(_frames(seconds, waveform.sample_rate), waveform.n_frames)
-        curve = 0.5 - 0.5 * np.cos(np.pi * np.arange(n_frames) / max(n_frames, 1))
-        frames[:n_frames] *= curve[:, None].astype(np.float32)
+        curve = fade_curve(_frames(seconds, waveform.sample_rate))[: waveform.n_frames]
+        frames[: len(curve)] *= curve[:, None]
     return Waveform(samples, waveform.sample_rate)
+
+
+def fade_curve(n_frames: int) -> Samples:
+    """Half a cosine from 0 towards 1, shape (n_frames,)."""
+    curve: Samples = (0.5 - 0.5 * np.cos(np.pi * np.arange(n_frames) / max(n_frames, 1))).astype(np.float32)
+    return curve
 
 
 def pan(waveform: Waveform, position: float) -> Waveform:

@@ -32,6 +32,7 @@ MAX_READ_S = 3600.0
 # One write call of libsndfile holds a whole block on the stack of its Vorbis encoder: large ones crash the process.
 BLOCK_FRAMES = 4096
 READ_BLOCK_FRAMES = 1 << 18
+UNKNOWN_FRAMES = 1 << 40  # libsndfile says 2^63 - 1 where a header does not tell the length
 
 
 @dataclass(frozen=True)
@@ -198,21 +199,17 @@ def _read_open(path: Path, file: Any, max_s: float) -> Waveform:
     if not (MIN_RATE_HZ <= rate <= MAX_RATE_HZ and 1 <= n_channels <= MAX_CHANNELS):
         raise UnreadableInput("{path} has {n_channels} channels at {rate} Hz", path=path, n_channels=n_channels, rate=rate)
     limit = int(max_s * rate)
-    blocks: list[Samples] = []
-    n_frames = 0
-    if file.frames <= limit or file.frames >= 1 << 40:  # libsndfile says 2^63 - 1 where a header does not tell the length
-        while len(block := file.read(READ_BLOCK_FRAMES, dtype="float32", always_2d=True)) and n_frames <= limit:
-            blocks.append(block)  # a header may lie about the length: believe only what was read
-            n_frames += len(block)
-    if max(n_frames, file.frames if file.frames < 1 << 40 else 0) > limit:
-        raise UnreadableInput(
-            "{path} lasts {minutes:.0f} minutes; the limit is {limit:.0f}",
-            path=path,
-            minutes=max(n_frames, file.frames) / rate / 60,
-            limit=max_s / 60,
-            hint="cut it into parts",
-        )
-    samples = np.concatenate(blocks) if blocks else np.zeros((0, n_channels), dtype=np.float32)
+    # A header may lie about the length: one too long is refused, but memory is only touched for what is really read.
+    too_long = limit < file.frames < UNKNOWN_FRAMES
+    if not too_long:
+        samples = np.empty((min(file.frames, limit), n_channels), dtype=np.float32)
+        n_frames = 0
+        while n_block := len(file.read(out=samples[n_frames : n_frames + READ_BLOCK_FRAMES])):
+            n_frames += n_block
+        samples = samples[:n_frames]
+        too_long = n_frames == limit < file.frames and len(file.read(1)) > 0
+    if too_long:
+        raise UnreadableInput("{path} is longer than {limit:.0f} minutes", path=path, limit=max_s / 60, hint="cut it into parts")
     try:
         return Waveform(samples, rate)
     except UsageError as error:

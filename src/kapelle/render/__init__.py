@@ -12,6 +12,7 @@ from kapelle.audio.effects import normalise_peak
 from kapelle.errors import NotEnoughMemory, UnknownName, UsageError
 from kapelle.render import sine
 from kapelle.render import soundfont as soundfont_player
+from kapelle.render.performance import perform
 from kapelle.render.soundfont import chosen_player, fluidsynth_available
 from kapelle.score import units
 
@@ -29,6 +30,8 @@ SYNTHS: tuple[Synth, ...] = ("soundfont", "sine")
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 96_000
 MAX_RENDER_S = 3600.0
 MAX_TAIL_S = 30.0
+# An orchestra's tutti is about thirty notes. Without a limit a small file of endless notes would take hours.
+MAX_MEAN_POLYPHONY = 100.0
 
 
 def render(
@@ -54,7 +57,8 @@ def render(
 
     Raises:
         UnknownName: There is no such synth.
-        UsageError: A number is out of range, or a SoundFont was given to the sines.
+        UsageError: A number is out of range, or a SoundFont was given to the sines; or more than a hundred notes
+            sound at once, on average over at least a minute.
         NotEnoughMemory: The score lasts longer than an hour.
         Missing, UnreadableInput: The SoundFont is not there, or is none.
     """
@@ -73,8 +77,20 @@ def render(
             limit=MAX_RENDER_S / 60,
             hint="render it in parts",
         )
+    _check_density(score, duration_s)
     if synth == "sine":
         waveform = sine.render(score, sample_rate=sample_rate, tail_s=tail_s)
     else:
         waveform = soundfont_player.render(score, soundfont, sample_rate=sample_rate, tail_s=tail_s)
     return normalise_peak(waveform, peak_db)
+
+
+def _check_density(score: Score, duration_s: float) -> None:
+    polyphony = perform(score).sounding_s / max(duration_s, 60.0)
+    if polyphony > MAX_MEAN_POLYPHONY:
+        raise UsageError(
+            "{polyphony:.0f} notes sound at once on average; at most {limit:.0f} are rendered",
+            polyphony=polyphony,
+            limit=MAX_MEAN_POLYPHONY,
+            hint="the file is probably damaged: its notes do not end",
+        )

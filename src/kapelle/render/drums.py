@@ -6,6 +6,7 @@ from a generator seeded with the pitch, so that a sound is always the same. Note
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,9 @@ KIT: dict[int, Drum] = {
 """Drum pitch to sound; any other pitch is a block."""
 
 
+@functools.lru_cache(maxsize=128)
 def strike(pitch: int, sample_rate: int) -> Samples:
-    """The sound of a drum pitch, shape (F,), peak at most its level."""
+    """The sound of a drum pitch, shape (F,), read-only, peak at its level."""
     drum = KIT.get(pitch, BLOCK)
     longest_s = max(drum.tone_decay_s if drum.tone_hz else 0.0, drum.noise_decay_s)
     t = np.arange(int(-np.log(SILENT_BELOW) * longest_s * sample_rate)) / sample_rate
@@ -85,16 +87,18 @@ def strike(pitch: int, sample_rate: int) -> Samples:
     n_last = min(len(t), sample_rate // 200)
     sound[len(t) - n_last :] *= np.linspace(1.0, 0.0, n_last)
     scaled: Samples = (drum.level * sound / np.abs(sound).max()).astype(np.float32)
+    scaled.flags.writeable = False  # it is kept and shared
     return scaled
 
 
 def _noise(seed: int, n_frames: int, band_hz: tuple[float, float], sample_rate: int) -> FloatArray:
     """White noise within a band with soft edges (6 dB at the corner), peak 1."""
-    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(n_frames))
-    hz = np.fft.rfftfreq(n_frames, 1.0 / sample_rate)
+    n_fast = 1 << (n_frames - 1).bit_length()
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(n_fast))
+    hz = np.fft.rfftfreq(n_fast, 1.0 / sample_rate)
     low, high = band_hz[0], min(band_hz[1], 0.48 * sample_rate)
     with np.errstate(divide="ignore"):
         spectrum *= 1.0 / (1.0 + (low / hz) ** 4) / (1.0 + (hz / high) ** 8)
-    noise: FloatArray = np.fft.irfft(spectrum, n_frames)
+    noise: FloatArray = np.fft.irfft(spectrum, n_fast)[:n_frames]
     noise /= np.abs(noise).max()
     return noise

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kapelle.audio.effects import fade
-from kapelle.audio.waveform import Samples, Waveform
 from kapelle.errors import Missing, UnreadableInput
-from kapelle.render.performance import PAN, seats
+from kapelle.render.mixing import finished
+from kapelle.render.performance import PAN, perform, seats
 from kapelle.score import units
 
 if TYPE_CHECKING:
     from symusic import Score, Track
 
+    from kapelle.audio.waveform import Samples, Waveform
     from kapelle.render.soundfont_file import SoundFont
     from kapelle.score.units import FloatArray, IntArray, TempoMap
 
@@ -37,6 +37,9 @@ FIRST_MODE_CONTROL = 120
 GAIN = 0.3  # floats do not clip, and the result is normalised: only far from the noise floor
 POLYPHONY = 512
 LOG_LEVELS = 5
+# Its reverb hums at -150 dB without any note, and volume 0 still lets -96 dB through: normalising would make both heard.
+SILENCE = 1e-6
+NEARLY_MUTE = 1e-4
 
 # The order in which events of one moment are sent.
 OFF, CONTROL, BEND, ON = range(4)
@@ -92,7 +95,9 @@ def render(score: Score, font: SoundFont, *, sample_rate: int = 44_100, tail_s: 
         out = _play(synth, library, events, n_frames)
     finally:
         synth.delete()
-    return fade(Waveform(out.T, sample_rate), out_s=min(0.5, tail_s / 2))
+    if float(max(out.max(initial=0.0), -out.min(initial=0.0))) < (NEARLY_MUTE if not perform(score).gain.any() else SILENCE):
+        out[:] = 0.0
+    return finished(out, sample_rate, tail_s)
 
 
 def _prepare(synth: Any, number: int, font: SoundFont, channel: int, track: Track, seat: float) -> None:

@@ -44,6 +44,11 @@ class Performance:
     duration_s: float
 
     @property
+    def sounding_s(self) -> float:
+        """Seconds that all notes sound, added up."""
+        return float((self.end_s - self.start_s).sum())
+
+    @property
     def n_notes(self) -> int:
         """Number of notes, 0 or more."""
         return len(self.pitch)
@@ -68,7 +73,9 @@ def _perform_track(track: Track, tempi: TempoMap, seat: float) -> tuple[np.ndarr
     pitch = notes["pitch"].astype(np.int64)
     start_s, end_s = tempi.to_seconds(starts), tempi.to_seconds(ends)
     if not track.is_drum and len(track.pedals):
-        end_s = _hold_by_pedal(track, tempi, start_s, end_s, pitch)
+        end_s = _hold_by_pedal(track, tempi, end_s)
+    again = _struck_again(starts, pitch)
+    end_s = np.where(again >= 0, np.minimum(end_s, start_s[again]), end_s)
     controls = track.controls.numpy()
     loudness = _control_at(controls, VOLUME, DEFAULT_VOLUME, starts) / 127 * (_control_at(controls, EXPRESSION, 127, starts) / 127)
     velocity = np.clip(notes["velocity"].astype(np.int64), 0, 127)
@@ -87,8 +94,8 @@ def _control_at(controls: dict[str, np.ndarray], number: int, default: int, tick
     return with_default[np.searchsorted(times[order], ticks, side="right")]
 
 
-def _hold_by_pedal(track: Track, tempi: TempoMap, start_s: FloatArray, end_s: FloatArray, pitch: IntArray) -> FloatArray:
-    """Ends moved to where the pedal is lifted, but not beyond the next note of the same pitch."""
+def _hold_by_pedal(track: Track, tempi: TempoMap, end_s: FloatArray) -> FloatArray:
+    """Ends moved to where the pedal is lifted."""
     pedals = track.pedals.numpy()
     down = tempi.to_seconds(np.maximum(pedals["time"], 0))
     up = tempi.to_seconds(np.maximum(pedals["time"].astype(np.int64) + pedals["duration"], 0))
@@ -96,13 +103,18 @@ def _hold_by_pedal(track: Track, tempi: TempoMap, start_s: FloatArray, end_s: Fl
     down, up = down[order], up[order]
     last = np.searchsorted(down, end_s, side="right") - 1
     held = np.where(last >= 0, up[np.maximum(last, 0)], 0.0)
-    held = np.minimum(held, end_s + PEDAL_MAX_S)
-    by_pitch = np.lexsort((start_s, pitch))
-    again = np.full(len(pitch), np.inf)
-    same = pitch[by_pitch][1:] == pitch[by_pitch][:-1]
-    again[by_pitch[:-1][same]] = start_s[by_pitch[1:][same]]
-    ends: FloatArray = np.maximum(end_s, np.minimum(held, again))
+    ends: FloatArray = np.maximum(end_s, np.minimum(held, end_s + PEDAL_MAX_S))
     return ends
+
+
+def _struck_again(starts: IntArray, pitch: IntArray) -> IntArray:
+    """For each note the index of the next of its pitch that begins later, or -1: striking a key ends what it sounded before."""
+    keys = pitch << 40 | starts
+    order = np.argsort(keys, kind="stable")
+    after = np.searchsorted(keys[order], keys, side="right")
+    found = order[np.minimum(after, len(order) - 1)]
+    again: IntArray = np.where((after < len(order)) & (pitch[found] == pitch), found, -1)
+    return again
 
 
 def seats(score: Score) -> list[float]:

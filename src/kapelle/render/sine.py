@@ -37,6 +37,7 @@ COARSE = 8  # blocks per product
 PIECE_FRAMES = FINE * COARSE
 MAX_TONE_S = 20.0  # longer notes are made piece by piece, so that a drone of an hour needs no memory of its own
 HIGHEST_PARTIAL_HZ = 16_000.0
+HIGHEST_OF_RATE = 0.45  # of the sample rate: beyond half of it a partial would fold back
 SILENT_BELOW = 1e-4  # -80 dB: where a decaying tone is cut
 DECAY_SLOPE = 0.5  # low notes ring longer: decay speed grows with the square root of the frequency
 
@@ -55,10 +56,12 @@ class _Tones:
     def keys(self, played: Performance) -> IntArray:
         return np.where(played.program < 0, len(FAMILIES), played.program // 8) * 128 + played.pitch
 
-    def tone(self, program: int, pitch: int, _velocity: int, n_held: int) -> Tone:
+    def tone(self, program: int, pitch: int, _velocity: int, n_held: int) -> Tone | None:
         if program < 0:
             return Struck(strike(pitch, self.sample_rate))
         voice = FAMILIES[program // 8]
+        if frequency_hz(pitch) * 2 ** (voice.detune_cents / 2400) >= HIGHEST_OF_RATE * self.sample_rate:
+            return None
         return _Tone(voice, pitch, n_held + int(voice.release_s * self.sample_rate), self.sample_rate)
 
 
@@ -104,9 +107,14 @@ class _Tone:
         return sound
 
 
+def frequency_hz(pitch: float) -> float:
+    """The frequency of a MIDI pitch in equal temperament: 440 for 69."""
+    return float(A4_HZ * 2.0 ** ((pitch - 69) / 12.0))
+
+
 def _partials(voice: Voice, pitch: int, sample_rate: int) -> tuple[ComplexArray, ComplexArray]:
     """Complex amplitudes (K,), and exponents per frame (K,): minus decay plus i times angle."""
-    hz = A4_HZ * 2.0 ** ((pitch - 69) / 12.0)
+    hz = frequency_hz(pitch)
     ratios = np.array(voice.ratios or range(1, len(voice.amplitudes) + 1), dtype=np.float64)
     amplitudes = np.array(voice.amplitudes)
     amplitudes = voice.level * amplitudes / np.sqrt(np.square(amplitudes).sum())
@@ -118,8 +126,7 @@ def _partials(voice: Voice, pitch: int, sample_rate: int) -> tuple[ComplexArray,
         apart = 2.0 ** (voice.detune_cents / 2400.0)
         ratios, decays = np.concatenate([ratios / apart, ratios * apart]), np.tile(decays, 2)
         phases, amplitudes = np.concatenate([phases, phases + 2.0]), np.tile(amplitudes, 2) / np.sqrt(2.0)
-    heard = ratios * hz < min(HIGHEST_PARTIAL_HZ, 0.45 * sample_rate)
-    heard[0] |= hz < 0.45 * sample_rate
+    heard = ratios * hz < min(HIGHEST_PARTIAL_HZ, HIGHEST_OF_RATE * sample_rate)
     rates = (-decays + 2j * np.pi * hz * ratios) / sample_rate
     return (amplitudes * np.exp(1j * phases))[heard], rates[heard]
 

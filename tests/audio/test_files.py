@@ -1,0 +1,176 @@
+"""Sound files: round trips, sameness, and clear errors."""
+
+import contextlib
+import os
+import struct
+import time
+
+import numpy as np
+import pytest
+
+from kapelle.audio import Waveform, files
+from kapelle.errors import Missing, StorageError, UnknownName, UnreadableInput, UsageError
+
+
+def chord(rate: int = 44_100, seconds: float = 1.0) -> Waveform:
+    t = np.arange(int(seconds * rate)) / rate
+    shape = np.sin(np.pi * t / seconds)
+    return Waveform(np.stack([0.5 * shape * np.sin(2 * np.pi * hz * t) for hz in (440, 660)], axis=1), rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "bound"),
+    [
+        ("a.wav", 16, 2**-15),
+        ("a.wav", 24, 2**-23),
+        ("a.wav", 32, 0.0),
+        ("a.flac", 16, 2**-15),
+        ("a.flac", 24, 2**-23),
+        ("A.WAV", 16, 2**-15),
+    ],
+)
+def test_lossless_files_give_the_samples_back_to_the_last_bit_they_hold(tmp_path, name, bits, bound):
+    wave = chord()
+    assert files.write(tmp_path / name, wave, bits=bits) == 0
+    back = files.read(tmp_path / name)
+    assert (back.sample_rate, back.samples.shape) == (44_100, (44_100, 2))
+    assert np.abs(back.samples - wave.samples).max() <= bound
+
+
+@pytest.mark.parametrize(("name", "rate"), [("a.ogg", 44_100), ("a.opus", 48_000), ("a.mp3", 44_100)])
+def test_lossy_files_sound_alike(tmp_path, name, rate):
+    wave = chord()
+    files.write(tmp_path / name, wave, quality=0.9)
+    back = files.read(tmp_path / name)
+    assert back.sample_rate == rate
+    assert back.duration_s == pytest.approx(1.0, abs=0.001)
+    for channel, hz in enumerate((440, 660)):
+        spectrum = np.abs(np.fft.rfft(back.samples[:, channel]))
+        assert spectrum.argmax() / back.duration_s == pytest.approx(hz, abs=2)
+    assert back.rms_db == pytest.approx(wave.rms_db, abs=0.3)
+
+
+def test_the_same_sound_gives_the_same_bytes_at_another_time(tmp_path):
+    wave = chord(seconds=0.3)
+    cases = [("a.wav", 16), ("b.wav", 32), ("c.flac", 24), ("d.ogg", 16), ("e.opus", 16), ("f.mp3", 16)]
+    for folder in ("first", "second"):
+        for name, bits in cases:
+            files.write(tmp_path / folder / name, wave, bits=bits)
+        time.sleep(1.05)  # the clock that libsndfile writes counts seconds
+    for name, _ in cases:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
+
+
+def test_a_long_ogg_does_not_overflow_the_encoder(tmp_path):
+    files.write(tmp_path / "long.ogg", Waveform(np.zeros((44_100 * 30, 2)), 44_100))
+    assert files.read(tmp_path / "long.ogg").duration_s == pytest.approx(30.0)
+
+
+def test_a_sound_without_frames_can_be_written_and_read(tmp_path):
+    files.write(tmp_path / "a.wav", Waveform(np.zeros((0, 2)), 44_100))
+    assert files.read(tmp_path / "a.wav").n_frames == 0
+
+
+def test_clipped_samples_are_counted(tmp_path):
+    loud = Waveform(np.array([[0.5], [1.5], [-2.0]]), 44_100)
+    assert files.write(tmp_path / "a.wav", loud) == 2
+    assert np.abs(files.read(tmp_path / "a.wav").samples).max() <= 1.0
+    assert files.write(tmp_path / "b.wav", loud, bits=32) == 0
+    assert files.read(tmp_path / "b.wav").peak == 2.0
+
+
+def test_an_unknown_suffix_names_the_known_ones(tmp_path):
+    with pytest.raises(UnknownName) as caught:
+        files.write(tmp_path / "a.aac", chord())
+    assert ".flac" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.wav", {"bits": 8}), ("a.flac", {"bits": 32}), ("a.mp3", {"quality": 2.0})])
+def test_what_a_format_cannot_hold_is_refused(tmp_path, name, options):
+    with pytest.raises(UsageError):
+        files.write(tmp_path / name, chord(), **options)
+
+
+def test_five_channels_go_into_wav_but_not_into_mp3(tmp_path):
+    wave = Waveform(np.zeros((100, 5)), 44_100)
+    files.write(tmp_path / "a.wav", wave)
+    with pytest.raises(UsageError, match="at most 2 channels"):
+        files.write(tmp_path / "a.mp3", wave)
+
+
+def test_folders_on_the_way_are_made_and_one_that_is_a_file_is_an_error(tmp_path):
+    files.write(tmp_path / "new" / "a.wav", chord())
+    with pytest.raises(StorageError):
+        files.write(tmp_path / "new" / "a.wav" / "b.wav", chord())
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "a.wav"
+    files.write(path, chord())
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no space left"):
+        files.write(path, chord(seconds=0.1))
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_a_missing_file_is_missing(tmp_path):
+    with pytest.raises(Missing):
+        files.read(tmp_path / "none.wav")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"RIFF", b"this is no sound" * 100, b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\x00\x00\x00" + b"\x00" * 40]
+)
+@pytest.mark.parametrize("name", ["a.wav", "a.raw", "a"])
+def test_what_is_no_sound_is_unreadable(tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableInput):
+        files.read(tmp_path / name)
+
+
+def test_a_file_of_three_hours_is_refused_before_it_is_read(tmp_path):
+    path, rate, n_bytes = tmp_path / "long.wav", 8_000, 8_000 * 2 * 3 * 3600
+    with path.open("wb") as file:
+        file.write(b"RIFF" + struct.pack("<I", 36 + n_bytes) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16))
+        file.write(b"data" + struct.pack("<I", n_bytes))
+        file.truncate(44 + n_bytes)  # a hole: the file takes no space
+    started = time.process_time()
+    with pytest.raises(UnreadableInput, match="longer than 60 minutes"):
+        files.read(path)
+    assert time.process_time() - started < 0.5
+
+
+def test_a_file_as_long_as_the_limit_is_read_and_one_frame_more_is_not(tmp_path):
+    files.write(tmp_path / "a.wav", Waveform(np.zeros((8_000, 1)), 8_000))
+    assert files.read(tmp_path / "a.wav", max_s=1.0).n_frames == 8_000
+    with pytest.raises(UnreadableInput):
+        files.read(tmp_path / "a.wav", max_s=0.999)
+
+
+def test_a_float_file_with_nan_is_damaged(tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan, 0.0]), 8_000, subtype="FLOAT")
+    with pytest.raises(UnreadableInput, match="damaged"):
+        files.read(tmp_path / "nan.wav")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+def test_any_damage_gives_a_sound_or_one_clear_error(tmp_path, name):
+    files.write(tmp_path / name, chord(seconds=0.2))
+    whole = (tmp_path / name).read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(25):
+        data = bytearray(whole[: int(random.integers(1, len(whole) + 1))])
+        for place in random.integers(0, min(len(data), 200), 5):
+            data[place] = int(random.integers(0, 256))
+        (tmp_path / name).write_bytes(data)
+        with contextlib.suppress(UnreadableInput):
+            assert files.read(tmp_path / name).n_frames >= 0
