@@ -115,6 +115,14 @@ def test_a_drone_longer_than_a_kept_tone_goes_on_without_a_seam():
     assert np.abs(wave[48 * 44_100 : 49 * 44_100]).max() == pytest.approx(np.abs(wave[2 * 44_100 : 3 * 44_100]).max(), rel=0.01)
 
 
+def test_a_release_across_the_end_of_a_kept_tone_goes_on_falling():
+    kept = int(sine.MAX_TONE_S * 44_100) // sine.PIECE_FRAMES * sine.PIECE_FRAMES
+    ticks = int((kept - 1_000) / 44_100 * 960)
+    wave = np.abs(sine.render(score(track((0, ticks, 57, 100), program=19))).samples[:, 0])
+    assert wave[kept : kept + 400].max() < 0.6 * wave[kept - 3_000 : kept - 2_000].max()
+    assert wave[kept + 2_000 :].max() < 1e-6
+
+
 def test_the_same_score_gives_the_same_samples_with_any_number_of_threads(tmp_path):
     code = (
         "import sys, hashlib, numpy as np; from pieces import score, track; from kapelle.render import sine;"
