@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +19,12 @@ from kapelle import composing, config
 from kapelle.composing.events import Done, Event
 from kapelle.composing.piece import Piece, request_of
 from kapelle.composing.request import LENGTHS, ComposeRequest, Length
-from kapelle.errors import Interrupted, Missing, UnreadableInput, UsageError
+from kapelle.errors import Interrupted, Missing, NotEnoughMemory, UnreadableInput, UsageError
 from kapelle.sampling.options import SamplingOptions
 
 if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event as Flag
+
     import symusic
 
     from kapelle.bundles.load import Bundle, Installed
@@ -110,9 +114,9 @@ def compose_events(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda:
     return way.compose(held, wish.piece(0), composing.options_of(way, wish.options), cancelled)
 
 
-def compose_one(wish: ComposeRequest) -> Piece:
+def compose_one(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: False) -> Piece:
     """The first piece of a request."""
-    for event in compose_events(wish):
+    for event in compose_events(wish, cancelled):
         if isinstance(event, Done):
             return event.piece
     raise Interrupted("composing ended without a piece")
@@ -134,10 +138,33 @@ def compose_many(wish: ComposeRequest, *, processes: int = 1, progress: Report =
         return
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(min(processes, wish.count), mp_context=get_context("spawn")) as pool:
-        for done, piece in enumerate(pool.map(compose_one, wishes), 1):
+    context = get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(min(processes, wish.count), context, _begin_worker, (stop,))
+    try:
+        for done, piece in enumerate(pool.map(_compose_in_worker, wishes), 1):
             yield piece
             progress(done, wish.count)
+    except BrokenProcessPool as error:
+        raise NotEnoughMemory("the system ended a process that was composing", hint="use fewer processes") from error
+    finally:  # also when the caller wants no more
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+_stopped: Callable[[], bool] = bool
+"""In a worker: whether its master wants no more."""
+
+
+def _begin_worker(stop: Flag) -> None:
+    """In a new worker: Ctrl-C is its master's business, who says when to stop."""
+    global _stopped
+    _stopped = stop.is_set
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _compose_in_worker(wish: ComposeRequest) -> Piece:
+    return compose_one(wish, _stopped)
 
 
 def compose(

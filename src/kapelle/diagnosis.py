@@ -80,7 +80,9 @@ def diagnose() -> list[Finding]:
 def _python() -> Iterator[Finding]:
     version = platform.python_version()
     good = (3, 11) <= sys.version_info[:2] < (3, 14)
-    yield Finding("Python", "Python", good, f"{version}, {platform.platform()}", "" if good else "install Python 3.11, 3.12 or 3.13", needed=True)
+    yield Finding(
+        "Python", "Python", good, f"{version}, {platform.platform()}", "" if good else "install Python 3.11, 3.12 or 3.13", needed=True
+    )
     for name in PACKAGES:
         version = _version(name)
         yield Finding("package", name, bool(version), version, "" if version else "pip install {name}", {"name": name}, needed=True)
@@ -105,7 +107,9 @@ def _programs() -> Iterator[Finding]:
     detail = f"pyfluidsynth {_version('pyfluidsynth')}" if there else ""
     yield Finding("program", "FluidSynth", there, detail, "" if there else advice)
     place = next((found for name in (*MUSESCORE, *MUSESCORE_PLACES) if (found := shutil.which(name))), "")
-    yield Finding("program", "MuseScore", bool(place), place, "" if place else "install it from musescore.org to open scores as sheet music")
+    yield Finding(
+        "program", "MuseScore", bool(place), place, "" if place else "install it from musescore.org to open scores as sheet music"
+    )
 
 
 def _gpu() -> Finding:
@@ -132,7 +136,9 @@ def _nvidia() -> str:
     if program is None:
         return ""
     try:
-        done = subprocess.run([program, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            [program, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return ", ".join(done.stdout.split("\n")).strip(", ") if done.returncode == 0 else ""

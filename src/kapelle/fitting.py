@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from kapelle.errors import Missing, UsageError
 
 if TYPE_CHECKING:
-    from kapelle.bundles.export import ExportOptions  # noqa: TC004
-    from kapelle.bundles.manifest import Manifest  # noqa: TC004
-    from kapelle.training.fit import FitOptions  # noqa: TC004
+    from kapelle.bundles.export import ExportOptions
+    from kapelle.bundles.manifest import Manifest
+    from kapelle.training.fit import FitOptions
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 

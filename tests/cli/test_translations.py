@@ -32,7 +32,12 @@ ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) 
 SPEAKING = {"note", "warn", "texts", "t", "bar"}
 TEXT_KEYWORDS = {"hint", "help", "advice", "part"}
 LABELS = {"facts", "table"}
-SYSTEM_WORDS = {os.strerror(number) for number in errno.errorcode} | {"Missing command."}
+SYSTEM_WORDS = {os.strerror(number) for number in errno.errorcode}
+PARSER_WORDS = {
+    "Missing command.",
+    "Install completion for the current shell.",
+    "Show completion for the current shell, to copy it or customize the installation.",
+}
 FROM_ERRORS = ("unknown {what} {name!r}", "did you mean {near}? known: {known}", "known: {known}")
 
 
@@ -173,7 +178,7 @@ def test_no_russian_text_is_left_over():
 
 def unused():
     """Entries that stand for no template, and for no word that the sources hold as a literal."""
-    words = {"major", "minor", *"ABCDEFG", "#", "b", *SYSTEM_WORDS}
+    words = {"major", "minor", *"ABCDEFG", "#", "b", *SYSTEM_WORDS, *PARSER_WORDS}
     held = {
         node.value
         for tree in sources().values()

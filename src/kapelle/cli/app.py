@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from kapelle.cli.console import Console
 from kapelle.cli.flags import Flag, build, flags_of
-from kapelle.cli.texts import Texts
+from kapelle.cli.texts import LANGUAGES, Texts
 from kapelle.errors import UnknownName, UsageError
 
 PROGRAM = "kapelle"
@@ -80,18 +80,10 @@ def command(name: str, module: Any) -> TyperCommand:
         arguments = build(module.Arguments, given)
         return lambda: module.run(arguments, context.obj)
 
-    kinds = {flag.name: Annotated[_annotation(flag), _typer_parameter(flag)] for flag in flags}
-    common = {"as_json": Annotated[bool, typer.Option("--json")], "lang": Annotated[str | None, typer.Option("--lang")],
-              "debug": Annotated[bool, typer.Option("--debug")]}  # fmt: skip
-    names = {"context": typer.Context, **kinds, **common}
-    defaults = {"as_json": False, "lang": None, "debug": False} | {
-        flag.name: False if flag.kind is bool and not flag.many and flag.default is False else None for flag in flags
-    }
-    prepare.__annotations__ = names
     prepare.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(key, inspect.Parameter.empty), annotation=kind)
-         for key, kind in names.items()]
-    )  # fmt: skip
+        [_parameter("context", typer.Context), *map(_parameter_of, flags), *(_parameter(*common) for common in _COMMON_PARAMETERS)]
+    )
+    prepare.__annotations__ = {name: item.annotation for name, item in inspect.signature(prepare).parameters.items()}
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=_Command, context_settings={"allow_extra_args": True})(prepare)
     made = typer.main.get_command(app)
@@ -100,21 +92,28 @@ def command(name: str, module: Any) -> TyperCommand:
     return made
 
 
-def _annotation(flag: Flag) -> Any:
-    if flag.many:
-        return list[str] | None
-    if flag.kind is bool:
-        return bool if flag.default is False else bool | None
-    return str | None
+def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _typer_parameter(flag: Flag) -> Any:
+_COMMON_PARAMETERS: tuple[tuple[str, Any, Any], ...] = (
+    ("as_json", Annotated[bool, typer.Option("--json")], False),
+    ("lang", Annotated[str | None, typer.Option("--lang")], None),
+    ("debug", Annotated[bool, typer.Option("--debug")], False),
+)
+
+
+def _parameter_of(flag: Flag) -> inspect.Parameter:
+    """What typer needs to know of a flag: its names, and whether it takes a text, many, or none."""
     if flag.positional:
-        return typer.Argument(metavar=flag.metavar)
+        return _parameter(flag.name, Annotated[list[str] | None if flag.many else str | None, typer.Argument(metavar=flag.metavar)], None)
     names = [flag.label, *([flag.meta["short"]] if flag.meta.get("short") else [])]
-    if flag.kind is bool and flag.default is not False:
-        names[0] += f"/--no-{flag.label[2:]}"
-    return typer.Option(*names)
+    if flag.kind is not bool:
+        return _parameter(flag.name, Annotated[list[str] | None if flag.many else str | None, typer.Option(*names)], None)
+    if flag.default is False:
+        return _parameter(flag.name, Annotated[bool, typer.Option(*names)], False)
+    names[0] += f"/--no-{flag.label[2:]}"
+    return _parameter(flag.name, Annotated[bool | None, typer.Option(*names)], None)
 
 
 class _Command(TyperCommand):
@@ -137,16 +136,18 @@ class _Command(TyperCommand):
         """Usage, what the verb does, its arguments and options."""
         texts = _texts(ctx)
         places = [flag for flag in self.flags if flag.positional]
-        usage = " ".join([*(_usage(flag) for flag in places), texts("[options]")])
         formatter.width = min(max(formatter.width, 60), WIDTH)
-        formatter.write_usage(ctx.command_path, usage, prefix=f"{texts('Usage')}: ")
+        formatter.write_usage(ctx.command_path, usage(self.flags, texts), prefix=f"{texts('Usage')}: ")
         with formatter.indentation():
             formatter.write_paragraph()
             formatter.write_text(texts(verb_of(ctx.command_path.split()[1:]).help))
-        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [(flag.metavar, _help(flag, texts)) for flag in places], "Options": []}
+        sections: dict[str, list[tuple[str, str]]] = {
+            "Arguments": [(flag.metavar, describe(flag, texts)) for flag in places],
+            "Options": [],
+        }
         for flag in self.flags:
             if not flag.positional:
-                sections.setdefault(flag.section, []).append((_names(flag), _help(flag, texts)))
+                sections.setdefault(flag.section, []).append((spelling(flag), describe(flag, texts)))
         sections["Everywhere"] = _common(texts)
         for title, rows in sections.items():
             if rows:
@@ -173,8 +174,9 @@ class Verbs(TyperGroup):
         return command(cmd_name, importlib.import_module(verb.module))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Without words, show help."""
-        return super().parse_args(ctx, args or ["--help"])
+        """Without a verb, show help."""
+        said = [text for text in args if text not in ("--json", "--debug", "--lang", *LANGUAGES) and not text.startswith("--lang=")]
+        return super().parse_args(ctx, args if said else ["--help"])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb that `args` begin with, by our own error if there is none."""
@@ -229,19 +231,24 @@ def _texts(ctx: Any) -> Texts:
     return console.texts if console else Texts()
 
 
-def _usage(flag: Flag) -> str:
-    dots = "..." if flag.many else ""
-    return f"{flag.metavar}{dots}" if flag.required else f"[{flag.metavar}{dots}]"
+def usage(flags: list[Flag], texts: Texts) -> str:
+    """What may follow a verb: ``IN.mid [options]``."""
+    places = [f"{flag.metavar}{'...' if flag.many else ''}" for flag in flags if flag.positional and flag.required]
+    places += [f"[{flag.metavar}{'...' if flag.many else ''}]" for flag in flags if flag.positional and not flag.required]
+    return " ".join([*places, texts("[options]")])
 
 
-def _names(flag: Flag) -> str:
-    names = f"{flag.meta['short']}, {flag.label}" if flag.meta.get("short") else flag.label
+def spelling(flag: Flag) -> str:
+    """How a flag is written: ``-b, --bars N``."""
+    if flag.positional:
+        return flag.metavar
+    written = f"{flag.meta['short']}, {flag.label}" if flag.meta.get("short") else flag.label
     if flag.meta.get("implied"):
-        return f"{names} [{flag.metavar}]"
-    return f"{names} {flag.metavar}".rstrip()
+        return f"{written} [{flag.metavar}]"
+    return f"{written} {flag.metavar}".rstrip()
 
 
-def _help(flag: Flag, texts: Texts) -> str:
+def describe(flag: Flag, texts: Texts) -> str:
     """The help of a flag, with its unit, range and default."""
     help = texts(flag.meta.get("help", "")) if texts.language == "en" or not flag.meta.get("ru") else flag.meta["ru"]
     low, high = flag.meta.get("min"), flag.meta.get("max")

@@ -18,9 +18,9 @@ from kapelle.composing.request import MAX_BARS, ComposeRequest
 from kapelle.errors import Interrupted, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
-    from kapelle.cli.console import Console
+    from kapelle.cli.console import Bar, Console
     from kapelle.composing.piece import Piece
 
 AUTO = "auto"
@@ -138,16 +138,18 @@ def compose_all(wish: ComposeRequest, files: list[Files], flags: FileFlags, proc
             for piece, place in zip(pieces, files, strict=True):
                 out.append(_write(piece, place, flags))
         except KeyboardInterrupt:
-            if not out:
+            pieces.close()  # ends its processes
+            done = sum(place.midi.exists() for place in files[: len(out) + 1])  # the last may be there and not told yet
+            if not done:
                 raise
-            raise Interrupted("interrupted: {done} of {count} pieces are written", done=len(out), count=wish.count) from None
+            raise Interrupted("interrupted: {done} of {count} pieces are written", done=done, count=wish.count) from None
     for table in out:
         for problem in table["problems"]:
             console.warn("{path}: {why}", path=table["file"], why=problem)
     return out
 
 
-def _one(wish: ComposeRequest, bar: Any) -> Iterator[Piece]:
+def _one(wish: ComposeRequest, bar: Bar) -> Generator[Piece, None, None]:
     from kapelle import api
 
     note = ""
@@ -160,11 +162,11 @@ def _one(wish: ComposeRequest, bar: Any) -> Iterator[Piece]:
             yield event.piece
 
 
-def _many(wish: ComposeRequest, processes: int, bar: Any) -> Iterator[Piece]:
+def _many(wish: ComposeRequest, processes: int, bar: Bar) -> Generator[Piece, None, None]:
     from kapelle import api
 
     bar(0, wish.count)
-    return api.compose_many(wish, processes=processes, progress=bar)
+    yield from api.compose_many(wish, processes=processes, progress=bar)
 
 
 def _write(piece: Piece, files: Files, flags: FileFlags) -> dict[str, Any]:
