@@ -59,6 +59,7 @@ class _RecipeFile(Preparation):
     family: str = ""
     codec: str = ""
     objective: str = ""
+    licence: str = ""
     model: dict[str, Any] = setting({})
     training: dict[str, Any] = setting({})
     generation: dict[str, Any] = setting({})
