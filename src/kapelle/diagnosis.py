@@ -21,7 +21,7 @@ from typing import Any
 
 from kapelle.errors import KapelleError
 
-PACKAGES = ("kapelle", "numpy", "symusic", "miditok", "onnxruntime", "pretty_midi", "soundfile", "matplotlib", "typer", "rich")
+PACKAGES = ("kapelle", "numpy", "symusic", "miditok", "onnxruntime", "pretty_midi", "soundfile", "matplotlib", "resvg-py", "typer", "rich")
 
 EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "train": (
