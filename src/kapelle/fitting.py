@@ -93,7 +93,7 @@ def own_sources(folder: Path, known: list[str]) -> tuple[str, ...]:
         Missing: There is no such folder, or no MIDI in it.
     """
     if not folder.is_dir():
-        raise Missing("no folder {folder}", folder=folder)
+        raise Missing("no folder {folder}", folder=folder, hint="check the name and the folder")
     if any((folder / name).is_dir() for name in known):
         return ()
     if any(_is_midi(path) for path in folder.iterdir()):
@@ -107,7 +107,8 @@ def own_sources(folder: Path, known: list[str]) -> tuple[str, ...]:
         for name, place in genres.items()
     ]
     names = list(dict.fromkeys(row["genre"] for row in rows))
-    return f"data.sources={_toml(rows)}", f"tokenizer.genres={_toml(names)}"
+    # the licence in the recipe is that of weights trained on its own sources
+    return f"data.sources={_toml(rows)}", f"tokenizer.genres={_toml(names)}", 'licence=""'
 
 
 def _is_midi(path: Path) -> bool:

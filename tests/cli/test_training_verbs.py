@@ -1,0 +1,144 @@
+"""``data prepare``, ``train``, ``export`` and ``fit``: from a folder of MIDI to a bundle that composes."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import tunes
+from kapelle.bundles import load
+from kapelle.errors import Missing
+from kapelle.fitting import own_sources
+
+pytestmark = pytest.mark.train
+SMALL = (
+    *("training.steps=4", "training.validate_every=2", "training.validation_blocks=2", "training.batch_size=2", "training.warmup_steps=1"),
+    *("model.n_layer=1", "model.n_embd=16", "model.n_head=2"),
+)
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    for package in ("torch", "transformers", "lightning", "onnx", "safetensors"):
+        pytest.importorskip(package)
+    place = tmp_path_factory.mktemp("music")
+    tunes.write_folder(place, n_artists=4)
+    (place / "tiny.toml").write_text(tunes.RECIPE, encoding="utf-8")
+    return place
+
+
+@pytest.fixture(scope="module")
+def shards(music):
+    from kapelle import api
+
+    api.prepare(music, music / "tiny.toml", music / "shards", processes=1)
+    return music / "shards"
+
+
+def test_preparing_tells_what_was_kept_and_why_the_rest_was_not(run, music, tmp_path):
+    folder = tmp_path / "music"
+    shutil.copytree(music / "pop", folder / "pop")
+    shutil.copytree(music / "jazz", folder / "jazz")
+    (folder / "pop" / "broken.mid").write_bytes(b"MThd")
+    (folder / "pop" / "copy.mid").write_bytes(next((folder / "jazz").rglob("*.mid")).read_bytes())
+    answer = run("data", "prepare", folder, "--recipe", music / "tiny.toml", "-o", "shards", "--processes", 1)
+    assert answer.code == 0, answer.err
+    told = dict(line.split(maxsplit=1) for line in answer.out.splitlines()[1:7])
+    assert (told["files"], told["kept"]) == ("18", "16")
+    assert "not readable as MIDI" in answer.out
+    assert Path("shards", "shards.json").is_file()
+    told = run("data", "prepare", folder, "--recipe", music / "tiny.toml", "-o", "again", "--processes", 1, "--json").data
+    assert (told["files"], told["kept"]) == (18, 16)
+
+
+def test_training_exporting_and_composing_follow_one_another(run, music, shards):
+    answer = run("train", music / "tiny.toml", *SMALL, "--data", shards, "-o", "run", "--tracker", "none", "--accelerator", "cpu")
+    assert answer.code == 0, answer.err
+    assert answer.out.splitlines()[0] == "run"
+    assert "bits_per_note" in answer.out
+    answer = run("export", "run", "-o", "mine", "--licence", "CC0-1.0", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.data["licence"] == "CC0-1.0"
+    assert run("compose", "--model", "mine", "--bars", 1, "--seed", 1, "-o", "a.mid").code == 0
+    again = run("export", "run", "-o", "mine")
+    assert again.code == 2
+    assert "--force" in again.err
+
+
+def test_fit_does_it_all_on_music_of_one_s_own(run, music, tmp_path):
+    folder = tmp_path / "Own Tunes"
+    shutil.copytree(music / "pop", folder / "Folk Songs")
+    words = ["fit", music / "tiny.toml", folder, *SMALL, "-o", "mine", "--processes", 1, "--json"]
+    answer = run(*words)
+    assert answer.code == 0, answer.err
+    assert answer.data["name"] == "mine"
+    assert answer.data["kept"] == 8
+    bundle = load.load(Path("mine"))
+    assert bundle.manifest.options["genres"] == ["folk-songs"]
+    answer = run(*words)
+    assert answer.code == 2
+    assert "mine is there already" in answer.data["error"]
+
+
+def test_ctrl_c_in_training_saves_and_says_how_to_go_on(start, music, shards, tmp_path):
+    words = [word for word in SMALL if "steps=4" not in word]
+    process = start("train", music / "tiny.toml", *words, "training.steps=100000", "training.log_every=1",
+                    "--data", shards, "-o", "run", "--tracker", "none", "--accelerator", "cpu")  # fmt: skip
+    log = tmp_path / "run" / "log.jsonl"
+    for _ in range(1200):
+        if (log.is_file() and log.stat().st_size) or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert out == ""
+    *_, message, hint = err.splitlines()
+    assert message.startswith("error: stopped after step ")
+    assert hint == "  the same command goes on from there"
+    assert "Traceback" not in err
+    assert list((tmp_path / "run" / "checkpoints").glob("step-*"))
+
+
+def test_a_run_of_another_recipe_is_not_touched(run, music, shards):
+    words = ["train", music / "tiny.toml", "--data", shards, "-o", "run", "--tracker", "none", "--accelerator", "cpu"]
+    assert run(*words, *SMALL).code == 0
+    answer = run(*words, *SMALL, "training.learning_rate=0.5")
+    assert answer.code == 3
+    assert "another recipe" in answer.err
+
+
+def test_training_without_shards(run, music):
+    answer = run("train", music / "tiny.toml", "--data", "nowhere", "-o", "run")
+    assert answer.code == 4
+    assert "kapelle data prepare" in answer.err
+    assert not Path("run").exists()
+
+
+def test_the_recipe_s_own_sources_come_first(tmp_path):
+    (tmp_path / "pop").mkdir()
+    assert own_sources(tmp_path, ["pop", "jazz"]) == ()
+
+
+def test_subfolders_are_genres_and_lone_files_are_one(tmp_path):
+    (tmp_path / "A b" / "artist").mkdir(parents=True)
+    (tmp_path / "A b" / "artist" / "x.MID").write_bytes(b"")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "y.mid").write_bytes(b"")
+    (tmp_path / "no music").mkdir()
+    sources, genres, licence = own_sources(tmp_path, ["pop"])
+    assert genres == 'tokenizer.genres=["a-b", "c"]'
+    assert sources == ('data.sources=[{folder = "A b", genre = "a-b", group = "parent"}, {folder = "c", genre = "c", group = "file"}]')
+    assert licence == 'licence=""'
+    sources, genres, _ = own_sources(tmp_path / "c", ["pop"])
+    assert (sources, genres) == ('data.sources=[{folder = ".", genre = "c", group = "file"}]', 'tokenizer.genres=["c"]')
+
+
+def test_a_folder_without_music_is_refused(tmp_path):
+    with pytest.raises(Missing, match="no MIDI files"):
+        own_sources(tmp_path, [])
+    with pytest.raises(Missing, match="no folder"):
+        own_sources(tmp_path / "nowhere", [])
