@@ -72,7 +72,7 @@ class Job:
     cache: Path
 
 
-class _GivenUp(Exception):  # noqa: N818  # the way out of a batch that nobody waits for any more
+class _GivenUp(Exception):  # the way out of a batch that nobody waits for any more
     pass
 
 

@@ -31,7 +31,8 @@ def launched(accelerator: str, devices: int, precision: str) -> Fabric:
     Raises:
         UsageError: This machine does not have what was asked for.
     """
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for name in ("lightning.fabric", "lightning.pytorch"):  # what they announce is of no use to those who asked for it
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)  # type: ignore[arg-type,unused-ignore]
     except (MisconfigurationException, ValueError, RuntimeError) as error:

@@ -83,7 +83,7 @@ OVERRIDE = "# override: "
 def text_with(path: Path, overrides: Sequence[str]) -> str:
     """The text of a recipe, with its overrides written below it as comments."""
     text = path.read_text(encoding="utf-8")
-    return text.rstrip("\n") + "\n" + "".join(f"{OVERRIDE}{' '.join(item.split())}\n" for item in overrides)
+    return text.rstrip("\n") + "\n" + "".join(f"{OVERRIDE}{' '.join(item.splitlines())}\n" for item in overrides)
 
 
 def read_again(path: Path) -> Recipe:

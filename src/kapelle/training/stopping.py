@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-class LeaveOff(Exception):  # noqa: N818  # no error: the way out of a step or a validation that can be done again
+class LeaveOff(Exception):  # no error: the way out of a step or a validation that can be done again
     """The piece of work in progress is given up; nothing of it has changed the network."""
 
 
