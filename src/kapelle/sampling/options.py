@@ -22,7 +22,7 @@ class SamplingOptions:
         min=0.01, max=1.0, step=0.01,
     )  # fmt: skip
     min_p: float = setting(
-        0.0, help="drop tokens less likely than this share of the likeliest", ru="отбросить токены вероятнее менее этой доли лучшего",
+        0.0, help="drop tokens less likely than this share of the likeliest", ru="отбросить токены, чья вероятность ниже этой доли лучшей",
         min=0.0, max=0.99, step=0.01,
     )  # fmt: skip
     repetition_penalty: float = setting(
