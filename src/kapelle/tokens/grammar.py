@@ -86,8 +86,18 @@ def _tables(words: Vocabulary) -> _Tables:
     number = np.array([int(words.value(i)) if kinds[i] in numeric else 0 for i in range(len(words))])
     beats = np.array([_beats(words.value(i)) if kinds[i] == "Duration" else 0.0 for i in range(len(words))])
     program_ids = {int(words.value(int(i))): int(i) for i in words.ids("Program")}
-    masks = [words.mask(names) for names in (["Position"], ["Pitch", "PitchDrum"], ["Duration"], ["Program"], ["PitchDrum"])]
-    return _Tables(after, kinds, number, beats, *masks, program_ids)
+    return _Tables(
+        after,
+        kinds,
+        number,
+        beats,
+        positions=words.mask(["Position"]),
+        pitches=words.mask(["Pitch", "PitchDrum"]),
+        durations=words.mask(["Duration"]),
+        programs=words.mask(["Program"]),
+        drums=words.mask(["PitchDrum"]),
+        program_ids=program_ids,
+    )
 
 
 def _beats(value: str) -> float:
