@@ -1,6 +1,6 @@
 """One wish, several seeds: compose four waltzes and say how each came about. Seed 22 alone would give the third of them again.
 
-    python examples/many_seeds.py [FOLDER]
+python examples/many_seeds.py [FOLDER]
 """
 
 import sys
