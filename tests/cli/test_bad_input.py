@@ -157,6 +157,24 @@ def test_unknown_formats_list_the_known(run, song):
     assert "--synth must be one of soundfont, sine, not 'organ'" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "word"),
+    [
+        (["--wav=a.aiff"], 2, "'.aiff'"),
+        (["--plot=a.bmp"], 2, "'.bmp'"),
+        (["--wav", "--soundfont", "nothing.sf2"], 4, "nothing.sf2"),
+        (["--wav", "--soundfont", "text.sf2"], 3, "text.sf2"),
+        (["--wav", "--synth", "sine", "--soundfont", "text.sf2"], 2, "plays no SoundFont"),
+    ],
+)
+def test_what_cannot_be_written_afterwards_is_found_before_composing(compose, words, code, word):
+    Path("text.sf2").write_text("no sound", encoding="utf-8")
+    answer = compose("compose", "--bars", 1, "-o", "a.mid", *words)
+    assert answer.code == code
+    assert word in answer.err
+    assert not Path("a.mid").exists()
+
+
 def test_a_folder_without_midi(run, tmp_path):
     fails(run("data", "prepare", tmp_path, "--recipe", "genre-small", "-o", "shards"), 4, "no MIDI files", "adl_piano_midi")
 

@@ -64,10 +64,10 @@ def test_info_for_machines_has_the_same_facts(run, song):
 def test_models_lists_licence_size_and_data(compose):
     answer = compose("models")
     assert answer.code == 0
-    assert answer.out.splitlines()[0] == "genre"
+    assert "genre" in answer.out.splitlines()
     assert "CC0-1.0" in answer.out
     assert "random numbers: none needed" in answer.out
-    (model,) = compose("models", "--json").data["models"]
+    model = next(model for model in compose("models", "--json").data["models"] if model["name"] == "genre")
     assert model["kind"] == "autoregressive"
     assert model["bytes"] > 1000
     assert model["problem"] is None

@@ -27,58 +27,44 @@ def run(arguments: Arguments, console: Console) -> None:
     if arguments.recipes:
         _show_recipes(api.recipes(), console)
         return
-    found, texts = api.models(), console.texts
+    found = api.models()
     if console.as_json:
         console.data({"models": [_table(item, console) for item in found]})
         return
     for item in found:
         table = _table(item, console)
-        console.line(item.name)
-        shown = table | {"size": f"{table['bytes'] / 1e6:.1f} MB" if table["bytes"] else None}
-        shown["figures"] = "\n".join(f"{name}: {value:,.4g}" for name, value in _flat(table["figures"]).items())
+        shown: dict[str, object] = {**table, "size": f"{table['bytes'] / 1e6:.1f} MB" if table["bytes"] else None}
+        shown["figures"] = "\n".join(
+            f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value:.4g}" for name, value in _best(table["figures"]).items()
+        )
         shown["data"] = "\n".join(f"{source['name']}: {source['licence']}" for source in table["data"])
+        console.line(item.name)
         console.facts({label: shown[label] for label in ("kind", "size", "licence", "data", "figures", "folder", "problem")})
-    if not found:
-        console.note("no models are installed; `kapelle doctor` tells where they belong")
-    else:
-        console.note(texts("`kapelle compose --model NAME` composes with one of them"))
+    console.note(
+        "`kapelle compose --model NAME` composes with one of them"
+        if found
+        else "no models are installed; `kapelle doctor` tells where they belong"
+    )
 
 
 def _table(item: Installed, console: Console) -> dict[str, Any]:
-    manifest = item.manifest
-    problem = console.texts.error(item.problem) if item.problem else None
-    if manifest is None:
-        return {
-            "name": item.name,
-            "folder": str(item.path),
-            "kind": None,
-            "bytes": None,
-            "licence": None,
-            "data": [],
-            "figures": {},
-            "problem": problem,
-        }
+    held = item.manifest
     return {
         "name": item.name,
         "folder": str(item.path),
-        "kind": manifest.kind,
-        "bytes": manifest.n_bytes,
-        "licence": manifest.licence,
-        "data": [{"name": source["name"], "licence": source["licence"]} for source in manifest.provenance.data],
-        "figures": dict(manifest.provenance.figures),
-        "problem": problem,
+        "kind": held and held.kind,
+        "bytes": held and held.n_bytes,
+        "licence": held and held.licence,
+        "data": [{"name": source["name"], "licence": source["licence"]} for source in (held.provenance.data if held else ())],
+        "figures": dict(held.provenance.figures) if held else {},
+        "problem": console.texts.error(item.problem) if item.problem else None,
     }
 
 
-def _flat(figures: Mapping[str, Any], before: str = "") -> dict[str, float]:
-    """The numbers among nested figures, by a name with points."""
-    out: dict[str, float] = {}
-    for name, value in figures.items():
-        if isinstance(value, Mapping):
-            out |= _flat(value, f"{before}{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            out[before + name] = value
-    return out
+def _best(figures: Mapping[str, Any]) -> dict[str, float]:
+    """The figures that say how good and how large a model is; the others are for its card."""
+    numbers = {**figures.get("best", {}), "parameters": figures.get("parameters")}
+    return {name: value for name, value in numbers.items() if isinstance(value, int | float) and name != "step"}
 
 
 def _show_recipes(recipes: Mapping[str, Any], console: Console) -> None:

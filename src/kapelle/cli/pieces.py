@@ -15,7 +15,7 @@ from kapelle.cli.flags import option
 from kapelle.composing import WAYS, way_of
 from kapelle.composing.events import Done, Progress, Restarted
 from kapelle.composing.request import MAX_BARS, ComposeRequest
-from kapelle.errors import Interrupted, StorageError, UsageError
+from kapelle.errors import Interrupted, StorageError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -98,8 +98,24 @@ def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: 
     folder = output if output is not None and not is_file else Path() if wish.count == 1 else Path(names[0])
     midi = [output] if is_file and output else [folder / f"{name}.mid" for name in names]
     out = [Files(path, _beside(path, flags.wav, ".wav"), _beside(path, flags.plot, ".png"), flags.save_recipe) for path in midi]
+    _check_formats(out[0], flags)
     claim([path for files in out for path in (files.midi, files.wav, files.plot, files.recipe) if path], force=flags.force)
     return out
+
+
+def _check_formats(files: Files, flags: FileFlags) -> None:
+    """Refuse what could not be written after composing: an unknown format, a SoundFont that is none."""
+    if files.plot and files.plot.suffix.lower() not in PICTURES:
+        raise UnknownName("picture format", files.plot.suffix or files.plot.name, PICTURES)
+    if files.wav:
+        from kapelle.audio.files import check_suffix
+        from kapelle.render.soundfont_file import load
+
+        check_suffix(files.wav)
+        if flags.soundfont is not None and flags.synth == "sine":
+            raise UsageError("the sine synth plays no SoundFont", hint="leave out --soundfont, or use --synth soundfont")
+        if flags.soundfont is not None:
+            load(flags.soundfont)
 
 
 def _beside(midi: Path, named: str, suffix: str) -> Path | None:
