@@ -149,7 +149,7 @@ def _translated(run: Path) -> Iterator[None]:
         raise Interrupted("stopped at once; {run} holds what was saved before", run=run) from error
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
-            hint = "training.micro_batch=1 gives the same result with the least memory"
+            hint = "training.micro_batch=1 gives the same result, but for rounding, with the least memory"
             raise NotEnoughMemory("a step does not fit into memory", hint=hint) from error
         raise
 
@@ -323,7 +323,7 @@ class _Run:
     def _save(self) -> None:
         self._check_number(self._weight_norm())
         if self.fabric.is_global_zero:
-            state = {name: getattr(self, name) for name in KEPT}
+            state = {name: getattr(self, name) for name in KEPT} | {"precision": self.fabric.strategy.precision.state_dict()}
             checkpoint.save(self.run / "checkpoints", self.step, self.network, self.optimizers, state)
             self._write_weights()
             run_folder.write_figures(self.run, self._figures())
@@ -344,6 +344,8 @@ class _Run:
             self.step = self.validated = int(state["step"])
             for name in KEPT:
                 setattr(self, name, state.get(name, getattr(self, name)))
+            if state.get("precision"):  # the scale of 16-bit gradients
+                self.fabric.strategy.precision.load_state_dict(state["precision"])
             if self.fabric.is_global_zero:
                 self._write_weights()  # a kill may have come between the checkpoint and them
         elif damaged:
