@@ -1,4 +1,4 @@
-"""What a user waits for and pays: help, import, the first note, memory, and the size of the base install.
+"""What a user waits for and pays: help, import, the first note, notes per second, memory, and the size of the base install.
 
     python benchmarks/startup.py [--rounds 5] [--json]
 
@@ -21,17 +21,23 @@ from statistics import median
 import kapelle
 
 FIRST_NOTE = """
-import resource, sys
+import resource, sys, time
 import kapelle
 from kapelle.composing.events import NotesAdded
 first = 0.0
+began = time.process_time()
 for event in kapelle.compose_events(kapelle.request(seed=7, options={"genre": "jazz"})):
     if isinstance(event, NotesAdded) and not first:
         used = resource.getrusage(resource.RUSAGE_SELF)
         first = used.ru_utime + used.ru_stime
-print(first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 2**20))
+began, notes = time.process_time(), 0
+for seed in range(8):
+    notes += kapelle.compose(genre="jazz", seed=seed).report.n_notes
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 2**20)
+print(first, notes / (time.process_time() - began), peak)
 """
-GOALS = {"help_s": 0.3, "import_s": 0.3, "first_note_s": 1.0, "peak_mb": 250.0, "base_install_mb": 450.0}
+AT_MOST = {"help_s": 0.3, "import_s": 0.3, "first_note_s": 1.0, "peak_mb": 250.0, "base_install_mb": 450.0}
+AT_LEAST = {"notes_per_s": 200.0}
 
 
 def cpu_seconds(command: list[str]) -> tuple[float, str]:
@@ -63,16 +69,14 @@ def base_install_bytes() -> int:
 
 
 def measure(rounds: int) -> dict[str, float]:
-    """The figures of `GOALS`."""
-    first, peak = [], []
-    for _ in range(rounds):
-        seconds, memory = cpu_seconds([sys.executable, "-c", FIRST_NOTE])[1].split()
-        first.append(float(seconds))
-        peak.append(float(memory))
+    """The figures that have a goal."""
+    rows = [[float(x) for x in cpu_seconds([sys.executable, "-c", FIRST_NOTE])[1].split()] for _ in range(rounds)]
+    first, notes, peak = zip(*rows, strict=True)
     return {
         "help_s": median(cpu_seconds([sys.executable, "-m", "kapelle", "--help"])[0] for _ in range(rounds)),
         "import_s": median(cpu_seconds([sys.executable, "-c", "import kapelle"])[0] for _ in range(rounds)),
         "first_note_s": median(first),
+        "notes_per_s": median(notes),
         "peak_mb": median(peak),
         "base_install_mb": base_install_bytes() / 1e6,
     }
@@ -85,10 +89,12 @@ def main() -> None:
     given = parser.parse_args()
     figures = measure(given.rounds)
     if given.json:
-        print(json.dumps({"figures": figures, "goals": GOALS}, indent=1))
+        print(json.dumps({"figures": figures, "at_most": AT_MOST, "at_least": AT_LEAST}, indent=1))
         return
     for name, value in figures.items():
-        print(f"{name:16} {value:8.2f}   goal: at most {GOALS[name]:g}   {'reached' if value <= GOALS[name] else 'MISSED'}")
+        reached = value <= AT_MOST[name] if name in AT_MOST else value >= AT_LEAST[name]
+        goal = f"at most {AT_MOST[name]:g}" if name in AT_MOST else f"at least {AT_LEAST[name]:g}"
+        print(f"{name:16} {value:8.2f}   goal: {goal:14} {'reached' if reached else 'MISSED'}")
 
 
 if __name__ == "__main__":

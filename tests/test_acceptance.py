@@ -55,3 +55,8 @@ def test_extensions_keep_their_input_note_for_note(counts: dict[str, Any]) -> No
     row = counts["extend"]
     assert row["asked"] == 10
     assert row["kept"] == row["exact"] == row["tempo"] == row["sound"] == 10
+
+
+def test_the_page_of_figures_says_what_the_results_say() -> None:
+    page = load_benchmark("_page")
+    assert page.PAGE.read_text(encoding="utf-8") == page.page(), "run `python benchmarks/_page.py`"

@@ -1,0 +1,82 @@
+"""Write docs/reference/figures.md from benchmarks/results/*.json, so that every figure of the docs stands where its command put it.
+
+    python benchmarks/_page.py
+
+A test holds the page to the files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PAGE = HERE.parent / "docs" / "reference" / "figures.md"
+HEAD = """# Figures
+
+Made by `make acceptance` on a machine with two shared cores, written by `benchmarks/_page.py` from the files in `benchmarks/results/`.
+Ratios are of two sides measured in the same run. The figures of a model on held-out music stand in its card.
+"""
+
+
+def page() -> str:
+    """The page as it should be."""
+    parts = [HEAD]
+    for name, write in SECTIONS.items():
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            parts.append(write(json.loads(path.read_text(encoding="utf-8"))))
+    return "\n".join(parts)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def _startup(found: dict[str, Any]) -> str:
+    goals = {**{k: f"<= {v:g}" for k, v in found["at_most"].items()}, **{k: f">= {v:g}" for k, v in found["at_least"].items()}}
+    rows = [(name, f"{value:.2f}", goals[name]) for name, value in found["figures"].items()]
+    return "## Start, memory, size\n\n`python benchmarks/startup.py`; seconds are CPU seconds.\n\n" + _table(
+        ("figure", "value", "goal"), rows
+    )
+
+
+def _decoding(found: dict[str, Any]) -> str:
+    goals = found["goals"]
+    rows = [
+        ("tokens/s against transformers.generate, by the clock", f"{found['ratio']:.1f} x", f">= {goals['ratio']:g} x"),
+        ("the same by CPU seconds", f"{found['ratio_cpu']:.1f} x", ""),
+        ("share of the floor: reading the weights once a token", f"{found['floor_share']:.0%}", f">= {goals['floor_share']:.0%}"),
+        ("peak memory", f"{found['peak_mb']['kapelle']:.0f} MB", f"<= {goals['peak_mb']:g} MB"),
+    ]
+    return "## Decoding\n\n`python benchmarks/decoding.py`; GPT-2 of 6 layers of 512, the same weights, sampling included.\n\n" + _table(
+        ("figure", "value", "goal"), rows
+    )
+
+
+def _sine(found: dict[str, Any]) -> str:
+    return "## Sine renderer\n\n`python benchmarks/sine_render.py`, against pretty_midi.synthesize.\n\n" + _table(
+        ("figure", "value"), [(name, f"{value:.3g}" if isinstance(value, float) else value) for name, value in found.items()]
+    )
+
+
+def _acceptance(found: dict[str, Any]) -> str:
+    counts = found["counts"]
+    names = sorted({key for row in counts.values() for key in row if not key.startswith("first try") and key != "asked"})
+    rows = [(name, row["asked"], *(row.get(key, "") for key in names)) for name, row in counts.items()]
+    pieces = [row for name, row in counts.items() if name.startswith("compose")]
+    failed = 1 - sum(row["first"] for row in pieces) / sum(row["asked"] for row in pieces)
+    return (
+        f"## Promises, counted\n\n`python benchmarks/acceptance.py`, model {found['model']}. `first`: taken at the first try; "
+        f"{failed:.1%} of the compositions were not (goal: at most 5 %).\n\n" + _table(("what", "asked", *names), rows)
+    )
+
+
+SECTIONS = {"acceptance": _acceptance, "decoding": _decoding, "startup": _startup, "sine_render": _sine}
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)
