@@ -92,10 +92,6 @@ def _version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        if name == "kapelle":  # run from its sources
-            import kapelle
-
-            return kapelle.__version__
         return ""
 
 
