@@ -39,7 +39,7 @@ demo: $(PLAY_READY) ## compose 16 bars of jazz: a MIDI file, its sound and its p
 	@$(PLAY)/kapelle compose --genre jazz --bars 16 --seed 7 -o demo/jazz-7.mid --wav --plot --force
 
 test: $(WORK_READY) ## run all tests
-	@OMP_NUM_THREADS=1 $(WORK)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(WORK)/python -m pytest -n $(JOBS) --dist loadfile -rs $(PYTEST_ARGS)
 
 lint: $(WORK_READY) ## style, types, and who imports whom
 	@$(WORK)/ruff check .
