@@ -68,6 +68,8 @@ else
 	@echo "== held_out, human_degeneracy: left out; SHARDS=DIR names the shards that the model was trained from"
 endif
 	@echo "== acceptance"; $(WORK)/python benchmarks/acceptance.py
+	@echo "== training, in full"; KAPELLE_FULL=1 OMP_NUM_THREADS=1 $(WORK)/python -m pytest -n $(JOBS) tests/training
+	@$(WORK)/python benchmarks/_page.py
 
 clean: ## remove what these commands made: environments, the demo, caches
 	rm -rf .venv .venv-test demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
