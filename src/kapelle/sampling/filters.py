@@ -29,29 +29,40 @@ def probabilities(logits: Logits, options: SamplingOptions, mask: NDArray[np.boo
         options: Temperature, then top-k, top-p, min-p. At least the likeliest allowed token is always kept.
         mask: (V,) true where a token is allowed; None allows all.
     """
-    allowed = np.arange(len(logits)) if mask is None else np.flatnonzero(mask)
-    scores = logits[allowed].astype(np.float64)
-    scores -= scores.max()
-    weights = np.exp(scores / options.temperature)
+    scores = logits.astype(np.float64) if mask is None else logits[mask].astype(np.float64)
+    weights = np.exp((scores - scores.max()) / options.temperature)
     if 0 < options.top_k < len(weights):
-        weights[np.argsort(-weights, kind="stable")[options.top_k :]] = 0.0
+        _keep(weights, options.top_k)
     weights /= weights.sum()
     if options.top_p < 1.0:
-        order = np.argsort(-weights, kind="stable")
-        before = np.cumsum(weights[order]) - weights[order]  # mass of the likelier ones: the first is 0, so one is always kept
-        weights[order[before >= options.top_p]] = 0.0
+        mass = np.sort(weights)[::-1].cumsum()
+        _keep(weights, int(np.searchsorted(mass, options.top_p)) + 1)  # so many have the mass together; one at least
     if options.min_p:
         weights[weights < options.min_p * weights.max()] = 0.0
+    weights /= weights.sum()
+    if mask is None:
+        return weights
     out = np.zeros(len(logits))
-    out[allowed] = weights / weights.sum()
+    out[mask] = weights
     return out
+
+
+def _keep(weights: NDArray[np.float64], n: int) -> None:
+    """Set all but the n largest to zero; among equals the first stay."""
+    if n >= len(weights):
+        return
+    least = np.partition(weights, len(weights) - n)[len(weights) - n]
+    equal = np.flatnonzero(weights == least)
+    room = n - int(np.count_nonzero(weights > least))
+    weights[weights < least] = 0.0
+    weights[equal[room:]] = 0.0
 
 
 def draw(weights: NDArray[np.float64], random: np.random.Generator) -> int:
     """An id drawn from probabilities (V,)."""
-    total = np.cumsum(weights)
-    place = int(np.searchsorted(total, random.random() * total[-1], side="right"))
-    return min(place, int(np.flatnonzero(weights)[-1]))
+    total = weights.cumsum()
+    place = int(total.searchsorted(random.random() * total[-1], side="right"))
+    return place if place < len(weights) and weights[place] > 0 else int(np.flatnonzero(weights)[-1])
 
 
 def sample(logits: Logits, options: SamplingOptions, random: np.random.Generator, mask: NDArray[np.bool_] | None = None) -> int:
