@@ -1,8 +1,8 @@
 """Tokens per second of a bundle against transformers.generate with the same weights, in one run; share of the memory floor; peak memory.
 
-    python benchmarks/decoding.py [--json] [--rounds 3] [--tokens 500] [--threads 2]
+    python benchmarks/decoding.py [--json] [--rounds 3] [--tokens 500] [--threads 2] [--shape 4x256]
 
-Random weights of the shape of the genre Transformer (6 x 512, vocabulary 700) are written as an 8-bit bundle and as arrays. Each round runs
+Random weights of a shape (4 x 256 is that of the default composer, 6 x 512 that of the recipe `genre`; vocabulary 700) are written as an 8-bit bundle and as arrays. Each round runs
 three processes of its own, one after the other: the bundle, the peer, and a plain read of the bundle's bytes by as many threads, which
 no step that uses every weight once can beat. Both sides draw with top-p 0.97 from a prompt of 16 ids. Figures are medians over the
 rounds; the ratio is taken within each round. CPU seconds stand beside, since they are less moved by what else the machine does.
@@ -33,10 +33,19 @@ from kapelle.models import gpt
 from kapelle.sampling.filters import sample
 from kapelle.sampling.options import SamplingOptions
 
-CONFIG = gpt.Config(vocabulary=700, n_positions=1024, n_embd=512, n_layer=6, n_head=8)
+HEAD_WIDTH = 64
 N_PROMPT = 16
 SAMPLING = SamplingOptions(top_p=0.97)
 GOALS = {"ratio": 10.0, "floor_share": 0.33, "peak_mb": 250.0}
+
+
+def config_of(shape: str) -> gpt.Config:
+    """The network of a shape such as "6x512"."""
+    layers, width = (int(part) for part in shape.split("x"))
+    return gpt.Config(vocabulary=700, n_positions=1024, n_embd=width, n_layer=layers, n_head=width // HEAD_WIDTH)
+
+
+CONFIG = config_of("4x256")
 
 
 def weights(seed: int = 0) -> dict[str, np.ndarray]:
@@ -135,7 +144,7 @@ def timed(run: Any, n: int) -> dict[str, float]:
 SIDES = {"kapelle": ours, "transformers": peer, "floor": floor}
 
 
-def measure(rounds: int, n_tokens: int, threads: int) -> dict[str, Any]:
+def measure(rounds: int, n_tokens: int, threads: int, shape: str) -> dict[str, Any]:
     made: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder))
@@ -153,6 +162,8 @@ def measure(rounds: int, n_tokens: int, threads: int) -> dict[str, Any]:
                     str(n_tokens),
                     "--threads",
                     str(threads),
+                    "--shape",
+                    shape,
                 ]
                 answer = subprocess.run(
                     command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": str(threads)}
@@ -166,7 +177,7 @@ def measure(rounds: int, n_tokens: int, threads: int) -> dict[str, Any]:
         return middle([a[key] / b[key] for a, b in zip(made["kapelle"], made[other], strict=True)])
 
     return {
-        "shape": "6x512, vocabulary 700, prompt 16",
+        "shape": f"{shape}, vocabulary 700, prompt 16",
         "new_tokens": n_tokens,
         "threads": threads,
         "rounds": rounds,
@@ -216,11 +227,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--shape", default="4x256", help="layers x width; 4x256 composes by default, 6x512 is the recipe genre")
     given = parser.parse_args()
+    global CONFIG
+    CONFIG = config_of(given.shape)
     if given.side:
         print(json.dumps(SIDES[given.side](given.place, given.tokens, given.threads)))
         return
-    result = measure(given.rounds, given.tokens, given.threads)
+    result = measure(given.rounds, given.tokens, given.threads, given.shape)
     print(json.dumps(result, indent=1) if given.json else told(result))
 
 
