@@ -2,10 +2,11 @@
 
     python benchmarks/decoding.py [--json] [--rounds 3] [--tokens 500] [--threads 2] [--shape 4x256]
 
-Random weights of a shape (4 x 256 is that of the default composer, 6 x 512 that of the recipe `genre`; vocabulary 700) are written as an 8-bit bundle and as arrays. Each round runs
-three processes of its own, one after the other: the bundle, the peer, and a plain read of the bundle's bytes by as many threads, which
-no step that uses every weight once can beat. Both sides draw with top-p 0.97 from a prompt of 16 ids. Figures are medians over the
-rounds; the ratio is taken within each round. CPU seconds stand beside, since they are less moved by what else the machine does.
+Random weights of a shape (4x256 is that of the default composer, 6x512 that of the recipe `genre`; vocabulary 700) are written as an
+8-bit bundle and as arrays. Each round runs three processes of its own, one after the other: the bundle, the peer, and a plain read of the
+bundle's bytes by as many threads, which no step that uses every weight once can beat. Both sides draw with top-p 0.97 from a prompt of 16
+ids. Figures are medians over the rounds; the ratio is taken within each round. CPU seconds stand beside, since they are less moved by
+what else the machine does.
 """
 
 from __future__ import annotations
