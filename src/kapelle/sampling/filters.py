@@ -30,7 +30,7 @@ def probabilities(logits: Logits, options: SamplingOptions, mask: NDArray[np.boo
         mask: (V,) true where a token is allowed; None allows all.
     """
     scores = logits.astype(np.float64) if mask is None else logits[mask].astype(np.float64)
-    weights = np.exp((scores - scores.max()) / options.temperature)
+    weights: NDArray[np.float64] = np.exp((scores - scores.max()) / options.temperature)
     if 0 < options.top_k < len(weights):
         _keep(weights, options.top_k)
     weights /= weights.sum()
