@@ -24,6 +24,7 @@ def test_bars_are_exact_and_every_track_ends_on_the_bar_line(nonsense: str) -> N
         score = read(piece.to_midi())
         assert units.n_bars(score) == bars
         assert not degeneracy(score, bars).reasons
+        assert piece.report.closed == "bar line"
         file = mido.MidiFile(file=io.BytesIO(piece.to_midi()))
         assert {sum(message.time for message in track) for track in file.tracks} == {bars * 4 * 480}
 

@@ -68,6 +68,18 @@ def test_a_bar_cannot_go_on_for_ever() -> None:
     assert bars.max() <= MAX_BAR_TOKENS + 8
 
 
+def test_a_bar_is_full_after_its_last_token_and_never_before() -> None:
+    words = WORDS[SPEC]
+    grammar = Grammar(SPEC, words, Rules(1))
+    for name in ("Bar_None", "TimeSig_4/4", "BarsLeft_1"):
+        grammar.accept(words[name])
+    for count in range(2, MAX_BAR_TOKENS + 1):
+        assert not grammar.bar_is_full, count
+        grammar.accept(words["Duration_0.1.12"])
+    assert grammar.bar_is_full
+    assert np.flatnonzero(grammar.mask()).tolist() == [words["EOS_None"]]
+
+
 def test_the_countdown_is_true() -> None:
     names = WORDS[SPEC].spell(wander(SPEC, Rules(3), 5, 0.5))
     assert [n for n in names if n.startswith("BarsLeft")] == ["BarsLeft_3", "BarsLeft_2", "BarsLeft_1"]

@@ -44,9 +44,10 @@ OUTPUT_TPQ = 480
 class _Attempt:
     """One try: what was made, and how."""
 
+    decoder: remi.Decoder
     notes: list[remi.DecodedNote] = field(default_factory=list)
     n_tokens: int = 0
-    decoder: remi.Decoder | None = None
+    closed: str = ""
 
 
 def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
@@ -60,7 +61,7 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
     plan = make_plan(model, request, options)
     first_failures: tuple[str, ...] = ()
     for number in range(1, MAX_ATTEMPTS + 1):
-        attempt = _Attempt()
+        attempt = _Attempt(remi.Decoder(model.spec, model.words))
         yield from _perform(model, plan, request, number, attempt, cancelled)
         score, end_ticks = finished(plan, attempt)
         problems = _problems(score, plan, attempt, end_ticks)
@@ -68,7 +69,6 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
         if not problems or number == MAX_ATTEMPTS:
             break
         yield Restarted(number + 1, problems)
-    assert attempt.decoder is not None
     report = PieceReport(
         attempts=number,
         first_failures=first_failures,
@@ -77,6 +77,7 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
         n_notes=sum(len(track.notes) for track in score.tracks),
         n_tokens=attempt.n_tokens,
         dropped=attempt.decoder.dropped,
+        closed=attempt.closed,
         facts=plan.facts(),
     )
     yield Done(Piece(score, request, bundle.name, bundle.hash, end_ticks, report=report))
@@ -88,7 +89,7 @@ def _perform(
     """Draw one sequence, telling notes and bars as they come; what was made is left in `attempt`."""
     words, spec = model.words, model.spec
     grammar = Grammar(spec, words, plan.rules)
-    decoder = attempt.decoder = remi.Decoder(spec, words)
+    decoder = attempt.decoder
     prompt = [] if plan.prompt is None else plan.prompt.ids
     for token in prompt:
         grammar.accept(token)
@@ -112,12 +113,12 @@ def _perform(
             yield Progress((closed_bar + 1) / (grammar.rules.n_bars - plan.prompt_bars))
             done = attempt.n_tokens if plan.length.unit == "tokens" else len(attempt.notes)
             grammar.rules = plan.replanned(grammar.rules, closed_bar + 1, done)
+    attempt.closed = "full bar" if grammar.bar_is_full else "bar line"
 
 
 def finished(plan: Plan, attempt: _Attempt) -> tuple[symusic.Score, int]:
     """The score of an attempt as it will be written, and its final bar line."""
     decoder = attempt.decoder
-    assert decoder is not None
     music = edit.transpose(remi.to_score(attempt.notes, decoder, plan.bpm), plan.shift)
     music = edit.clip_to(edit.resolve_overlaps(music), decoder.end_ticks)
     if plan.prompt is not None:
@@ -141,7 +142,6 @@ def _one_track(score: symusic.Score, program: int) -> symusic.Score:
 
 def _problems(score: symusic.Score, plan: Plan, attempt: _Attempt, end_ticks: int) -> tuple[str, ...]:
     """What is wrong with a result; for a continuation only what was added is looked at."""
-    assert attempt.decoder is not None
     new = score if plan.prompt is None else plan.prompt.added(score, end_ticks)
     found = list(degeneracy(new, attempt.decoder.bar + 1).reasons)
     if plan.checked_key is not None and not obedience.key(new, plan.checked_key).obeyed:

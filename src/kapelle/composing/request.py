@@ -58,7 +58,7 @@ class ComposeRequest:
     seed: int = 0
     count: int = 1
     sampling: SamplingOptions | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     prompt: bytes | None = field(default=None, repr=False)
     lead: bytes | None = field(default=None, repr=False)
     theme: bytes | None = field(default=None, repr=False)
@@ -94,20 +94,4 @@ def from_json(table: Mapping[str, Any]) -> ComposeRequest:
     except (ValueError, TypeError) as error:
         raise UsageError("a MIDI file inside a request must be base64: {why}", why=error) from error
     rest = {key: value for key, value in table.items() if key not in files}
-    wish = build(_Plain, rest, "request").request()
-    return dataclasses.replace(wish, prompt=decoded["prompt"], lead=decoded["lead"], theme=decoded["theme"])
-
-
-@dataclass(frozen=True)
-class _Plain:
-    """The part of a request that is not bytes."""
-
-    model: str = ""
-    length: Length = Length()
-    seed: int = 0
-    count: int = 1
-    sampling: SamplingOptions | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def request(self) -> ComposeRequest:
-        return ComposeRequest(self.model, self.length, self.seed, self.count, self.sampling, self.options)
+    return build(ComposeRequest, {**rest, **decoded}, "request")

@@ -7,7 +7,7 @@ module         what it offers
 `write`        `write`, `to_bytes`, `write_bytes`: type-1 files out, whole or not at all, the same bytes each time
 `units`        ticks, beats, bars and seconds: `bar_starts`, `n_bars`, `duration_s`, `ticks_to_seconds`, `bpm_at`, ...
 `edit`         pure changes: `transpose`, `resolve_overlaps`, `crop_bars`, `clip_to`, `concat`, `resample`, `split_voices`, ...
-`keys`         `Key`, `parse_key`, `estimate_key`, `scale_pitch_classes`
+`keys`         `Key`, `parse_key`, `estimate_key`
 `instruments`  General MIDI: `program_of`, `program_name`, `instrument_of`, `INSTRUMENTS`, `DRUMS`
 `marks`        `Mark`, `with_marks`, `marks_of`: themes and sections as markers
 `info`         `info`, `Info`: a score in numbers

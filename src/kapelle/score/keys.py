@@ -96,16 +96,6 @@ def key_of_signature(sharps: int, minor: bool) -> Key:
     return major.relative if minor else major
 
 
-def scale_pitch_classes(key: Key) -> tuple[int, ...]:
-    """The seven pitch classes of the scale of `key`, from the tonic up; natural minor."""
-    return key.pitch_classes
-
-
-def relative(key: Key) -> Key:
-    """The key of the other mode with the same notes."""
-    return key.relative
-
-
 def pitch_class_durations(score: Score) -> NDArray[np.float64]:
     """How long each pitch class sounds, in ticks, shape (12,), drums left out; zeros without pitched notes."""
     out = np.zeros(12)

@@ -139,6 +139,11 @@ class Grammar:
         """Bars not yet opened."""
         return self.rules.n_bars - self.bars
 
+    @property
+    def bar_is_full(self) -> bool:
+        """The bar has as many tokens as a bar may have: it is closed after the next note, whatever the model wants."""
+        return self._bar_tokens > MAX_BAR_TOKENS
+
     def forced(self) -> int | None:
         """The one id that can follow where there is no choice at all; None where there is one."""
         if not self.last_kind:
@@ -169,7 +174,7 @@ class Grammar:
         may_close = not (empty and (self.bars == 1 or self.bars_left <= 1 or too_quiet))
         out[bar] &= may_close and self.bars_left > 0
         out[eos] &= may_close and self.bars_left == 0
-        if self._bar_tokens > MAX_BAR_TOKENS and self.last_kind == "Duration":
+        if self.bar_is_full and self.last_kind == "Duration":
             out[:] = False
             out[bar if self.bars_left > 0 else eos] = True
 
