@@ -69,6 +69,9 @@ def test_a_recipe_and_a_wish_contradict_each_other(compose):
     assert answer.code == 2
     assert "--genre" in answer.err
     assert "--bars" in answer.err
+    answer = compose("compose", "--from", "a.json", "--seed", 0)
+    assert answer.code == 2
+    assert "--seed" in answer.err
 
 
 def test_an_extension_keeps_the_piece_and_adds_the_bars(compose, song):

@@ -123,7 +123,10 @@ def generated(settings: Settings, section: str) -> Any:
 
 
 def flags_of(kind: type[Any]) -> list[Flag]:
-    """The flags of a dataclass, groups and generated ones in their places; of settings with one name, the first counts."""
+    """The flags of a dataclass: arguments first, then options, groups and generated ones in their places.
+
+    Of settings with one name, the first counts.
+    """
     hints = typing.get_type_hints(kind)
     out: list[Flag] = []
     for item in fields(kind):
@@ -137,7 +140,7 @@ def flags_of(kind: type[Any]) -> list[Flag]:
             out += found.values()
         else:
             out.append(_flag(item, hints, item.default))
-    return out
+    return sorted(out, key=lambda flag: not flag.meta.get("positional"))
 
 
 def _flag(item: dataclasses.Field[Any], hints: Mapping[str, Any], default: Any) -> Flag:

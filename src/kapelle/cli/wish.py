@@ -1,0 +1,42 @@
+"""What can be asked of every verb that composes, and the request that it makes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kapelle.cli.flags import generated, group, option
+from kapelle.cli.pieces import FileFlags, LengthFlags, model_options
+from kapelle.composing.request import ComposeRequest
+from kapelle.sampling.options import SamplingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class WishArguments:
+    """The flags of `compose` and `extend`; each adds its own."""
+
+    output: Path | None = option(None, help="MIDI file to write, or a folder when several", short="-o", metavar="FILE.mid")
+    model: str = option("", help="bundle to compose with, by name or folder", short="-m", metavar="NAME")
+    length: LengthFlags = group(LengthFlags, "Length")
+    options: dict[str, Any] = generated(model_options, "Music")
+    sampling: dict[str, Any] = generated(lambda: [SamplingOptions], "Choice of notes")
+    seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
+    count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
+    processes: int = option(1, help="how many processes compose them", min=1, max=256)
+    files: FileFlags = group(FileFlags, "Files")
+
+
+def wish_of(arguments: WishArguments, prompt: bytes | None = None) -> ComposeRequest:
+    """The checked request of the flags, going on from the MIDI file `prompt` if there is one."""
+    from kapelle import api
+
+    return api.request(
+        arguments.model,
+        length=api.length_of(**asdict(arguments.length)),
+        seed=arguments.seed,
+        count=arguments.count,
+        sampling=arguments.sampling,
+        options=arguments.options,
+        prompt=prompt,
+    )
