@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kapelle.composing.attempts import stream
 from kapelle.composing.events import Note
 from kapelle.composing.language import Model, Options
 from kapelle.composing.prompt import PromptMusic, read_prompt
@@ -109,7 +110,7 @@ def make_plan(model: Model, request: ComposeRequest, options: Options) -> Plan:
     """
     if request.lead is not None or request.theme is not None:
         raise CannotObey("this model neither accompanies nor develops a theme", hint="it composes, and it extends a prompt")
-    random = np.random.Generator(np.random.Philox(key=[request.seed, 0]))
+    random = stream(request, 0)
     genre = _genre(model, options.genre, random) if request.prompt is None or options.genre else ""
     if request.prompt is not None:
         return _plan_extension(model, request, options, genre)

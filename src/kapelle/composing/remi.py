@@ -14,12 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kapelle.bundles.load import Bundle
-from kapelle.composing.events import BarDone, Done, Event, NotesAdded, Progress, Restarted
+from kapelle.composing.attempts import Outcome, first_sound, stream
+from kapelle.composing.events import BarDone, Event, NotesAdded, Progress
 from kapelle.composing.language import Model, Options, opened
-from kapelle.composing.piece import Piece, PieceReport
 from kapelle.composing.plan import Plan, make_plan
 from kapelle.errors import Interrupted
 from kapelle.metrics import obedience
@@ -30,13 +28,12 @@ from kapelle.tokens import remi
 from kapelle.tokens.grammar import Grammar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import symusic
 
     from kapelle.composing.request import ComposeRequest
 
-MAX_ATTEMPTS = 16
 OUTPUT_TPQ = 480
 
 
@@ -59,28 +56,15 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
     """
     model = opened(bundle)
     plan = make_plan(model, request, options)
-    first_failures: tuple[str, ...] = ()
-    for number in range(1, MAX_ATTEMPTS + 1):
-        attempt = _Attempt(remi.Decoder(model.spec, model.words))
-        yield from _perform(model, plan, request, number, attempt, cancelled)
-        score, end_ticks = finished(plan, attempt)
-        problems = _problems(score, plan, attempt, end_ticks)
-        first_failures = first_failures if number > 1 else problems
-        if not problems or number == MAX_ATTEMPTS:
-            break
-        yield Restarted(number + 1, problems)
-    report = PieceReport(
-        attempts=number,
-        first_failures=first_failures,
-        problems=problems,
-        n_bars=attempt.decoder.bar + 1 + plan.earlier_bars,
-        n_notes=sum(len(track.notes) for track in score.tracks),
-        n_tokens=attempt.n_tokens,
-        dropped=attempt.decoder.dropped,
-        closed=attempt.closed,
-        facts=plan.facts(),
-    )
-    yield Done(Piece(score, request, bundle.name, bundle.hash, end_ticks, report=report))
+
+    def attempt(number: int) -> Generator[Event, None, Outcome]:
+        made = _Attempt(remi.Decoder(model.spec, model.words))
+        yield from _perform(model, plan, request, number, made, cancelled)
+        score, end_ticks = finished(plan, made)
+        n_bars = made.decoder.bar + 1 + plan.earlier_bars
+        return Outcome(score, end_ticks, _problems(score, plan, made, end_ticks), n_bars, made.n_tokens, made.decoder.dropped, made.closed)
+
+    yield from first_sound(bundle, request, plan.facts(), attempt)
 
 
 def _perform(
@@ -98,8 +82,8 @@ def _perform(
     frame = decoding.Frame(
         tuple(plan.prefix), tuple(plan.opening), words["Bar_None"], words["EOS_None"], frozenset(words.ids("Pitch").tolist())
     )
-    random = np.random.Generator(np.random.Philox(key=[request.seed, number]))
-    for token in decoding.decode(model.session, frame, grammar, request.sampling or model.sampling, random, prompt):
+    options = request.sampling or model.sampling
+    for token in decoding.decode(model.session, frame, grammar, options, stream(request, number), prompt):
         if cancelled():
             raise Interrupted("composing was cancelled")
         attempt.n_tokens += 1
