@@ -47,7 +47,9 @@ def _opened(bundle_hash: str, holder: _Holder) -> Model:
     if len(words) != int(bundle.manifest.options.get("vocabulary", len(words))):
         raise BundleError("{name}: tokenizer and network differ in vocabulary", name=bundle.path)
     generation = bundle.manifest.options.get("generation") or {}
-    return Model(Decoder(bundle), words, spec, spec.genres, SamplingOptions(**generation))
+    # a model that was trained on from another has tokens of genres that it no longer composes
+    genres = tuple(name for name in bundle.manifest.options.get("genres") or spec.genres if name in spec.genres)
+    return Model(Decoder(bundle), words, spec, genres, SamplingOptions(**generation))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from kapelle.data.split import PARTS, assign
 from kapelle.tokens import controls
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from kapelle.data.cleaning import File
@@ -43,22 +45,28 @@ class Collector:
         self.fingerprints: set[bytes] = set()
         self.files, self.kept = Counter[int](), Counter[int]()  # by source
         self.seen = self.length = self.n_bars = self.n_left_out = 0
+        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
 
     def add(self, file: File, result: CleanPiece | Rejected) -> None:
         """Take one file's result."""
         self.seen += 1
         self.files[file.source] += 1
         if isinstance(result, Rejected):
-            self.rejected[result.reason] += 1
+            self._leave_out(file, result.reason)
             return
         fingerprint = hashlib.sha256(result.ids.tobytes()).digest()
         if fingerprint in self.fingerprints:
-            self.rejected["the same as another piece"] += 1
+            self._leave_out(file, "the same as another piece")
             return
         self.fingerprints.add(fingerprint)
+        self.fates.append((file.path, ""))
         self.kept[file.source] += 1
         self.n_left_out += result.n_left_out
         self._append(file, result)
+
+    def _leave_out(self, file: File, why: str) -> None:
+        self.rejected[why] += 1
+        self.fates.append((file.path, why))
 
     def _append(self, file: File, piece: CleanPiece) -> None:
         rules = self.preparation.preprocessing
@@ -101,6 +109,14 @@ class Collector:
             "velocity": augment.velocity_table(self.words),
             "digests": np.array(self.digests, "S16"),
         }
+
+    def files_under(self, folder: Path) -> list[dict[str, str]]:
+        """Every file by its name below `folder`, with the part it went to or why it was left out."""
+        parts = iter(self.piece_table()["part"])
+        return [
+            {"file": path.relative_to(folder).as_posix(), **({"dropped": why} if why else {"part": PARTS[next(parts)]})}
+            for path, why in self.fates
+        ]
 
     def info(self) -> dict[str, Any]:
         """What `shards.json` says."""

@@ -2,11 +2,12 @@
 
 Takes a folder and the [data], [tokenizer] and [preprocessing] sections of a recipe; gives a folder of shards. Files are read in
 sorted order; what was read is kept in ``.cache`` inside the output folder, so that an interrupted run goes on where it was. The
-cache may be deleted at any time.
+cache may be deleted at any time. Beside the shards lies ``files.json``: every file, with its part or the reason why it was left out.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from kapelle.data.cleaning import File, clean_all, interruptible
 from kapelle.data.collect import Collector
 from kapelle.data.recipe import DataSection, Preparation, Source, preparation
 from kapelle.data.split import group_key
-from kapelle.data.storage import writing
+from kapelle.data.storage import put_text, writing
 from kapelle.errors import Interrupted, Missing, UsageError
 from kapelle.tokens import remi, vocabulary
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["DataSection", "Preparation", "Progress", "Source", "find_files", "preparation", "prepare"]
 
 CACHE = ".cache"
+FILES = "files.json"
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 Progress = Callable[[int, int], None]
@@ -86,6 +88,7 @@ def prepare(
             (out / shards.INFO).unlink(missing_ok=True)  # from here on, until all is written, these are no shards
             tokenizer: dict[str, object] = {"codec": "remi", "spec": config.plain(preparation.tokenizer)}
             vocabulary.save(collected.words, out / "tokenizer.json", tokenizer)
+            put_text(out / FILES, json.dumps(collected.files_under(folder), indent=0, ensure_ascii=False) + "\n")
             return shards.write(out, collected.info(), collected.arrays())
     except KeyboardInterrupt as error:
         hint = "the same command goes on from there"

@@ -207,7 +207,7 @@ class _Run:
                 if self._validation_is_due:  # the call before was stopped in it
                     self._tell({}, self._validate())
                     self._save()
-                while self.step < self.settings.steps and not (self.asked or self.late):
+                while not (self._finished or self.asked or self.late):
                     shares = self._train_step()
                     validation = self._validate() if self._validation_is_due else {}
                     self._tell(shares, validation)
@@ -229,7 +229,13 @@ class _Run:
 
     @property
     def _finished(self) -> bool:
-        return self.step == self.settings.steps and not self._validation_is_due
+        return (self.step == self.settings.steps or self._stale) and not self._validation_is_due
+
+    @property
+    def _stale(self) -> bool:
+        """Validation has not improved for as long as the recipe is patient."""
+        since = self.validated - self.best.get("step", float(self.validated))
+        return 0 < self.settings.patience * self.settings.validate_every <= since
 
     @property
     def _validation_is_due(self) -> bool:
@@ -318,7 +324,7 @@ class _Run:
         epoch = self.step % self.objective.steps_per_epoch == 0 and age > MIN_EPOCH_S
         wishes = summed(self.fabric, [self.stop.asked, self.stop.late, epoch or age >= self.settings.checkpoint_minutes * 60])
         self.asked, self.late, due = (wish > 0 for wish in wishes)
-        return due or self.asked or self.late or self.step == self.settings.steps or self.best.get("step") == self.step
+        return due or self.asked or self.late or self._finished or self.best.get("step") == self.step
 
     def _save(self) -> None:
         self._check_number(self._weight_norm())

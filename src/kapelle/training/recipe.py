@@ -40,6 +40,7 @@ class TrainingSection:
     excerpts: float = setting(0.2, help="share of blocks that open a piece at a random bar, so that short pieces are met", min=0.0, max=1.0)
     validate_every: int = setting(500, help="steps between two validations", min=1)
     validation_blocks: int = setting(64, help="blocks in one validation, taken evenly over all", min=1)
+    patience: int = setting(0, help="validations without a better one after which it ends; 0: all steps are done", min=0)
     checkpoint_minutes: float = setting(
         10.0,
         help="longest time between two checkpoints; one follows every epoch and every best validation too; 0: after every step",
