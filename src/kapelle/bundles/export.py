@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +45,7 @@ class ExportOptions:
         licence: Of the weights; empty for what the recipe says.
         figures: More measured results for the card, beside those of figures.json; ``measured`` is Markdown that stands in it as it is.
         options: More entries for the manifest's options.
+        data: More data sets that the weights learned from, each with a name and a licence: those of the model that training began with.
         files: More files, such as ``originality.idx``, by name.
         force: Replace a bundle that is there already.
     """
@@ -54,6 +55,7 @@ class ExportOptions:
     licence: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    data: Sequence[Mapping[str, Any]] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     force: bool = False
 
@@ -89,7 +91,7 @@ def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manife
     best = held.figures.get("best") or {}
     provenance = Provenance(
         recipe=held.recipe_text,
-        data=tuple(_sources(held.shards)),
+        data=(*_sources(held.shards), *options.data),
         steps=int(best.get("step", held.figures.get("step", 0))),
         seconds=held.figures.get("seconds"),
         figures=figures,
@@ -167,15 +169,25 @@ def _replace(temporary: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _read_run(run: Path) -> _Run:
-    text = _required(run, "recipe.toml").decode()
+def recipe_table(text: str, where: object) -> dict[str, Any]:
+    """The tables of a recipe as a run or a manifest keeps it, the overrides below it applied; `where` is what an error calls it.
+
+    Raises:
+        CheckpointError: It is no TOML.
+    """
     try:
         recipe = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CheckpointError("{path} is not valid TOML: {why}", path=run / "recipe.toml", why=error) from error
+        raise CheckpointError("{path} is not valid TOML: {why}", path=where, why=error) from error
     for line in text.splitlines():
         if line.startswith("# override: "):
             config.override(recipe, line.removeprefix("# override: "))
+    return recipe
+
+
+def _read_run(run: Path) -> _Run:
+    text = _required(run, "recipe.toml").decode()
+    recipe = recipe_table(text, run / "recipe.toml")
     for key in ("name", "family"):
         if key not in recipe:
             raise CheckpointError("{path} has no key {key!r}", path=run / "recipe.toml", key=key)
@@ -266,8 +278,8 @@ def _rounding(plain: bytes, small: bytes, family: models.Family, shape: Any) -> 
 
 
 def _options(shape: Any, held: _Run, options: ExportOptions) -> dict[str, Any]:
-    """What those who run the model must know of it."""
-    out: dict[str, Any] = {"precision": options.precision, "generation": held.recipe.get("generation", {})}
+    """What those who run the model, or train it on, must know of it."""
+    out: dict[str, Any] = {"precision": options.precision, "generation": held.recipe.get("generation", {}), "model": config.plain(shape)}
     if hasattr(shape, "vocabulary"):
         out["vocabulary"] = shape.vocabulary
     if hasattr(shape, "n_positions"):

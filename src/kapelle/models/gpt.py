@@ -73,6 +73,13 @@ def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.
     return {"step": gpt_onnx.step(config, weights)}
 
 
+def weights(config: Config, constants: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays that `graphs` wrote; the output matrix is the embedding's, which is stored more finely."""
+    held = constants["step"]
+    blocks = {name: array for name, array in held.items() if name.startswith("transformer.")}
+    return blocks | {"transformer.wte.weight": held["wte"], "transformer.wpe.weight": held["wpe"]}
+
+
 def states(config: Config) -> tuple[StateSpec, ...]:
     """Keys and values of every block."""
     from kapelle.models import gpt_onnx
