@@ -1,19 +1,38 @@
 # Kapelle's commands. Each does its own set-up; nothing but Python 3.11 to 3.13 (with venv) and make has to be there.
 #
+# Those that begin with docker- do the same in a container, for which Docker alone is needed.
+#
 #   PYTHON=python3.12 make demo      another interpreter
 #   PIP_ARGS="..." make test         options for pip, such as the index that has the CPU build of torch
 #   PYTEST_ARGS="-k score" make test options for pytest
 #   KAPELLE_DATA=DIR make test       also the tests that need data packs
 #   SHARDS=DIR make acceptance       also the figures on held-out music, from shards of `kapelle data prepare`
+#   make train RECIPE=genre-small DATA=midi SET="training.steps=2000"
+#   make generate MODEL=runs/genre-small/bundle COUNT=8 OPTIONS="--bars 32"
+#   make serve PORT=8080             another port; BIND=0.0.0.0 lets other machines in
+#   make docker-train GPU=1          on the first GPU
 
 PYTHON ?= python3
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 JOBS ?= 2
 
-# A set of tools, and the stamp that says it is installed for the present pyproject.toml and constraints.txt.
-PLAY := .venv/bin
-PLAY_READY := .venv/.installed
+# What is trained from what, and what composes. The folder RUN holds the shards, the run and the bundle.
+RECIPE ?= remi-lstm
+DATA ?= data
+RUN ?= runs/$(RECIPE)
+SET ?=
+MODEL ?=
+COUNT ?= 4
+OPTIONS ?=
+BIND ?= 127.0.0.1
+PORT ?= 8000
+
+# A set of tools, and the stamp that says it is installed for the present pyproject.toml and constraints.txt. Training adds to the
+# first set. In a container all is there from the beginning: KAPELLE_BIN says where, and nothing has to be made ready.
+PLAY := $(or $(KAPELLE_BIN),.venv/bin)
+PLAY_READY := $(if $(KAPELLE_BIN),,.venv/.installed)
+TRAIN_READY := $(if $(KAPELLE_BIN),,.venv/.installed-train)
 WORK := .venv-test/bin
 WORK_READY := .venv-test/.installed
 
@@ -28,15 +47,31 @@ RIGHT_PYTHON = import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14
 	"Kapelle needs Python 3.11, 3.12 or 3.13, and %s is %d.%d; name another: PYTHON=python3.12 make ..." % (sys.executable, *sys.version_info[:2]))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench acceptance docs clean
+.PHONY: help demo train generate serve tensorboard test lint format bench acceptance docs clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 27
 
 demo: $(PLAY_READY) ## compose 16 bars of jazz: a MIDI file, its sound and its picture
 	@mkdir -p demo
 	@$(PLAY)/kapelle compose --genre jazz --bars 16 --seed 7 -o demo/jazz-7.mid --wav --plot --force
+
+train: $(TRAIN_READY) ## train RECIPE on the MIDI files in DATA, or go on training: shards, run and bundle in RUN
+	@$(PLAY)/kapelle fit $(RECIPE) $(DATA) $(SET) -o $(RUN)/bundle --work $(RUN) --force
+
+generate: $(PLAY_READY) ## compose COUNT pieces with MODEL into out/, with their sounds and pictures
+	@mkdir -p out
+	@$(PLAY)/kapelle compose $(if $(MODEL),--model $(MODEL)) --count $(COUNT) -o out --wav --plot $(OPTIONS)
+	@$(PLAY)/python examples/listening_page.py out
+
+serve: $(PLAY_READY) ## serve a page to hear and see what is in out/, at PORT
+	@mkdir -p out
+	@$(PLAY)/python examples/listening_page.py out
+	@$(PLAY)/python -m http.server $(PORT) --bind $(BIND) --directory out
+
+tensorboard: $(TRAIN_READY) ## serve the curves of all that is in runs/, at port 6006
+	@$(PLAY)/tensorboard --logdir runs --host $(BIND) --port 6006
 
 test: $(WORK_READY) ## run all tests
 	@OMP_NUM_THREADS=1 $(WORK)/python -m pytest -n $(JOBS) --dist loadfile -rs $(PYTEST_ARGS)
@@ -75,11 +110,52 @@ clean: ## remove what these commands made: environments, the demo, caches
 	rm -rf .venv .venv-test demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# --- in containers ------------------------------------------------------------------------------------------------------------
+# What is written belongs to you: the program runs as you, in a container that sees data/, runs/ and out/ alone.
+
+MY_USER = $(or $(SUDO_UID),$(shell id -u))
+MY_GROUP = $(or $(SUDO_GID),$(shell id -g))
+COMPOSE ?= KAPELLE_UID=$(patsubst 0,1000,$(MY_USER)) KAPELLE_GID=$(patsubst 0,1000,$(MY_GROUP)) docker compose
+TRAINER = $(if $(GPU),training-gpu,training)
+GIVEN = $(foreach name,RECIPE DATA RUN SET MODEL COUNT OPTIONS,$(if $(filter command environment,$(origin $(name))),$(name)='$($(name))'))
+
+.PHONY: build folders docker-download-data docker-train docker-generate docker-serve docker-tensorboard docker-shell
+
+build: ## make the images: kapelle:app composes, kapelle:train trains
+	@$(COMPOSE) build app
+	@$(COMPOSE) --profile training --profile gpu build $(TRAINER)
+
+folders:
+	@mkdir -p data runs out $(HOME)/.kaggle
+
+docker-download-data: folders ## download-data in a container
+	@$(COMPOSE) run --rm app make download-data $(GIVEN)
+
+docker-train: folders ## train in a container; GPU=1: on the first GPU
+	@$(COMPOSE) run --rm $(TRAINER) make train $(GIVEN)
+
+docker-generate: folders ## generate in a container
+	@$(COMPOSE) run --rm app make generate $(GIVEN)
+
+docker-serve: folders ## serve from a container
+	@$(COMPOSE) run --rm --service-ports app make serve
+
+docker-tensorboard: folders ## tensorboard from a container
+	@$(COMPOSE) run --rm --service-ports tensorboard make tensorboard
+
+docker-shell: folders ## a shell in a container, where `kapelle` is
+	@$(COMPOSE) run --rm app bash
+
 $(PLAY_READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(RIGHT_PYTHON)'
 	@echo "Installing Kapelle into .venv, about a minute ..."
 	@$(PYTHON) -m venv .venv
 	@$(PLAY)/python $(PIP_INSTALL) -c constraints.txt -e .
+	@touch $@
+
+$(TRAIN_READY): $(PLAY_READY)
+	@echo "Adding what training needs to .venv, some minutes ..."
+	@$(PLAY)/python $(PIP_INSTALL) -c constraints.txt -e ".[train,data]"
 	@touch $@
 
 $(WORK_READY): pyproject.toml constraints.txt
