@@ -23,6 +23,7 @@ Kind = Literal["autoregressive", "encoder_decoder", "one_shot", "symbols", "clas
 
 FAMILIES = {
     "gpt": "kapelle.models.gpt",
+    "lstm": "kapelle.models.lstm",
 }
 """Family name -> module."""
 
@@ -56,6 +57,9 @@ class Family(Protocol):
 
     def graphs(self, config: Any, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.ModelProto]:
         """ONNX graphs in 32-bit floats, written directly from the weights: ``{"step": ...}``, ``{"generate": ...}`` ..."""
+
+    def weights(self, config: Any, constants: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """What `graphs` was given, from the constants by name of every graph by role: so a bundle can be trained on."""
 
     def states(self, config: Any) -> tuple[StateSpec, ...]:
         """The tensors that the step graph carries; empty for graphs without a memory."""

@@ -87,3 +87,10 @@ def last_positions(graph: GraphWriter, hidden: str) -> str:
     end = graph.constant("slice.end", np.array([np.iinfo(np.int64).max]))
     axis = graph.constant("slice.tokens", np.array([1]))
     return graph.op("Slice", [hidden, first, end, axis])
+
+
+def linear(graph: GraphWriter, name: str, inputs: str, weights: Mapping[str, np.ndarray], *, out: str | None = None) -> str:
+    """``inputs @ weight.T + bias`` of torch's nn.Linear `name`; the result is called `out` if that is given."""
+    weight = graph.constant(f"{name}.weight.T", weights[f"{name}.weight"].T)
+    bias = graph.constant(f"{name}.bias", weights[f"{name}.bias"])
+    return graph.op("Add", [graph.op("MatMul", [inputs, weight]), bias], [out] if out else None)
