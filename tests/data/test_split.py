@@ -38,6 +38,24 @@ def test_one_prolific_artist_does_not_become_the_test() -> None:
     assert dict(zip(groups, assign(groups, 0.05, 0.1), strict=True))[("c", "chopin")] == TRAIN
 
 
+@pytest.mark.parametrize("n", range(3, 20))
+@pytest.mark.parametrize(("validation", "test"), [(0.04, 0.08), (0.15, 0.0), (0.01, 0.4), (0.4, 0.3)])
+def test_few_pieces_leave_one_for_validation_and_one_for_training(n: int, validation: float, test: float) -> None:
+    parts = assign([("p", f"song {i}") for i in range(n)], validation, test)
+    assert VALIDATION in parts and TRAIN in parts
+
+
+def test_the_smallest_group_is_held_out_where_no_share_is_large_enough() -> None:
+    groups = [("p", "a")] * 9 + [("p", "b")] * 2 + [("p", "c")] * 5
+    parts = assign(groups, 0.04, 0.08)
+    assert {group for (_, group), part in zip(groups, parts, strict=True) if part == VALIDATION} == {"b"}
+    assert TEST not in parts
+
+
+def test_two_groups_are_both_for_training() -> None:
+    assert assign([("p", "a"), ("p", "b")], 0.04, 0.0) == [TRAIN, TRAIN]
+
+
 def test_nothing_held_out_when_nothing_is_asked() -> None:
     assert assign([("p", "a"), ("p", "b")], 0.0, 0.0) == [TRAIN, TRAIN]
 

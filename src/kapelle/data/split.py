@@ -12,9 +12,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+FEWEST_GROUPS = 3
+"""With so many groups, one is for validation even where its share would be less than a piece."""
 PARTS = ("train", "validation", "test")
 
 
@@ -31,6 +33,7 @@ def assign(groups: Sequence[tuple[str, str]], validation: float, test: float) ->
     In each genre the groups are taken in the order of a hash of their names; the test part takes them until it has its share of
     the genre's pieces, then validation, then training gets the rest. A group larger than twice what is still wanted is passed
     over, so that one prolific composer does not become the whole test. A group met in an earlier genre keeps its part.
+    Where few pieces leave validation without one, the smallest group goes there.
 
     Args:
         groups: (genre, group) of every piece.
@@ -52,7 +55,16 @@ def assign(groups: Sequence[tuple[str, str]], validation: float, test: float) ->
             part[group] = fits[0] if fits else TRAIN
             if fits:
                 wanted[fits[0]] -= sizes[group]
+    if validation > 0 and len(part) >= FEWEST_GROUPS and VALIDATION not in part.values():
+        part[_smallest(groups, part)] = VALIDATION
     return [part[group] for _, group in groups]
+
+
+def _smallest(groups: Sequence[tuple[str, str]], part: Mapping[str, int]) -> str:
+    """The group with the fewest pieces, of training or the test, unless it is all that training has."""
+    sizes = Counter(group for _, group in groups)
+    training = [group for group in sizes if part[group] == TRAIN]
+    return min((group for group in sizes if [group] != training), key=lambda group: (sizes[group], _shuffled(group)))
 
 
 def _shuffled(name: str) -> bytes:
