@@ -21,7 +21,10 @@ from typing import Any
 
 from kapelle.errors import KapelleError
 
-PACKAGES = ("kapelle", "numpy", "symusic", "miditok", "onnxruntime", "pretty_midi", "soundfile", "matplotlib", "resvg-py", "typer", "rich")
+PACKAGES = (
+    "kapelle", "numpy", "symusic", "onnxruntime", "pretty_midi", "soundfile", "matplotlib", "resvg-py", "music21", "verovio",
+    "typer", "rich",
+)  # fmt: skip
 
 EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "train": (
@@ -30,6 +33,8 @@ EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "wandb": ("following a training run with Weights & Biases", {"wandb": "wandb"}),
     "fluidsynth": ("playing SoundFonts with FluidSynth", {"fluidsynth": "pyfluidsynth"}),
+    "pdf": ("sheet music as PDF", {name: name for name in ("svglib", "reportlab", "pypdf")}),
+    "data": ("fetching datasets from Kaggle", {"kagglehub": "kagglehub"}),
 }
 """Extra -> what it is for, and its packages: name to import -> name to install."""
 

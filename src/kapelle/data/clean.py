@@ -83,7 +83,7 @@ def clean(data: bytes, spec: remi.RemiSpec, words: Vocabulary, rules: CleaningRu
         ids = close_rests(remi.encode(score, spec, words), words)
     except KapelleError:
         return Rejected("no notes in range")
-    except Exception:  # miditok promises nothing, and one file must not end the preparation of thousands
+    except Exception:  # a fault of ours is counted, but one file must not end the preparation of thousands
         return Rejected("cannot be encoded")
     kept_notes = int((words.kind_of[ids] == words.kinds.index("Duration")).sum())
     digest = hashlib.sha256(data).hexdigest()[:16]

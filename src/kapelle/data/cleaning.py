@@ -14,12 +14,12 @@ import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from kapelle.score import limits
 from kapelle.tokens import remi
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from multiprocessing.synchronize import Event
 
 BATCH = 32
@@ -41,6 +41,7 @@ EDITION = 2
 """Raise it when `clean` gives other results for the same bytes: older cache entries are then not used."""
 
 Result = CleanPiece | Rejected
+Work, Done = TypeVar("Work"), TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,24 @@ def clean_all(
     cache.mkdir(parents=True, exist_ok=True)
     for leftover in cache.glob(".*.npz"):
         leftover.unlink(missing_ok=True)
+    with closing(over_processes(_clean_batch, jobs, processes)) as cleaned:
+        yield from zip(batches, cleaned, strict=True)
+
+
+def over_processes(work: Callable[[Work], Done], jobs: Sequence[Work], processes: int) -> Generator[Done, None, None]:
+    """What `work`, a function of a module, makes of every job, in order; closing the iterator ends the workers after the job in hand.
+
+    Raises:
+        NotEnoughMemory: The system ended a worker.
+    """
     if processes <= 1 or len(jobs) == 1:
-        yield from zip(batches, map(_clean_batch, jobs), strict=True)
+        yield from map(work, jobs)
         return
     context = get_context("spawn")
     given_up = context.Event()
     pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context, initializer=_begin_worker, initargs=(given_up,))
     try:
-        yield from zip(batches, pool.map(_clean_batch, jobs), strict=True)
+        yield from pool.map(work, jobs)
     except BrokenProcessPool as error:
         raise NotEnoughMemory("the system ended a process that was reading files", hint="use fewer processes") from error
     finally:
@@ -164,7 +175,7 @@ def _content(path: Path) -> bytes | None:
 
 def _key(job: Job, contents: Sequence[bytes | None]) -> str:
     tracks = [tracks for _, tracks in job.files]
-    versions = [EDITION, version("miditok"), version("symusic")]
+    versions = [EDITION, version("symusic")]
     key = hashlib.sha256(json.dumps([versions, config.plain(job.spec), config.plain(job.rules), tracks], sort_keys=True).encode())
     for data in contents:
         key.update(b"absent" if data is None else hashlib.sha256(data).digest())

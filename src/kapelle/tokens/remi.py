@@ -2,14 +2,14 @@
 
 Takes a Score, gives ids; takes ids, gives notes. One bar reads ``Bar TimeSig BarsLeft (Position (Pitch Velocity Duration)+)*``;
 with programs a Program stands before every Pitch. ``BarsLeft_3`` opens the third bar from the end: the countdown by which a
-model knows when to close. Encoding is miditok's with every option set here; decoding is ours, because it must start without
-miditok's import of seconds and give notes while tokens arrive. A test holds the two equal.
+model knows when to close. Names, ids and rounding are those of miditok 3.1, with which the shipped weights were made; a test holds
+the two equal. `remi_encode` tells what that means for a note off the grid. Decoding gives notes while tokens arrive.
 
 It does not judge music and does not sample.
 
 Source: Huang and Yang 2020, "Pop Music Transformer"; Fradet et al. 2021, miditok 3.1 (MIT).
 Known differences: the countdown after every TimeSig; tempo, key and genre stand before a block, not inside it, unless the spec
-asks for tempo tokens; metres outside the spec are not approximated, the piece is refused.
+asks for tempo tokens; metres outside the spec are not approximated, the piece is refused; a genre may hold an underscore.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from kapelle.config import build, setting
 from kapelle.errors import UnreadableInput
+from kapelle.tokens import remi_chords, remi_encode
 from kapelle.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -63,17 +64,22 @@ class RemiSpec:
     normalise_key: bool = setting(False, help="every piece is moved to C major or A minor; keys are obeyed by moving back")
 
     @property
+    def grid(self) -> int:
+        """Positions in a beat: long notes may ask for a finer grid than onsets do."""
+        return max(self.positions_per_beat, self.coarse_steps)
+
+    @property
     def ticks_per_quarter(self) -> int:
         """Resolution of decoded scores: every grid step of every metre is a whole number of ticks."""
-        return self.positions_per_beat * max(int(metre.split("/")[1]) for metre in self.metres) // 4
+        return self.grid * max(int(metre.split("/")[1]) for metre in self.metres) // 4
 
     def bar_positions(self, metre: str) -> int:
-        """Grid steps in a bar; a beat is the lower number of the metre, as in miditok."""
-        return int(metre.split("/", maxsplit=1)[0]) * self.positions_per_beat
+        """Grid steps in a bar; a beat is the lower number of the metre."""
+        return int(metre.split("/", maxsplit=1)[0]) * self.grid
 
     def position_ticks(self, metre: str) -> int:
         """Ticks of one grid step in this metre."""
-        return self.ticks_per_quarter * 4 // int(metre.split("/")[1]) // self.positions_per_beat
+        return self.ticks_per_quarter * 4 // int(metre.split("/")[1]) // self.grid
 
     def bar_ticks(self, metre: str) -> int:
         """Ticks of one bar in this metre."""
@@ -100,54 +106,23 @@ def control_names(spec: RemiSpec) -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def miditok_tokenizer(spec: RemiSpec) -> Any:
-    """The miditok tokenizer of the spec, every option set (their defaults change between versions)."""
-    import miditok
-
-    metres: dict[int, list[int]] = {}
-    for metre in spec.metres:
-        above, below = metre.split("/")
-        metres.setdefault(int(below), []).append(int(above))
-    config = miditok.TokenizerConfig(
-        pitch_range=(spec.pitch_low, spec.pitch_high),
-        beat_res={(0, spec.fine_beats): spec.positions_per_beat, (spec.fine_beats, spec.max_beats): spec.coarse_steps},
-        num_velocities=spec.velocities,
-        special_tokens=list(control_names(spec)),
-        use_velocities=True,
-        use_note_duration_programs=list(range(-1, 128)),
-        use_chords=spec.chords,
-        use_rests=False,
-        use_tempos=spec.tempos,
-        use_time_signatures=True,
-        use_key_signatures=False,
-        use_sustain_pedals=False,
-        use_pitch_bends=False,
-        use_control_changes=False,
-        use_programs=spec.programs,
-        use_pitch_intervals=False,
-        use_pitchdrum_tokens=spec.programs,
-        num_tempos=32,
-        tempo_range=(40, 250),
-        log_tempos=False,
-        remove_duplicated_notes=True,
-        delete_equal_successive_tempo_changes=True,
-        delete_equal_successive_time_sig_changes=True,
-        time_signature_range=metres,
-        programs=list(range(-1, 128)),
-        one_token_stream_for_programs=True,
-        program_changes=False,
-        drums_pitch_range=(27, 88),
-        max_bar_embedding=None,
-        use_bar_end_tokens=False,
-        add_trailing_bars=False,
-    )
-    return miditok.REMI(config)
-
-
 def vocabulary(spec: RemiSpec) -> Vocabulary:
-    """The vocabulary of a spec. Imports miditok; a bundle carries the result, so composing never does."""
-    table: dict[str, int] = miditok_tokenizer(spec).vocab
-    return Vocabulary(tuple(sorted(table, key=lambda name: table[name])))
+    """The vocabulary of a spec: control tokens first, then those of REMI."""
+    metres = [metre.split("/") for metre in spec.metres]
+    below = dict.fromkeys(lower for _, lower in metres)
+    values: dict[str, Iterable[object]] = {
+        "Bar": ["None"],
+        "Pitch": range(spec.pitch_low, spec.pitch_high + 1),
+        "Velocity": remi_encode.velocities(spec),
+        "Duration": (".".join(map(str, parts)) for parts in remi_encode.durations(spec)),
+        "Position": range(spec.grid * max(int(upper) for upper, _ in metres)),
+        "PitchDrum": range(remi_encode.DRUM_PITCHES[0], remi_encode.DRUM_PITCHES[1] + 1) if spec.programs else [],
+        "Chord": remi_chords.SHAPES if spec.chords else [],
+        "Tempo": remi_encode.tempi() if spec.tempos else [],
+        "Program": [*range(128), remi_encode.DRUMS] if spec.programs else [],
+        "TimeSig": dict.fromkeys(f"{upper}/{lower}" for family in below for upper, lower in metres if lower == family),
+    }
+    return Vocabulary((*control_names(spec), *(f"{kind}_{value}" for kind in values for value in values[kind])))
 
 
 def countdown_name(bars_left: int) -> str:
@@ -168,23 +143,20 @@ def encode(score: symusic.Score, spec: RemiSpec, words: Vocabulary, n_bars: int 
     Raises:
         UnreadableInput: No notes, or a metre that has no token.
     """
-    merged = score if spec.programs else _merge(score)
-    if not any(len(track.notes) for track in merged.tracks):
+    if not any(len(track.notes) for track in score.tracks if spec.programs or not track.is_drum):
         raise UnreadableInput("no notes to encode")
-    signs = merged.time_signatures
-    for sign in signs:
-        if f"{sign.numerator}/{sign.denominator}" not in spec.metres:
-            raise UnreadableInput("metre {metre} has no token", metre=f"{sign.numerator}/{sign.denominator}")
-    tokenizer = miditok_tokenizer(spec)
-    sequence = tokenizer(merged) if spec.programs else tokenizer(merged)[0]
-    return with_countdown(np.asarray(sequence.ids, np.int64), words, n_bars, following)
+    opening = "4/4" if not score.time_signatures or score.time_signatures[0].time else ""
+    for metre in (opening, *(f"{sign.numerator}/{sign.denominator}" for sign in score.time_signatures)):
+        if metre and metre not in spec.metres:
+            raise UnreadableInput("metre {metre} has no token", metre=metre)
+    return with_countdown(remi_encode.encode(score, spec, words), words, n_bars, following)
 
 
 def with_countdown(ids: Ids, words: Vocabulary, n_bars: int = 0, following: int = 0) -> Ids:
     """Ids with a BarsLeft after every TimeSig.
 
     Args:
-        ids: As miditok gives them, without countdown.
+        ids: Bars that open with Bar and TimeSig, without countdown.
         words: The vocabulary.
         n_bars: Bars that the piece has; empty ones are added at the end up to so many.
         following: Bars that will come after these, counted as left.
@@ -198,21 +170,6 @@ def with_countdown(ids: Ids, words: Vocabulary, n_bars: int = 0, following: int 
     total = len(metre_places)
     marks = [words[countdown_name(total + following - i)] for i in range(total)]
     return np.insert(ids, metre_places + 1, marks)
-
-
-def _merge(score: symusic.Score) -> symusic.Score:
-    """One piano track of all pitched tracks, with the same notes and times."""
-    import symusic
-
-    out = symusic.Score(score.ticks_per_quarter)
-    out.tempos, out.time_signatures = score.tempos, score.time_signatures
-    track = symusic.Track(name="Piano", program=0, is_drum=False)
-    for source in score.tracks:
-        if not source.is_drum:
-            track.notes.extend(source.notes)
-    track.notes.sort(key=lambda note: (note.time, note.pitch, -note.duration))
-    out.tracks.append(track)
-    return out
 
 
 @dataclass(frozen=True)
@@ -292,7 +249,7 @@ class Decoder:
             return None
         step = self.spec.position_ticks(self.metre)
         beats, part, resolution = (int(x) for x in value.split("."))
-        ticks = (beats * resolution + part) * step * self.spec.positions_per_beat // resolution
+        ticks = (beats * resolution + part) * step * self.spec.grid // resolution
         return DecodedNote(self._bar_start + self._position * step, ticks, pitch, self._velocity, self._program)
 
 
