@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from kapelle.errors import Missing, UnknownName  # noqa: E402
+from kapelle.errors import Missing, UnknownName, UsageError  # noqa: E402
 from kapelle.training import trackers  # noqa: E402
 from kapelle.training.fit import FitOptions, fit  # noqa: E402
 
@@ -36,6 +38,13 @@ def test_the_log_holds_loss_weight_norm_learning_rate_pace_and_held_out_bits(run
     assert 4 < lines[0]["loss"] < 7 and lines[0]["learning_rate"] == 0.005  # half of the warm-up; ln 352 = 5.86
 
 
+def test_held_out_loss_and_perplexity_say_the_same_as_the_bits(run: Path) -> None:
+    line = trackers.read_log(run / "log.jsonl")[-1]
+    assert line["validation_loss"] == pytest.approx(line["bits_per_token"] * math.log(2), rel=1e-5)
+    assert line["perplexity"] == pytest.approx(math.exp(line["validation_loss"]), rel=1e-5)
+    assert 50 < line["perplexity"] < 400  # a network that has seen 24 blocks is not far from guessing among 352 ids
+
+
 def test_the_weight_norm_is_that_of_the_weights(run: Path) -> None:
     from safetensors.torch import load_file
 
@@ -47,7 +56,22 @@ def test_the_weight_norm_is_that_of_the_weights(run: Path) -> None:
 def test_the_curves_are_a_png(run: Path) -> None:
     data = (run / "curves.png").read_bytes()
     width, height = struct.unpack(">II", data[16:24])
-    assert data.startswith(b"\x89PNG") and width > 1000 and height > 200
+    assert data.startswith(b"\x89PNG") and width > 1000 and height > 400  # five diagrams in two rows
+
+
+def test_figures_that_belong_together_are_drawn_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **how: (drawn.append(figure), path.write_bytes(b"")))
+    lines = [{"step": 1, "loss": 3.0, "accuracy": 0.1}, {"step": 2, "loss": 2.0, "validation_loss": 2.5, "validation_accuracy": 0.2}]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    trackers.draw_curves(tmp_path)
+    told = {axes.get_title(): {line.get_label(): list(line.get_ydata()) for line in axes.lines} for axes in drawn[0].axes}
+    assert told == {
+        "loss (nats)": {"training": [3.0, 2.0], "held-out": [2.5]},
+        "accuracy": {"training": [0.1], "held-out": [0.2]},
+    }
 
 
 def test_tensorboard_can_read_what_was_written(run: Path) -> None:
@@ -55,9 +79,10 @@ def test_tensorboard_can_read_what_was_written(run: Path) -> None:
     held = events.EventAccumulator(str(run / "tensorboard"))
     held.Reload()
     lines = trackers.read_log(run / "log.jsonl")
-    for name in ("loss", "weight_norm"):
+    for name in ("loss", "validation_loss", "perplexity", "learning_rate", "weight_norm"):
         points = [(event.step, event.value) for event in held.Scalars(name)]
-        assert points == [(line["step"], pytest.approx(line[name], rel=1e-5)) for line in lines]
+        assert points == [(line["step"], pytest.approx(line[name], rel=1e-5)) for line in lines if name in line]
+        assert [step for step, _ in points] == ([3, 6] if name in ("validation_loss", "perplexity") else [2, 3, 4, 6])
 
 
 def test_the_run_folder_has_what_export_reads(run: Path) -> None:
@@ -84,6 +109,13 @@ def test_an_unknown_tracker_is_an_error_before_anything_is_made(tiny: Tiny, tmp_
     assert not (tmp_path / "run").exists()
 
 
+def test_asked_for_jsonl_the_log_is_all_there_is(tiny: Tiny, tmp_path: Path) -> None:
+    options = FitOptions(overrides=("training.steps=2", *OVERRIDES[1:]), accelerator="cpu", trackers=("jsonl",))
+    fit(tiny.recipe, tiny.shards, tmp_path / "run", options)
+    assert trackers.read_log(tmp_path / "run" / "log.jsonl")
+    assert not {path.name for path in (tmp_path / "run").iterdir()} & {"tensorboard", "wandb"}
+
+
 def test_wandb_works_offline_or_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("wandb") is None:
         with pytest.raises(Missing) as caught:
@@ -96,3 +128,18 @@ def test_wandb_works_offline_or_says_how_to_get_it(tmp_path: Path, monkeypatch: 
     tracker.log(1, {"loss": 2.0})
     tracker.close()
     assert list(tmp_path.glob("wandb/offline-run-*"))
+
+
+def test_wandb_without_an_account_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refuses:
+        class errors:  # noqa: N801  # as in wandb
+            class Error(Exception): ...
+
+        @staticmethod
+        def init(**how: object) -> None:
+            raise Refuses.errors.Error("api_key not configured")
+
+    monkeypatch.setitem(sys.modules, "wandb", Refuses)
+    with pytest.raises(UsageError, match="wandb does not begin: api_key not configured") as caught:
+        trackers._Wandb(tmp_path, "name")
+    assert "WANDB_MODE=offline" in caught.value.hint

@@ -10,6 +10,7 @@ an objective divides by what the whole step holds, not by its share.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -129,12 +130,14 @@ class LanguageModel:
         return F.cross_entropy(scores.flatten(0, 1).float(), ids[:, 1:].flatten(), ignore_index=self.pad, reduction="sum")
 
     def validate(self, turn: Turn) -> dict[str, float]:
-        """Bits per note and per token on the validation part, or some blocks of it."""
+        """Bits per note and per token, loss (nats per token) and perplexity on the validation part, or some blocks of it."""
         chosen = score.blocks_of(self.shards, score.VALIDATION, self.settings.validation_blocks)
         found = score.score_blocks(self.shards, chosen, self.logits, turn.network, turn.device, pause=turn.pause)
         if not found.tokens:
             return {}
-        return {"bits_per_note": found.bits_per_note, "bits_per_token": found.bits_per_token, "validation": found.bits_per_token}
+        bits = found.bits_per_token
+        same = {"validation_loss": bits * math.log(2), "perplexity": 2.0**bits}  # in the units of the training loss, and of papers
+        return {"bits_per_note": found.bits_per_note, "bits_per_token": bits, **same, "validation": bits}
 
 
 def _language_model(data: Path, settings: TrainingSection, family: Any) -> Objective:

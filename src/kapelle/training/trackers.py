@@ -1,4 +1,4 @@
-"""Where the figures of a run go: always a JSONL log and a picture of the curves, TensorBoard by default, wandb if asked.
+"""Where the figures of a run go: always a JSONL log and a picture of the curves; TensorBoard by default, wandb if asked.
 
 Takes figures by step, pictures and sounds, gives files in the run folder. Nothing leaves the machine: wandb runs offline unless
 its own settings say otherwise.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kapelle.data.storage import put, put_text
-from kapelle.errors import Missing, UnknownName
+from kapelle.errors import Missing, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,11 +24,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-NAMES = {"tensorboard": "tensorboard", "wandb": "wandb"}
+LOG_ALONE = "jsonl"
+"""The tracker that is always there; asked for alone, it keeps the others away."""
+
+NAMES = {"tensorboard": "tensorboard", "wandb": "wandb", LOG_ALONE: "json"}
 """Tracker -> the package that it needs."""
 
-CURVES = ("loss", "bits_per_note", "weight_norm", "learning_rate")
-"""What is drawn, from left to right; what a run does not log is left out."""
+CURVES = {
+    "loss (nats)": ("loss", "validation_loss"),
+    "perplexity, held-out": ("perplexity",),
+    "accuracy": ("accuracy", "validation_accuracy"),
+    "bits per note, held-out": ("bits_per_note",),
+    "weight norm": ("weight_norm",),
+    "learning rate": ("learning_rate",),
+}
+"""What is drawn: title -> figures of one diagram, training first. What a run does not log is left out."""
+
+COLUMNS = 3
 
 DRAW_EVERY_S = 30.0
 """The curves are not drawn more often than this, and once more at the end."""
@@ -141,7 +153,11 @@ class _Wandb:
         import wandb
 
         self.wandb: Any = wandb
-        self.run: Any = wandb.init(project="kapelle", name=name, dir=str(run))
+        try:
+            self.run: Any = wandb.init(project="kapelle", name=name, dir=str(run))
+        except wandb.errors.Error as error:
+            hint = "`wandb login`, or WANDB_MODE=offline"
+            raise UsageError("wandb does not begin: {why}", why=error, hint=hint) from error
 
     def log(self, step: int, figures: Mapping[str, float]) -> None:
         self.run.log(dict(figures), step=step)
@@ -177,15 +193,22 @@ def draw_curves(run: Path) -> None:
     from matplotlib.figure import Figure
 
     lines = read_log(run / LOG)
-    shown = [name for name in CURVES if any(name in line for line in lines)]
+    logged = {name for line in lines for name in line}
+    shown = {title: [name for name in names if name in logged] for title, names in CURVES.items() if logged & set(names)}
     if not shown:
         return
-    figure = Figure(figsize=(4.2 * len(shown), 3.2), layout="constrained")
-    for place, name in enumerate(shown):
-        axes = figure.add_subplot(1, len(shown), place + 1)
-        points = [(line["step"], line[name]) for line in lines if name in line]
-        axes.plot(*zip(*points, strict=True), linewidth=1.2, marker="." if len(points) < 3 else "")
-        axes.set_title(name.replace("_", " "))
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.0 * rows), layout="constrained")
+    for place, (title, names) in enumerate(shown.items(), 1):
+        axes = figure.add_subplot(rows, columns, place)
+        for name in names:
+            points = [(line["step"], line[name]) for line in lines if name in line]
+            label = "held-out" if name.startswith("validation") else "training"
+            axes.plot(*zip(*points, strict=True), linewidth=1.2, marker="." if len(points) < 3 else "", label=label)
+        if len(names) > 1:
+            axes.legend(frameon=False)
+        axes.set_title(title)
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
     put(run / PICTURE, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
