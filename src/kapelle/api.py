@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from kapelle.bundles.load import Bundle, Installed
     from kapelle.bundles.manifest import Manifest
+    from kapelle.data.catalogue import Check, Dataset
+    from kapelle.data.fetch import Fetched, Order
     from kapelle.diagnosis import Finding
     from kapelle.fitting import Fitted, Fitting
     from kapelle.score.info import Info
@@ -82,7 +85,7 @@ def request(
         seed: Drawn if left out; it stands in the result.
         count: Pieces; they have the seeds seed, seed + 1 ...
         sampling: Fields of SamplingOptions; the bundle's own for what is left out.
-        options: What the model can be told: genre, key, tempo, metre, instruments ...
+        options: What the model can be told: genre, key, tempo, metre, instruments ...; a file by its path or its bytes.
         prompt: A MIDI file to go on from.
 
     Raises:
@@ -91,7 +94,7 @@ def request(
     """
     held = bundle(model)
     way = composing.way_of(held.manifest.codec)
-    given = {name: value for name, value in (options or {}).items() if value is not None}
+    given = _with_files(way, {name: value for name, value in (options or {}).items() if value is not None})
     composing.options_of(way, given)
     drawn = None
     if sampling:
@@ -105,6 +108,12 @@ def request(
         given,
         prompt,
     )
+
+
+def _with_files(way: composing.Way, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options in which MIDI files named by path, or given as bytes, have become text: a request carries them with it."""
+    names = {item.name for item in fields(way.Options) if item.metadata.get("media")}
+    return {k: b64encode(midi_bytes(value)).decode() if k in names else value for k, value in given.items()}
 
 
 def compose_events(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -370,6 +379,59 @@ def prepare(
 
     plan = preparing.preparation(recipe_path(recipe), overrides)
     return preparing.prepare(Path(folder), plan, Path(out), processes=processes or os.cpu_count() or 1, progress=progress)
+
+
+def datasets() -> list[tuple[Dataset, Check | None]]:
+    """The datasets that can be fetched by name, each with what was found when it was last compared with its server, if it was."""
+    from kapelle.data import catalogue
+
+    checks = catalogue.read_checks(_checks())
+    return [(row, checks.get(row.name)) for row in catalogue.CATALOGUE]
+
+
+def order_dataset(what: str, out: str | Path = "data", *, sha256: str = "", force: bool = False) -> Order:
+    """What would be fetched: a dataset by name, an address, an archive or a folder. Nothing is downloaded; show it, then `fetch_dataset`.
+
+    Args:
+        what: See above.
+        out: The data folder, in which the dataset gets a folder of its own.
+        sha256: That the file must have.
+        force: What is there may be replaced.
+    """
+    from kapelle.data import fetch
+
+    return fetch.order(what, Path(out), sha256=sha256, force=force)
+
+
+def fetch_dataset(order: Order, *, keep: bool = False, progress: Report = _quiet) -> Fetched:
+    """Download, check and unpack what was ordered, and tell what is there and which recipes read it.
+
+    Raises:
+        NetworkError, UnreadableInput, StorageError, Missing: See `kapelle.data.fetch.fetch`.
+        Interrupted: Stopped; the same call goes on from there.
+    """
+    from kapelle.data import fetch
+
+    return fetch.fetch(order, recipes(), state=_checks(), keep=keep, progress=progress)
+
+
+def verify_dataset(name: str, *, full: bool = False, progress: Report = _quiet) -> Check:
+    """What the server of a dataset says today, compared with the catalogue and remembered; `full` downloads it and compares its sha256.
+
+    Raises:
+        UnknownName: There is no such dataset.
+        NetworkError: There is no answer.
+    """
+    from kapelle.data import catalogue, fetch
+
+    return fetch.verify(catalogue.find(name), _checks(), _checks().parent / fetch.WORK / name, full=full, progress=progress)
+
+
+def _checks() -> Path:
+    """The file in which comparisons of datasets with their servers are remembered."""
+    from kapelle.bundles import load
+
+    return load.home() / "datasets.json"
 
 
 def train(recipe: str | Path, shards: str | Path, run: str | Path, options: FitOptions | None = None) -> dict[str, Any]:

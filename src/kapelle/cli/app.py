@@ -48,7 +48,15 @@ VERBS: Mapping[str, Verb] = {
     "info": Verb("tell what is in a MIDI file", "kapelle.cli.info"),
     "models": Verb("list the models that are installed", "kapelle.cli.models"),
     "doctor": Verb("tell what was found on this machine, and how to add what is missing", "kapelle.cli.doctor"),
-    "data": Verb("work on training data", verbs={"prepare": Verb("turn folders of MIDI into token shards", "kapelle.cli.prepare")}),
+    "data": Verb(
+        "work on training data",
+        verbs={
+            "list": Verb("list the datasets that can be fetched, with size, licence and use", "kapelle.cli.datasets"),
+            "fetch": Verb("download a dataset, or take in an archive or folder of your own", "kapelle.cli.fetch"),
+            "verify": Verb("ask the server of a dataset whether it still has what the catalogue says", "kapelle.cli.verify"),
+            "prepare": Verb("turn folders of MIDI into token shards", "kapelle.cli.prepare"),
+        },
+    ),
     "train": Verb("train a model on token shards, or go on training it", "kapelle.cli.train"),
     "export": Verb("write a training run as a bundle", "kapelle.cli.export"),
     "fit": Verb("train a model on a folder of your own, from MIDI to bundle", "kapelle.cli.fit"),

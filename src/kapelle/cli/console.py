@@ -127,7 +127,7 @@ class Console:
                 if label not in ("", shown):  # another piece of work: its time left is its own
                     shown = label
                     progress.reset(task, description=self.texts(label))
-                progress.update(task, completed=done, total=total, note=note)
+                progress.update(task, completed=done, total=total or None, note=note)  # a total of 0 is not known yet
 
             yield move
 

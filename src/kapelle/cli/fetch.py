@@ -71,7 +71,8 @@ def _tell(found: Fetched, console: Console) -> None:
         console.data(asdict(found))
         return
     console.line(str(found.folder))
-X
+    size = f"{found.size / 1e6:,.1f} MB"
+    console.facts({"files": f"{found.files:,}", "MIDI files": f"{found.midi:,}", "size": size, "sha256": found.sha256})
     if found.same_name:
         console.warn("members of the archive left out because an earlier one has their name: {n}", n=found.same_name)
     if found.recipes:
