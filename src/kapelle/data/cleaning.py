@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from kapelle import config
-from kapelle.data.clean import CleaningRules, CleanPiece, Rejected, clean
+from kapelle.data.clean import CleaningRules, CleanPiece, Rejected, Take, clean
 from kapelle.data.storage import put
 from kapelle.errors import NotEnoughMemory
 from kapelle.score import limits
@@ -41,7 +41,8 @@ EDITION = 2
 """Raise it when `clean` gives other results for the same bytes: older cache entries are then not used."""
 
 Result = CleanPiece | Rejected
-Work, Done = TypeVar("Work"), TypeVar("Done")
+Work = TypeVar("Work")
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,21 @@ class File:
         source: Place of its source in the recipe.
         group: What must not be split: files of one group go to one part.
         composer: Number of its composer token; -1: none.
-        tracks: Keep so many tracks; 0: all.
+        take: What is taken of it.
     """
 
     path: Path
     source: int
     group: str
     composer: int = -1
-    tracks: int = 0
+    take: Take = Take()
 
 
 @dataclass(frozen=True)
 class Job:
     """One batch for one worker."""
 
-    files: tuple[tuple[Path, int], ...]  # path, tracks
+    files: tuple[tuple[Path, Take], ...]
     spec: remi.RemiSpec
     rules: CleaningRules
     cache: Path
@@ -91,7 +92,7 @@ def clean_all(
         StorageError: The cache cannot be written.
     """
     batches = [files[i : i + BATCH] for i in range(0, len(files), BATCH)]
-    jobs = [Job(tuple((file.path, file.tracks) for file in batch), spec, rules, cache) for batch in batches]
+    jobs = [Job(tuple((file.path, file.take) for file in batch), spec, rules, cache) for batch in batches]
     cache.mkdir(parents=True, exist_ok=True)
     for leftover in cache.glob(".*.npz"):
         leftover.unlink(missing_ok=True)
@@ -156,10 +157,10 @@ def _clean_batch(job: Job) -> list[Result]:
         return held
     words = remi.vocabulary(job.spec)
     results: list[Result] = []
-    for data, (_, tracks) in zip(contents, job.files, strict=True):
+    for data, (_, take) in zip(contents, job.files, strict=True):
         if _given_up is not None and _given_up.is_set():
             raise _GivenUp
-        results.append(Rejected("cannot be opened") if data is None else clean(data, job.spec, words, job.rules, tracks))
+        results.append(Rejected("cannot be opened") if data is None else clean(data, job.spec, words, job.rules, take))
     put(place, lambda temporary: _save_batch(temporary, results))
     return results
 
@@ -174,9 +175,9 @@ def _content(path: Path) -> bytes | None:
 
 
 def _key(job: Job, contents: Sequence[bytes | None]) -> str:
-    tracks = [tracks for _, tracks in job.files]
+    takes = [config.plain(take) for _, take in job.files]
     versions = [EDITION, version("symusic")]
-    key = hashlib.sha256(json.dumps([versions, config.plain(job.spec), config.plain(job.rules), tracks], sort_keys=True).encode())
+    key = hashlib.sha256(json.dumps([versions, config.plain(job.spec), config.plain(job.rules), takes], sort_keys=True).encode())
     for data in contents:
         key.update(b"absent" if data is None else hashlib.sha256(data).digest())
     return key.hexdigest()[:32]
@@ -201,7 +202,7 @@ def _load_batch(place: Path, n_files: int) -> list[Result] | None:
         with np.load(place, allow_pickle=False) as held:
             facts = json.loads(held["facts"].tobytes())
             results: list[Result] = [
-                Rejected(**fact) if "reason" in fact else CleanPiece(ids=held[f"ids{i}"].astype(np.int64), **fact)
+                Rejected(**fact) if "reason" in fact else CleanPiece(**{**fact, "ids": held[f"ids{i}"].astype(np.int64), "instruments": tuple(fact["instruments"])})
                 for i, fact in enumerate(facts)
             ]
         return results if len(results) == n_files else None

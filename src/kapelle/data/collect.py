@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,25 +16,40 @@ import numpy as np
 from kapelle import config
 from kapelle.data import augment
 from kapelle.data.clean import CleanPiece, Rejected
+from kapelle.data.cleaning import clean_all
 from kapelle.data.shards import BLOCK, PIECE, PREFIX_WIDTH, cut_blocks
 from kapelle.data.split import PARTS, assign
-from kapelle.tokens import controls
+from kapelle.errors import UsageError
+from kapelle.tokens import controls, remi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from kapelle.data.cleaning import File
     from kapelle.data.recipe import Preparation
-    from kapelle.tokens import vocabulary
+
+
+def nothing_fit(rejected: Counter[str], n_files: int) -> UsageError:
+    """The refusal of a folder of which nothing was kept."""
+    why = ", ".join(f"{n} {reason}" for reason, n in rejected.most_common())
+    hint = "the limits are in [preprocessing] of the recipe, the metres in [tokenizer]"
+    return UsageError("none of {n} files is fit for training: {why}", n=n_files, why=why, hint=hint)
 
 
 class Collector:
     """Gathers cleaned pieces into the arrays of the shards."""
 
-    def __init__(self, preparation: Preparation, words: vocabulary.Vocabulary) -> None:
-        self.preparation, self.words = preparation, words
+    codec = "remi"
+
+    def __init__(self, preparation: Preparation) -> None:
+        for source in preparation.data.sources:
+            if source.genre not in preparation.tokenizer.genres:
+                hint = "add it to tokenizer.genres in the recipe"
+                raise UsageError("genre {genre!r} of source {folder!r} has no token", genre=source.genre, folder=source.folder, hint=hint)
+        self.preparation, self.words = preparation, remi.vocabulary(preparation.tokenizer)
         self.pieces: list[tuple[int, ...]] = []
         self.tokens: list[NDArray[Any]] = []
         self.prefixes: list[list[int]] = []
@@ -46,6 +62,17 @@ class Collector:
         self.files, self.kept = Counter[int](), Counter[int]()  # by source
         self.seen = self.length = self.n_bars = self.n_left_out = 0
         self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
+
+    def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
+        """Clean all files, tell the progress, and refuse if none is fit."""
+        rules = self.preparation
+        with closing(clean_all(files, rules.tokenizer, rules.preprocessing, cache, processes)) as cleaned:
+            for batch, results in cleaned:
+                for file, result in zip(batch, results, strict=True):
+                    self.add(file, result)
+                progress(self.seen, len(files))
+        if not self.pieces:
+            raise nothing_fit(self.rejected, len(files))
 
     def add(self, file: File, result: CleanPiece | Rejected) -> None:
         """Take one file's result."""
@@ -71,7 +98,7 @@ class Collector:
     def _append(self, file: File, piece: CleanPiece) -> None:
         rules = self.preparation.preprocessing
         source = self.preparation.data.sources[file.source]
-        wish = controls.Controls(source.genre, file.composer if file.composer >= 0 else None, piece.key, piece.bpm)
+        wish = controls.Controls(source.genre, file.composer if file.composer >= 0 else None, piece.key, piece.bpm, piece.instruments)
         prefix = controls.prefix(wish, self.words)
         starts = np.flatnonzero(piece.ids == self.words["Bar_None"])
         room = rules.context_len - len(prefix)
@@ -130,6 +157,7 @@ class Collector:
             "format": 1,
             "vocabulary_size": len(words),
             "context_len": self.preparation.preprocessing.context_len,
+            "families": self.preparation.preprocessing.families,
             "pad": words["PAD_None"], "bos": words["BOS_None"], "eos": words["EOS_None"],
             "note_ids": [int(words.ids("Duration")[0]), int(words.ids("Duration")[-1]) + 1],
             "genre_ids": [words[f"Genre_{genre}"] for genre in genres],

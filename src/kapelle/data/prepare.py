@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kapelle import config
 from kapelle.data import shards
-from kapelle.data.cleaning import File, clean_all, interruptible
+from kapelle.data.chords import ChordCollector
+from kapelle.data.clean import Take
+from kapelle.data.cleaning import File, interruptible
 from kapelle.data.collect import Collector
-from kapelle.data.recipe import DataSection, Preparation, Source, preparation
+from kapelle.data.recipe import AnyPreparation, ChordPreparation, DataSection, Preparation, Source, preparation
 from kapelle.data.split import group_key
 from kapelle.data.storage import put_text, writing
-from kapelle.errors import Interrupted, Missing, UsageError
-from kapelle.tokens import remi, vocabulary
+from kapelle.errors import Interrupted, Missing
+from kapelle.tokens import vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 __all__ = ["DataSection", "Preparation", "Progress", "Source", "find_files", "preparation", "prepare"]
 
@@ -32,6 +35,30 @@ FILES = "files.json"
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 Progress = Callable[[int, int], None]
+
+
+class Collecting(Protocol):
+    """Gathers files into shards, in the way of one codec."""
+
+    codec: str
+    words: vocabulary.Vocabulary
+    seen: int
+
+    def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Progress) -> None:
+        """Read all files, tell the progress, and refuse if none is fit."""
+
+    def files_under(self, folder: Path) -> list[dict[str, str]]:
+        """Every file by its name below `folder`, with the part it went to or why it was left out."""
+
+    def info(self) -> dict[str, Any]:
+        """What `shards.json` says."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of `shards.ARRAYS`."""
+
+
+COLLECTORS: dict[type, Callable[[Any], Collecting]] = {Preparation: Collector, ChordPreparation: ChordCollector}
+"""Sections of a recipe -> what gathers files so."""
 
 
 def find_files(folder: Path, sources: Sequence[Source]) -> list[File]:
@@ -49,7 +76,7 @@ def find_files(folder: Path, sources: Sequence[Source]) -> list[File]:
                 group = group_key(path.parent.name) if source.group == "parent" else f"{source.folder}/{path.stem}"
                 parent = path.parent.name
                 composer = source.composers.index(parent) if parent in source.composers else -1
-                found.append(File(path, number, group, composer, source.tracks))
+                found.append(File(path, number, group, composer, Take(source.tracks, source.programs)))
     if not found:
         raise Missing(
             "no MIDI files in {folder}", folder=folder, hint="the recipe looks in: {looked}", looked=", ".join(s.folder for s in sources)
@@ -58,7 +85,7 @@ def find_files(folder: Path, sources: Sequence[Source]) -> list[File]:
 
 
 def prepare(
-    folder: Path, preparation: Preparation, out: Path, *, processes: int = 1, progress: Progress = lambda done, total: None
+    folder: Path, preparation: AnyPreparation, out: Path, *, processes: int = 1, progress: Progress = lambda done, total: None
 ) -> dict[str, Any]:
     """Write the shards of a folder to `out` and return the report that is also its ``shards.json``.
 
@@ -71,22 +98,19 @@ def prepare(
 
     Raises:
         Missing: No MIDI files.
-        UsageError: No file was fit for training, or a genre of a source has no token.
+        UsageError: No file was fit for training, a genre of a source has no token, or no symbol is frequent enough.
         StorageError: `out` cannot be written.
         Interrupted: Ctrl-C or SIGTERM; what was read is kept in `out`.
         NotEnoughMemory: The system ended a process that was reading.
     """
-    for source in preparation.data.sources:
-        if source.genre not in preparation.tokenizer.genres:
-            hint = "add it to tokenizer.genres in the recipe"
-            raise UsageError("genre {genre!r} of source {folder!r} has no token", genre=source.genre, folder=source.folder, hint=hint)
+    collected = COLLECTORS[type(preparation)](preparation)
     files = find_files(folder, preparation.data.sources)
-    collected = Collector(preparation, remi.vocabulary(preparation.tokenizer))
     try:
         with writing(out), interruptible():
-            _collect(files, collected, out / CACHE, processes, progress)
+            progress(0, len(files))
+            collected.collect(files, out / CACHE, processes, progress)
             (out / shards.INFO).unlink(missing_ok=True)  # from here on, until all is written, these are no shards
-            tokenizer: dict[str, object] = {"codec": "remi", "spec": config.plain(preparation.tokenizer)}
+            tokenizer: dict[str, object] = {"codec": collected.codec, "spec": config.plain(preparation.tokenizer)}
             vocabulary.save(collected.words, out / "tokenizer.json", tokenizer)
             put_text(out / FILES, json.dumps(collected.files_under(folder), indent=0, ensure_ascii=False) + "\n")
             return shards.write(out, collected.info(), collected.arrays())
@@ -96,17 +120,3 @@ def prepare(
         raise Interrupted(
             "stopped after {done} of {total} files; they are kept in {out}", done=done, total=total, out=out, hint=hint
         ) from error
-
-
-def _collect(files: Sequence[File], collected: Collector, cache: Path, processes: int, progress: Progress) -> None:
-    rules = collected.preparation
-    progress(0, len(files))
-    with closing(clean_all(files, rules.tokenizer, rules.preprocessing, cache, processes)) as cleaned:
-        for batch, results in cleaned:
-            for file, result in zip(batch, results, strict=True):
-                collected.add(file, result)
-            progress(collected.seen, len(files))
-    if not collected.pieces:
-        why = ", ".join(f"{n} {reason}" for reason, n in collected.rejected.most_common())
-        hint = "the limits are in [preprocessing] of the recipe, the metres in [tokenizer]"
-        raise UsageError("none of {n} files is fit for training: {why}", n=len(files), why=why, hint=hint)

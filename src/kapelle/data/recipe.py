@@ -1,18 +1,19 @@
 """What a recipe says about data: the [data], [tokenizer] and [preprocessing] sections, read strictly.
 
-Takes a recipe, gives a `Preparation`. The other sections are for training and composing; here only their names are known, so that
-a misspelt one is an error and not silence.
+Takes a recipe, gives a `Preparation` or the like, with the sections of the recipe's codec. The other sections are for training and
+composing; here only their names are known, so that a misspelt one is an error and not silence.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kapelle import config
 from kapelle.config import setting
+from kapelle.data.chords import ChordRules
 from kapelle.data.clean import CleaningRules
-from kapelle.tokens import remi
+from kapelle.tokens import chords, remi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ class Source:
     )
     licence: str = setting("not stated", help="licence of the music, for the card")
     tracks: int = setting(0, help="keep so many tracks from the first on; 0: all (some collections add a chord track)", min=0)
+    programs: tuple[int, ...] = setting((), help="programs of the first tracks, where the files do not tell them; -1: drums")
     composers: tuple[str, ...] = setting((), help="parent folders that have a composer token, in the order of their numbers")
 
 
@@ -44,7 +46,7 @@ class DataSection:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What `prepare` needs of a recipe."""
+    """What `prepare` needs of a recipe of codec ``remi``."""
 
     data: DataSection
     tokenizer: remi.RemiSpec
@@ -52,12 +54,30 @@ class Preparation:
 
 
 @dataclass(frozen=True)
-class _RecipeFile(Preparation):
-    """A whole recipe as preparation sees it: three sections in full, the others by name."""
+class ChordPreparation:
+    """The same of a recipe of codec ``chords``."""
 
+    data: DataSection
+    tokenizer: chords.ChordSpec
+    preprocessing: ChordRules
+
+
+AnyPreparation: TypeAlias = Preparation | ChordPreparation
+
+CODECS: dict[str, type[AnyPreparation]] = {"remi": Preparation, "chords": ChordPreparation}
+"""What a recipe's codec makes of its three sections."""
+
+
+@dataclass(frozen=True)
+class _RecipeFile:
+    """A whole recipe as preparation sees it: the sections by name."""
+
+    data: dict[str, Any] = setting(help="read by its codec")
+    tokenizer: dict[str, Any] = setting(help="read by its codec")
+    preprocessing: dict[str, Any] = setting(help="read by its codec")
     name: str = ""
     family: str = ""
-    codec: str = ""
+    codec: str = setting("remi", help="how scores become ids", choices=tuple(CODECS))
     objective: str = ""
     licence: str = ""
     model: dict[str, Any] = setting({})
@@ -65,7 +85,7 @@ class _RecipeFile(Preparation):
     generation: dict[str, Any] = setting({})
 
 
-def preparation(recipe_path: Path, overrides: Sequence[str] = ()) -> Preparation:
+def preparation(recipe_path: Path, overrides: Sequence[str] = ()) -> AnyPreparation:
     """What a recipe says about data, with ``section.key=value`` overrides.
 
     Raises:
@@ -73,4 +93,5 @@ def preparation(recipe_path: Path, overrides: Sequence[str] = ()) -> Preparation
         RecipeError: It is no TOML, or a key of it is unknown, missing or of the wrong type.
     """
     held = config.load(_RecipeFile, recipe_path, overrides)
-    return Preparation(held.data, held.tokenizer, held.preprocessing)
+    sections = {"data": held.data, "tokenizer": held.tokenizer, "preprocessing": held.preprocessing}
+    return config.build(CODECS[held.codec], sections, str(recipe_path))
