@@ -33,6 +33,7 @@ def setting(
     max: float | None = None,
     step: float | None = None,
     choices: Sequence[str] = (),
+    media: str = "",
 ) -> Any:
     """A dataclass field that knows what it is: the one description from which flags, schemas and panels are made.
 
@@ -45,8 +46,10 @@ def setting(
         max: Largest value allowed.
         step: The increment that a slider uses.
         choices: The values allowed, for a field of text.
+        media: For a field of text that holds a whole file in base64, its media type; people give a path.
     """
     metadata = {"help": help, "ru": ru, "unit": unit, "min": min, "max": max, "step": step, "choices": tuple(choices)}
+    metadata |= {"media": media} if media else {}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -96,6 +99,8 @@ def _property(item: Field[Any], kind: Any) -> dict[str, Any]:
             out["x-step" if key == "step" else name] = meta[key]
     if meta.get("choices"):
         out["enum"] = [*meta["choices"], *([None] if optional else [])]
+    if meta.get("media"):
+        out |= {"contentEncoding": "base64", "contentMediaType": meta["media"]}
     if meta.get("help"):
         out["x-label"] = {"en": meta["help"], "ru": meta.get("ru") or meta["help"]}
     return out

@@ -64,6 +64,8 @@ class Flag:
             return ""
         if self.meta.get("choices"):
             return "|".join(self.meta["choices"])
+        if self.meta.get("media"):
+            return "FILE"
         return {int: "N", float: "X", Path: "FILE"}.get(self.kind, "TEXT")
 
     def value(self, given: Any) -> Any:

@@ -28,7 +28,10 @@ SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 PICTURES = (".png", ".svg")
 MIDI = (".mid", ".midi")
 
-FACTS = ("wav", "plot", "recipe", "genre", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "model", "attempts")
+FACTS = (
+    *("wav", "plot", "recipe", "genre", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "model", "attempts"),
+    *("heard", "mapped"),  # of the music that a model was given to begin from
+)
 COLUMNS = ("file", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "attempts")
 NUMBERS = ("bars", "notes", "seconds", "tempo", "seed", "attempts")
 
@@ -44,8 +47,8 @@ class LengthFlags:
 
     bars: int | None = option(None, help="length in bars; 16 if no length is given", short="-b", min=1, max=MAX_BARS)
     seconds: float | None = option(None, help="length in seconds, rounded to whole bars", min=1, max=3600)
-    tokens: int | None = option(None, help="length in tokens, rounded to whole bars", min=16, max=100_000)
-    notes: int | None = option(None, help="length in notes, rounded to whole bars", min=1, max=50_000)
+    tokens: int | None = option(None, help="length in tokens, to the end of a bar or of a note", min=16, max=100_000)
+    notes: int | None = option(None, help="length in notes; exact, or to the end of a bar", min=1, max=50_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +219,8 @@ def _facts(piece: Piece) -> dict[str, Any]:
         "model": piece.model,
         "bundle": piece.bundle_hash,
         "attempts": piece.report.attempts,
+        "heard": facts.get("seed_items"),
+        "mapped": facts.get("seed_mapped"),
         "problems": list(piece.report.problems),
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WAYS = {
     "remi": "kapelle.composing.remi",
+    "chords": "kapelle.composing.chopin",
 }
 """Codec of the bundle -> module."""
 
@@ -55,13 +56,20 @@ def options_of(way: Way, given: Mapping[str, Any]) -> Any:
     names = set(way.Options.__dataclass_fields__)
     for name in given:
         if name not in names:
-            having = [codec for codec in WAYS if name in way_of(codec).Options.__dataclass_fields__]
-            raise CannotObey(
-                "this model has no option {name!r}", name=name, hint="models that have it: {having}", having=", ".join(having) or "none"
-            )
+            having = ", ".join(_having(name)) or "none"
+            raise CannotObey("this model has no option {name!r}", name=name, hint="models that have it: {having}", having=having)
     try:
         options = build(way.Options, given, "options")
     except RecipeError as error:
         raise UsageError("{why}", why=error) from error
     check(options)
     return options
+
+
+def _having(option: str) -> list[str]:
+    """The installed bundles that can be asked for `option`; one that lists its choices, and has none, cannot."""
+    from kapelle.bundles import load
+
+    codecs = {codec for codec in WAYS if option in way_of(codec).Options.__dataclass_fields__}
+    manifests = [item.manifest for item in load.installed() if item.manifest is not None]
+    return [one.name for one in manifests if one.codec in codecs and one.options.get(f"{option}s") != []]

@@ -157,7 +157,7 @@ def _plan_extension(model: Model, request: ComposeRequest, options: Options, gen
     rules = Rules(prompt.n_bars + n_new, prompt.metre, prompt.pitches)
     return Plan(
         tuple(controls.prefix(wish, words)), opening, rules, request.length, genre, prompt.key, None, prompt.shift, prompt.bpm,
-        (prompt.program,), spec.programs, prompt,
+        (prompt.front.program,), spec.programs, prompt,
     )  # fmt: skip
 
 

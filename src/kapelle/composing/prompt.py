@@ -1,7 +1,6 @@
-"""Music to go on from: read, its key, tempo and metre found, its last bars turned into ids; and the result put behind it.
+"""Music to go on from: read, its key, tempo and metre found, its last bars turned into ids.
 
-Takes the bytes of a MIDI file; gives what a language model hears of it. The music itself is never changed: new notes are added
-behind its final bar line in its own resolution.
+Takes the bytes of a MIDI file; gives what a language model hears of it. The music itself is never changed.
 """
 
 from __future__ import annotations
@@ -9,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import symusic
-
+from kapelle.composing.front import Front, busiest_program
 from kapelle.errors import CannotObey, UnreadableInput, UsageError
 from kapelle.score import edit, keys, units
 from kapelle.score.read import read
@@ -18,6 +16,8 @@ from kapelle.tokens import remi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import symusic
 
     from kapelle.tokens.vocabulary import Vocabulary
 
@@ -30,7 +30,7 @@ class PromptMusic:
     """A prompt.
 
     Args:
-        score: As it was read.
+        front: As it was read; the result stands behind it.
         ids: The last bars as ids, a bar line at the end.
         n_bars: Bars in `ids`.
         all_bars: Bars of the whole prompt.
@@ -40,12 +40,10 @@ class PromptMusic:
         bpm: At the end.
         metre: At the end.
         pitches: MIDI pitches allowed in the model's key, if the prompt keeps to its scale.
-        program: Of the track that goes on.
-        end_ticks: Final bar line of the prompt.
         seconds: Its length.
     """
 
-    score: symusic.Score
+    front: Front
     ids: list[int]
     n_bars: int
     all_bars: int
@@ -55,36 +53,7 @@ class PromptMusic:
     bpm: float
     metre: str
     pitches: tuple[bool, ...] | None
-    program: int
-    end_ticks: int
     seconds: float
-
-    def joined(self, music: symusic.Score, end_ticks: int) -> tuple[symusic.Score, int]:
-        """The prompt with music behind it, and the new final bar line in ticks of the result.
-
-        Args:
-            music: New notes from tick 0 on, in its own resolution.
-            end_ticks: Where it ends, in that resolution.
-        """
-        import symusic
-
-        out, tpq = self.score.copy(), self.score.ticks_per_quarter
-        new_end = self.end_ticks + round(end_ticks * tpq / music.ticks_per_quarter)
-        pitched = [track for track in out.tracks if not track.is_drum and len(track.notes)]
-        if len(pitched) == 1:
-            target = pitched[0]
-        else:
-            out.tracks.append(symusic.Track(name="Continuation", program=self.program, is_drum=False))
-            target = out.tracks[-1]
-        for track in music.tracks:
-            for note in track.notes:
-                start, stop = (self.end_ticks + round(t * tpq / music.ticks_per_quarter) for t in (note.time, note.time + note.duration))
-                target.notes.append(symusic.Note(start, max(1, stop - start), note.pitch, note.velocity))
-        return out, new_end
-
-    def added(self, score: symusic.Score, end_ticks: int) -> symusic.Score:
-        """What stands behind the prompt in a result of `joined`, from tick 0 on."""
-        return edit.clip(score, self.end_ticks, end_ticks)
 
 
 def read_prompt(data: bytes, spec: remi.RemiSpec, words: Vocabulary, new_bars: Callable[[float, str], int]) -> PromptMusic:
@@ -119,10 +88,9 @@ def read_prompt(data: bytes, spec: remi.RemiSpec, words: Vocabulary, new_bars: C
         ids = remi.encode(heard, spec, words, n_bars, following=new_bars(bpm, metre)).tolist()
     except UnreadableInput as error:
         raise UsageError("the last {n} bars cannot be gone on from: {why}", n=n_bars, why=str(error)) from error
-    busiest = max((track for track in score.tracks if not track.is_drum), key=lambda track: len(track.notes))
     return PromptMusic(
-        score, [*ids, words["Bar_None"]], n_bars, all_bars, key, f"{remi.TONICS[home.tonic]}-{home.mode}", shift, bpm, metre,
-        _scale_mask(score, key, home), busiest.program, end, units.duration_s(score),
+        Front(score, end, busiest_program(score)), [*ids, words["Bar_None"]], n_bars, all_bars,
+        key, f"{remi.TONICS[home.tonic]}-{home.mode}", shift, bpm, metre, _scale_mask(score, key, home), units.duration_s(score),
     )  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def finished(plan: Plan, attempt: _Attempt) -> tuple[symusic.Score, int]:
     music = edit.transpose(remi.to_score(attempt.notes, decoder, plan.bpm), plan.shift)
     music = edit.clip_to(edit.resolve_overlaps(music), decoder.end_ticks)
     if plan.prompt is not None:
-        return plan.prompt.joined(music, decoder.end_ticks)
+        return plan.prompt.front.joined(music, decoder.end_ticks)
     music = edit.resample(music, OUTPUT_TPQ)
     plan.write_key(music)
     programs = plan.programs
@@ -126,7 +126,7 @@ def _one_track(score: symusic.Score, program: int) -> symusic.Score:
 
 def _problems(score: symusic.Score, plan: Plan, attempt: _Attempt, end_ticks: int) -> tuple[str, ...]:
     """What is wrong with a result; for a continuation only what was added is looked at."""
-    new = score if plan.prompt is None else plan.prompt.added(score, end_ticks)
+    new = score if plan.prompt is None else plan.prompt.front.added(score, end_ticks)
     found = list(degeneracy(new, attempt.decoder.bar + 1).reasons)
     if plan.checked_key is not None and not obedience.key(new, plan.checked_key).obeyed:
         found.append("not in the key")
