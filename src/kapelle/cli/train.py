@@ -26,8 +26,11 @@ class Arguments:
     overrides: tuple[str, ...] = argument((), help="changes to the recipe, such as training.steps=2000", metavar="SECTION.KEY=VALUE")
     data: Path = option(help="folder of shards made by `kapelle data prepare`", short="-d", metavar="SHARDS")
     output: Path = option(help="folder of the run; an unfinished run in it is continued", short="-o", metavar="RUN")
-    tracker: tuple[str, ...] = option(("tensorboard",), help="where figures go beside the log; repeat for several; jsonl or none: the log alone",
-                                      choices=("tensorboard", "wandb", "jsonl", "none"))  # fmt: skip
+    tracker: tuple[str, ...] = option(
+        ("tensorboard",),
+        help="where figures go beside the log; repeat for several; jsonl or none: the log alone",
+        choices=("tensorboard", "wandb", "jsonl", "none"),
+    )
     devices: int = option(1, help="how many processes or GPUs train together", min=1, max=1024)
     accelerator: str = option("auto", help="what computes", choices=("auto", "cpu", "cuda", "mps"))
     max_minutes: float = option(0.0, help="stop, saved, after so many minutes; 0: no limit", min=0)
