@@ -64,19 +64,31 @@ def _sine(found: dict[str, Any]) -> str:
     )
 
 
-def _acceptance(found: dict[str, Any]) -> str:
+def _acceptance_of(found: dict[str, Any]) -> str:
+    return _acceptance(found, f"python benchmarks/acceptance.py --model {found['model']}")
+
+
+def _acceptance(found: dict[str, Any], command: str = "python benchmarks/acceptance.py") -> str:
     counts = found["counts"]
     names = sorted({key for row in counts.values() for key in row if not key.startswith("first try") and key != "asked"})
     rows = [(name, row["asked"], *(row.get(key, "") for key in names)) for name, row in counts.items()]
     pieces = [row for name, row in counts.items() if name.startswith("compose")]
     failed = 1 - sum(row["first"] for row in pieces) / sum(row["asked"] for row in pieces)
+    others = "" if command == "python benchmarks/acceptance.py" else f": {found['model']}"
     return (
-        f"## Promises, counted\n\n`python benchmarks/acceptance.py`, model {found['model']}. `first`: taken at the first try; "
+        f"## Promises, counted{others}\n\n`{command}`, model {found['model']}. `first`: taken at the first try; "
         f"{failed:.1%} of the compositions were not (goal: at most 5 %).\n\n" + _table(("what", "asked", *names), rows)
     )
 
 
-SECTIONS = {"acceptance": _acceptance, "decoding": _decoding, "startup": _startup, "sine_render": _sine}
+SECTIONS = {
+    "acceptance": _acceptance,
+    "acceptance-remi-lstm": _acceptance_of,
+    "acceptance-chopin": _acceptance_of,
+    "decoding": _decoding,
+    "startup": _startup,
+    "sine_render": _sine,
+}
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
