@@ -231,7 +231,8 @@ class ChordCollector:
         self.blocks: list[tuple[int, int]] = []
         self.digests: list[str] = []
         self.owners: list[str] = []
-        self.copies, self.counts = 0, Counter[str]()
+        self.is_copy: list[bool] = []
+        self.counts = Counter[str]()
         length = n_bars = 0
         for piece in pieces:
             encoded = chords.encode(piece.items, self.spec, words)
@@ -241,7 +242,6 @@ class ChordCollector:
                 continue
             if not piece.copy:
                 self.counts.update(notes=encoded.notes, split=encoded.split, dropped=encoded.dropped, items=len(starts))
-            self.copies += piece.copy
             for first, last, part in self._spans(len(starts), piece.part):
                 start, stop = length + first * width, length + last * width
                 room = self.rules.context_len - bool(self.spec.composers)
@@ -250,6 +250,7 @@ class ChordCollector:
                                   self.names.index(piece.name), 0, 0))  # fmt: skip
                 self.digests.append(piece.digest)
                 self.owners.append(piece.name)
+                self.is_copy.append(piece.copy)
             self.tokens.append(encoded.ids.astype(np.uint16))
             self.bars.append(starts + length)
             length, n_bars = length + len(encoded.ids), n_bars + len(starts)
@@ -296,7 +297,7 @@ class ChordCollector:
 
     def info(self) -> dict[str, Any]:
         """What `shards.json` says."""
-        words, table = self.words, np.array(self.rows, PIECE)
+        words, table = self.words, np.array(self.rows, PIECE)[~np.array(self.is_copy)]
         counts = {
             name: {part: int(((table["genre"] == g) & (table["part"] == p)).sum()) for p, part in enumerate(PARTS)}
             for g, name in enumerate(self.names)
@@ -312,7 +313,7 @@ class ChordCollector:
             "genre_ids": [words[f"Composer_{name}"] for name in self.spec.composers],
             "genres": list(self.names),
             "split": self.rules.split, "window": self.rules.window,
-            "pieces": counts, "copies_in_other_keys": self.copies,
+            "pieces": counts, "copies_in_other_keys": sum(self.is_copy),
             "tokens": int(sum(map(len, self.tokens))), "bars": self.counts["items"], "notes": self.counts["notes"],
             "blocks": len(self.blocks),
             "symbols": len(symbols), "chords_split": self.counts["split"], "notes_left_out": self.counts["dropped"],

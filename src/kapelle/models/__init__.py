@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Kind = Literal["autoregressive", "encoder_decoder", "one_shot", "symbols", "classifier"]
 
 FAMILIES = {
+    "chord_lstm": "kapelle.models.chord_lstm",
     "gpt": "kapelle.models.gpt",
     "lstm": "kapelle.models.lstm",
 }

@@ -72,6 +72,14 @@ def blocks_of(shards: Shards, part: int, limit: int = 0) -> NDArray[np.int64]:
     return found[np.linspace(0, len(found) - 1, limit).astype(int)] if 0 < limit < len(found) else found
 
 
+def notes_per_id(shards: Shards) -> NDArray[np.int64]:
+    """(V,) notes that an id stands for: as ``notes_per_id`` of the shards says for the ids of ``note_ids``, or 1 for each of those."""
+    low, high = shards.info["note_ids"]
+    out = np.zeros(shards.vocabulary_size, np.int64)
+    out[low:high] = shards.info.get("notes_per_id", 1)
+    return out
+
+
 def counted(shards: Shards, block: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(T,) true where an id of a block counts: music and EOS that no earlier block of the piece held.
 
@@ -115,7 +123,7 @@ def score_blocks(
         device: Where it is.
         pause: Called before every pass, so that a caller can stop.
     """
-    low, high = shards.info["note_ids"]
+    notes_of = notes_per_id(shards)
     total = Score()
     for group in np.array_split(chosen, math.ceil(len(chosen) / AT_ONCE)) if len(chosen) else []:
         pause()
@@ -125,7 +133,7 @@ def score_blocks(
         scores = logits(network, batch[:, :-1]).float()  # (B, T-1, V)
         loss = F.cross_entropy(scores.flatten(0, 1), batch[:, 1:].flatten(), reduction="none").view(len(group), -1)
         bits = float(loss.double().cpu()[torch.from_numpy(counts)].sum()) / math.log(2)
-        total += Score(bits, int(counts.sum()), int((counts & (ids[:, 1:] >= low) & (ids[:, 1:] < high)).sum()))
+        total += Score(bits, int(counts.sum()), int(notes_of[ids[:, 1:][counts]].sum()))
     return total
 
 
