@@ -113,7 +113,8 @@ class Server:
                         Answering(self, served).answer()
                         served.change(served)
 
-            do_HEAD = do_GET
+            def do_HEAD(self) -> None:
+                self.do_GET()
 
         return Handler
 

@@ -169,7 +169,7 @@ def _bring(wanted: Wanted, part: _Part, progress: Progress) -> None:
             part.finish()
             return
         except (_Again, OSError, HTTPException) as error:
-            fruitless = 0 if part.size > best else fruitless + 1
+            fruitless = 0 if part.size >= best + patience.slow_bytes else fruitless + 1
             at_once = attempt == 0 and not best and web.is_absent(error)  # no network at all: waiting would not bring it
             if fruitless >= patience.attempts or at_once:
                 raise web.failed(host, error) from error
@@ -196,6 +196,7 @@ def _once(wanted: Wanted, part: _Part, progress: Progress) -> None:
         for piece in answer.pieces():
             done += len(piece)
             if done > (total or MOST_BYTES):
+                part.discard()
                 raise NetworkError("{host} sends more than {n:,} bytes", host=answer.place.host, n=total or MOST_BYTES)
             part.append(piece)
             progress(done, total or 0)

@@ -48,7 +48,7 @@ class Patience:
         stall_s: For the next byte; for all headers together twice as long.
         slow_bytes: Fewer bytes than this within `slow_s` seconds count as a stall.
         slow_s: See `slow_bytes`.
-        attempts: Tries in a row that bring nothing new.
+        attempts: Tries in a row that bring fewer new bytes than `slow_bytes`.
         pause_s: Before the second of them; doubled each time, up to `longest_pause_s`.
         longest_pause_s: See `pause_s`; also the most that a server can make us wait by Retry-After.
     """
@@ -160,7 +160,7 @@ def ask(url: str, rules: Rules, headers: Mapping[str, str], patience: Patience, 
                 length = None if response.chunked else _number(found.get("content-length"))
                 yield Answer(place, response.status, found, length, response, patience)
                 return
-            following = urljoin(place.url, response.getheader("Location") or "")
+            following = _join(place, response.getheader("Location") or "")
         if following in seen:
             raise NetworkError("{host} sends us in a circle", host=place.host)
         seen.add(following)
@@ -208,6 +208,13 @@ def reason(error: Exception) -> str:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _join(place: Place, location: str) -> str:
+    try:
+        return urljoin(place.url, location)
+    except ValueError as error:
+        raise NetworkError("{host} sends us to something that is no web address: {url!r}", host=place.host, url=location[:200]) from error
 
 
 def _split(url: str) -> tuple[str, str, int, str]:
