@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import math
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import hostile
 import tunes
 from kapelle.data import cleaning, shards
 from kapelle.data import prepare as module
-from kapelle.data.clean import CleanPiece, Rejected, clean
+from kapelle.data.clean import CleanPiece, Rejected, Take, clean
 from kapelle.data.prepare import find_files, preparation, prepare
 from kapelle.errors import Interrupted, Missing, RecipeError, StorageError, UsageError
 from kapelle.tokens import remi
@@ -248,7 +249,7 @@ def test_only_the_first_tracks_are_kept_if_a_source_says_so(recipe: Path) -> Non
     alone = clean(score.dumps_midi(), sections.tokenizer, words, sections.preprocessing)
     score.tracks.append(tunes.tune(6).tracks[0])
     both = clean(score.dumps_midi(), sections.tokenizer, words, sections.preprocessing)
-    first = clean(score.dumps_midi(), sections.tokenizer, words, sections.preprocessing, tracks=1)
+    first = clean(score.dumps_midi(), sections.tokenizer, words, sections.preprocessing, Take(tracks=1))
     assert isinstance(alone, CleanPiece) and isinstance(first, CleanPiece) and isinstance(both, CleanPiece)
     assert first.ids.tolist() == alone.ids.tolist() != both.ids.tolist()
 
@@ -263,9 +264,10 @@ def test_every_recipe_is_read_by_both_readers_and_is_short(path: Path) -> None:
     table = tomllib.loads(path.read_text())
     sections, whole = preparation(path), training.read(path)
     assert whole.name == path.stem and whole.family in models.FAMILIES
-    assert {source.genre for source in sections.data.sources} <= set(sections.tokenizer.genres)
+    if whole.codec == "remi":
+        assert {source.genre for source in sections.data.sources} <= set(sections.tokenizer.genres)
     shape = build(models.family(whole.family).Config, {**table["model"], "vocabulary": 500}, "model")
-    assert shape.n_positions >= sections.preprocessing.context_len
+    assert getattr(shape, "n_positions", math.inf) >= sections.preprocessing.context_len
 
 
 def test_both_readers_know_the_same_sections() -> None:

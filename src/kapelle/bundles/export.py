@@ -31,7 +31,7 @@ Precision = Literal["8bit", "fp32"]
 N_PROBES = 64
 """Ids on which the rounding of 8 bits is measured."""
 
-SHARD_KEYS = ("genres", "pad", "bos", "eos", "genre_ids", "note_ids", "context_len")
+SHARD_KEYS = ("genres", "pad", "bos", "eos", "genre_ids", "note_ids", "context_len", "families")
 """What of shards.json a composer needs, copied into the options."""
 
 

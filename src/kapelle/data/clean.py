@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapelle.config import setting
+from kapelle.data import align
 from kapelle.data.shards import PREFIX_WIDTH
 from kapelle.errors import KapelleError
-from kapelle.score import edit, keys, units
+from kapelle.score import edit, families, keys, units
 from kapelle.score.read import read
 from kapelle.tokens import remi
 
@@ -38,6 +39,9 @@ class CleaningRules:
     min_notes: int = setting(50, help="pieces with fewer notes are left out", min=1)
     max_notes_per_bar: float = setting(64.0, help="denser pieces are left out", min=1.0)
     min_pitch_classes: int = setting(4, help="pieces with fewer pitch classes are left out", min=1, max=12)
+    families: int = setting(
+        0, help="keep so many instrument families, those with most notes, each as one program; 0: programs as they come", min=0, max=5
+    )
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class CleanPiece:
     n_notes: int
     n_left_out: int  # notes of the file that have no ids: doubled by another track, or out of the pitch range
     digest: str  # first 16 hexadecimal digits of the file's SHA-256
+    instruments: tuple[str, ...] = ()  # families of remi.INSTRUMENT_FAMILIES, in their order; none where programs have no tokens
 
 
 @dataclass(frozen=True)
@@ -59,14 +64,34 @@ class Rejected:
     reason: str
 
 
-def clean(data: bytes, spec: remi.RemiSpec, words: Vocabulary, rules: CleaningRules, tracks: int = 0) -> CleanPiece | Rejected:
-    """One file's bytes as a CleanPiece, or why not; only the first `tracks` tracks if that is not 0. Never raises on any bytes."""
+@dataclass(frozen=True)
+class Take:
+    """What is taken of every file of a source.
+
+    Args:
+        tracks: So many tracks from the first on; 0: all.
+        programs: Of the first tracks, where the files do not tell them; -1: drums.
+    """
+
+    tracks: int = 0
+    programs: tuple[int, ...] = ()
+
+
+ALL = Take()
+
+
+def clean(
+    data: bytes, spec: remi.RemiSpec, words: Vocabulary, rules: CleaningRules, take: Take = ALL, grid: bytes | None = None
+) -> CleanPiece | Rejected:
+    """One file's bytes as a CleanPiece, or why not; put on the bars of `grid`, the same music, if given. Never raises on any bytes."""
     try:
         score = read(data)
+        aligned = score if grid is None else align.onto(score, read(grid))
     except KapelleError:
         return Rejected("not readable as MIDI")
-    if tracks:
-        del score.tracks[tracks:]
+    if aligned is None:
+        return Rejected("not the same music as its copy on the right bars")
+    score = _taken(aligned, take, rules)
     n_notes = sum(len(track.notes) for track in score.tracks if spec.programs or not track.is_drum)
     if n_notes < rules.min_notes:
         return Rejected("too few notes")
@@ -87,9 +112,24 @@ def clean(data: bytes, spec: remi.RemiSpec, words: Vocabulary, rules: CleaningRu
         return Rejected("cannot be encoded")
     kept_notes = int((words.kind_of[ids] == words.kinds.index("Duration")).sum())
     digest = hashlib.sha256(data).hexdigest()[:16]
+    home = f"{remi.TONICS[key.tonic]}-{key.mode}"
     return _judge(ids, words, rules) or CleanPiece(
-        ids, f"{remi.TONICS[key.tonic]}-{key.mode}", bpm, kept_notes, n_notes - kept_notes, digest
+        ids, home, bpm, kept_notes, n_notes - kept_notes, digest, instruments_of(ids, words) if rules.families else ()
     )
+
+
+def _taken(score: symusic.Score, take: Take, rules: CleaningRules) -> symusic.Score:
+    if take.tracks:
+        del score.tracks[take.tracks :]
+    score = edit.set_programs(score, take.programs[: len(score.tracks)])
+    return families.by_family(score, rules.families) if rules.families else score
+
+
+def instruments_of(ids: Ids, words: Vocabulary) -> tuple[str, ...]:
+    """The families of remi.INSTRUMENT_FAMILIES that `ids` name, in their order."""
+    programs = {int(words.value(int(token))) for token in np.unique(ids[np.isin(ids, words.ids("Program"))])}
+    named = {"drums" if program < 0 else remi.INSTRUMENT_FAMILIES[program // 8] for program in programs}
+    return tuple(name for name in remi.INSTRUMENT_FAMILIES if name in named)
 
 
 def to_common_key(score: symusic.Score, key: keys.Key) -> tuple[symusic.Score, keys.Key]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from kapelle import config
-from kapelle.data.clean import CleaningRules, CleanPiece, Rejected, Take, clean
+from kapelle.data.clean import ALL, CleaningRules, CleanPiece, Rejected, Take, clean
 from kapelle.data.storage import put
 from kapelle.errors import NotEnoughMemory
 from kapelle.score import limits
@@ -55,20 +55,22 @@ class File:
         group: What must not be split: files of one group go to one part.
         composer: Number of its composer token; -1: none.
         take: What is taken of it.
+        grid: The same music on the right bars; None: its own are right.
     """
 
     path: Path
     source: int
     group: str
     composer: int = -1
-    take: Take = Take()
+    take: Take = ALL
+    grid: Path | None = None
 
 
 @dataclass(frozen=True)
 class Job:
     """One batch for one worker."""
 
-    files: tuple[tuple[Path, Take], ...]
+    files: tuple[tuple[Path, Take, Path | None], ...]
     spec: remi.RemiSpec
     rules: CleaningRules
     cache: Path
@@ -92,7 +94,7 @@ def clean_all(
         StorageError: The cache cannot be written.
     """
     batches = [files[i : i + BATCH] for i in range(0, len(files), BATCH)]
-    jobs = [Job(tuple((file.path, file.take) for file in batch), spec, rules, cache) for batch in batches]
+    jobs = [Job(tuple((file.path, file.take, file.grid) for file in batch), spec, rules, cache) for batch in batches]
     cache.mkdir(parents=True, exist_ok=True)
     for leftover in cache.glob(".*.npz"):
         leftover.unlink(missing_ok=True)
@@ -151,16 +153,17 @@ def _begin_worker(given_up: Event) -> None:
 
 
 def _clean_batch(job: Job) -> list[Result]:
-    contents = [_content(path) for path, _ in job.files]
-    place = job.cache / f"{_key(job, contents)}.npz"
+    contents = [_content(path) for path, _, _ in job.files]
+    grids = [_content(grid) if grid else None for _, _, grid in job.files]
+    place = job.cache / f"{_key(job, [*contents, *grids])}.npz"
     if (held := _load_batch(place, len(contents))) is not None:
         return held
     words = remi.vocabulary(job.spec)
     results: list[Result] = []
-    for data, (_, take) in zip(contents, job.files, strict=True):
+    for data, grid, (_, take, _) in zip(contents, grids, job.files, strict=True):
         if _given_up is not None and _given_up.is_set():
             raise _GivenUp
-        results.append(Rejected("cannot be opened") if data is None else clean(data, job.spec, words, job.rules, take))
+        results.append(Rejected("cannot be opened") if data is None else clean(data, job.spec, words, job.rules, take, grid))
     put(place, lambda temporary: _save_batch(temporary, results))
     return results
 
@@ -175,7 +178,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _key(job: Job, contents: Sequence[bytes | None]) -> str:
-    takes = [config.plain(take) for _, take in job.files]
+    takes = [config.plain(take) for _, take, _ in job.files]
     versions = [EDITION, version("symusic")]
     key = hashlib.sha256(json.dumps([versions, config.plain(job.spec), config.plain(job.rules), takes], sort_keys=True).encode())
     for data in contents:
@@ -202,7 +205,9 @@ def _load_batch(place: Path, n_files: int) -> list[Result] | None:
         with np.load(place, allow_pickle=False) as held:
             facts = json.loads(held["facts"].tobytes())
             results: list[Result] = [
-                Rejected(**fact) if "reason" in fact else CleanPiece(**{**fact, "ids": held[f"ids{i}"].astype(np.int64), "instruments": tuple(fact["instruments"])})
+                Rejected(**fact)
+                if "reason" in fact
+                else CleanPiece(**{**fact, "ids": held[f"ids{i}"].astype(np.int64), "instruments": tuple(fact["instruments"])})
                 for i, fact in enumerate(facts)
             ]
         return results if len(results) == n_files else None

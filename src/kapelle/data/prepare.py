@@ -71,17 +71,28 @@ def find_files(folder: Path, sources: Sequence[Source]) -> list[File]:
         raise Missing("no folder {folder}", folder=folder)
     found = []
     for number, source in enumerate(sources):
+        grids = {path.stem: path for path in sorted((folder / source.align).rglob("*.mid"))} if source.align else {}
         for path in sorted((folder / source.folder).rglob("*")):
             if path.suffix.lower() in SUFFIXES and path.is_file():
-                group = group_key(path.parent.name) if source.group == "parent" else f"{source.folder}/{path.stem}"
+                group = group_of(path, folder, source)
                 parent = path.parent.name
                 composer = source.composers.index(parent) if parent in source.composers else -1
-                found.append(File(path, number, group, composer, Take(source.tracks, source.programs)))
+                found.append(File(path, number, group, composer, Take(source.tracks, source.programs), grids.get(path.stem)))
     if not found:
         raise Missing(
             "no MIDI files in {folder}", folder=folder, hint="the recipe looks in: {looked}", looked=", ".join(s.folder for s in sources)
         )
     return found
+
+
+def group_of(path: Path, folder: Path, source: Source) -> str:
+    """What keeps a file of a source together with others."""
+    match source.group:
+        case "parent":
+            return group_key(path.parent.name)
+        case "file":
+            return f"{source.folder}/{path.stem}"
+    return path.relative_to(folder).as_posix()
 
 
 def prepare(

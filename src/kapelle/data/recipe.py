@@ -27,11 +27,14 @@ class Source:
     folder: str = setting(help="folder below the data folder")
     genre: str = setting(help="genre of everything in it")
     group: str = setting(
-        "parent", help="what must not be split: files of one parent folder, or each file alone", choices=("parent", "file")
+        "parent",
+        help="what must not be split: files of one parent folder, files of one name, or each file alone",
+        choices=("parent", "file", "path"),
     )
     licence: str = setting("not stated", help="licence of the music, for the card")
     tracks: int = setting(0, help="keep so many tracks from the first on; 0: all (some collections add a chord track)", min=0)
     programs: tuple[int, ...] = setting((), help="programs of the first tracks, where the files do not tell them; -1: drums")
+    align: str = setting("", help="folder with files of the same names whose bars are right; the tracks are put on them")
     composers: tuple[str, ...] = setting((), help="parent folders that have a composer token, in the order of their numbers")
 
 

@@ -30,7 +30,7 @@ from kapelle import models
 from kapelle.config import build
 from kapelle.data.storage import writing
 from kapelle.errors import CheckpointError, Interrupted, NotEnoughMemory, UsageError
-from kapelle.training import checkpoint, objectives, run_folder, trackers
+from kapelle.training import checkpoint, objectives, run_folder, trackers, transfer
 from kapelle.training.objectives import Figures, Turn
 from kapelle.training.processes import add_up_gradients, is_first_process, launched, summed
 from kapelle.training.recipe import Recipe, TrainingSection, read
@@ -97,7 +97,7 @@ class FitOptions:
         accelerator: "auto", "cpu" or "cuda".
         trackers: Of `trackers.NAMES`; the log and the curves are always written.
         max_minutes: Save and return after so long, finished or not; 0: no limit.
-        start_from: A run or ``weights.safetensors`` to begin with (fine-tuning).
+        start_from: A run or ``weights.safetensors`` to begin with (fine-tuning); of a run with another vocabulary, by the tokens' names.
         progress: Called after every step on the first process.
         callbacks: Called after every validation on the first process; one that fails is reported and training goes on.
     """
@@ -136,7 +136,7 @@ def fit(recipe_path: Path, data: Path, run: Path, options: FitOptions | None = N
         fabric = launched(options.accelerator, options.devices, recipe.training.precision)
         cuda = [fabric.device] if fabric.device.type == "cuda" else []
         held.enter_context(torch.random.fork_rng(devices=cuda))
-        return _Run(fabric, recipe, objective, run, options).go()
+        return _Run(fabric, recipe, objective, data, run, options).go()
 
 
 @contextmanager
@@ -157,9 +157,9 @@ def _translated(run: Path) -> Iterator[None]:
 class _Run:
     """One call of `fit`: what the loop carries from step to step."""
 
-    def __init__(self, fabric: Fabric, recipe: Recipe, objective: objectives.Objective, run: Path, options: FitOptions) -> None:
+    def __init__(self, fabric: Fabric, recipe: Recipe, objective: objectives.Objective, data: Path, run: Path, options: FitOptions) -> None:
         self.fabric, self.recipe, self.settings, self.run, self.options = fabric, recipe, recipe.training, run, options
-        self.objective = objective
+        self.objective, self.data = objective, data
         self.network = self._build()  # the bare network, for saving
         self.optimizers = objective.optimizers(self.network)
         self.rates = {name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in self.optimizers.items()}
@@ -194,7 +194,7 @@ class _Run:
         torch.manual_seed(self.settings.seed)
         network = family.build(config)
         if self.options.start_from:
-            run_folder.begin_with(network, self.options.start_from)
+            transfer.begin_with(network, self.options.start_from, self.data)
         return network
 
     def go(self) -> dict[str, Any]:

@@ -125,14 +125,24 @@ def begin_with(network: torch.nn.Module, place: Path) -> None:
         Missing: There are none.
         CheckpointError: They are damaged or belong to another network.
     """
+    checkpoint.put_into(dict(network.named_parameters()), weights_of(place), place)
+
+
+def weights_of(place: Path) -> dict[str, torch.Tensor]:
+    """The weights of a run, or of a file of weights, by parameter.
+
+    Raises:
+        Missing: There are none.
+        CheckpointError: They are damaged.
+    """
     path = place / WEIGHTS if place.is_dir() else place
     if not path.is_file():
         raise Missing("no weights at {path}", path=path, hint="give a run folder, or the weights.safetensors in one")
     try:
-        held = load_file(path)
+        held: dict[str, torch.Tensor] = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError("the weights in {path} are damaged: {why}", path=path, why=error) from error
-    checkpoint.put_into(dict(network.named_parameters()), held, path)
+    return held
 
 
 def write_figures(run: Path, figures: Mapping[str, Any]) -> None:
