@@ -162,7 +162,9 @@ def test_a_file_and_a_folder_of_one_name_are_refused(kind: str, names: tuple[str
 
 def test_what_file_managers_add_is_left_out_and_so_is_what_patterns_name(tmp_path: Path) -> None:
     archive = tmp_path / "x"
-    archive.write_bytes(zipped({"__MACOSX/._a.mid": b"1", "._a.mid": b"1", "x/.DS_Store": b"1", "x/versions/v1.mid": b"1", "x/a.mid": b"2"}))
+    archive.write_bytes(
+        zipped({"__MACOSX/._a.mid": b"1", "._a.mid": b"1", "x/.DS_Store": b"1", "x/versions/v1.mid": b"1", "x/a.mid": b"2"})
+    )
     unpack(archive, tmp_path / "out", leave_out=("*/versions/*",))
     assert tree(tmp_path / "out") == {"x/a.mid": b"2"}
 
