@@ -67,31 +67,24 @@ def build(config: Config) -> torch.nn.Module:
             self.dense = nn.Linear(config.hidden[-1], config.dense)
             self.output = nn.Linear(config.dense, config.vocabulary)
             for layer, hidden in zip(self.layers, config.hidden, strict=True):
+                bias: Any = layer.bias_ih_l0
                 with torch.no_grad():
-                    layer.bias_ih_l0[hidden : 2 * hidden].fill_(1.0)  # torch's order of gates: in, forget, cell, out
-
-        def last(self, ids: torch.Tensor) -> torch.Tensor:
-            """Logits (B, V) after the last of `ids` (B, T) alone."""
-            return self._head(self._read(ids)[:, -1])
+                    bias[hidden : 2 * hidden].fill_(1.0)  # torch's order of gates: in, forget, cell, out
+            nn.init.kaiming_normal_(self.dense.weight, nonlinearity="relu")  # torch's default halves what passes, and learning with it
 
         def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            return self._head(self._read(ids))
-
-        def _read(self, ids: torch.Tensor) -> torch.Tensor:
             hidden = self._inputs(ids)
             for place, layer in enumerate(self.layers):
                 hidden, _ = layer(hidden if place == 0 else self.dropout(hidden))  # (B, T, D)
-            return hidden
+            dense = torch.relu(self.dense(self.dropout(hidden)))
+            out: torch.Tensor = self.output(self.dropout(dense))  # (B, T, V)
+            return out
 
         def _inputs(self, ids: torch.Tensor) -> torch.Tensor:
             if config.input == "scalar":
                 return (ids.float() / config.vocabulary).unsqueeze(-1)  # (B, T, 1)
             embedded: torch.Tensor = self.dropout(self.embedding(ids))  # (B, T, E)
             return embedded
-
-        def _head(self, hidden: torch.Tensor) -> torch.Tensor:
-            out: torch.Tensor = self.output(self.dropout(torch.relu(self.dense(self.dropout(hidden)))))
-            return out
 
     return ChordLstm()
 

@@ -116,35 +116,46 @@ class LanguageModel:
         whole = self.batches.batch(turn.step)
         n_targets = int((whole[:, 1:] != self.pad).sum())
         mine = torch.from_numpy(whole[turn.rank :: turn.world])
-        total = torch.zeros((), device=turn.device)
+        total, hits = torch.zeros((), device=turn.device), torch.zeros((), device=turn.device)
         for part in torch.split(mine, self.settings.micro_batch or max(1, len(mine))) if len(mine) else ():
             turn.pause()
-            loss = self._loss(turn.network, part.to(turn.device)) / n_targets
-            turn.backward(loss)
-            total += loss.detach()
+            loss, right = self._loss(turn.network, part.to(turn.device))
+            turn.backward(loss / n_targets)
+            total += loss.detach() / n_targets
+            hits += right / n_targets
         norm = turn.update("adamw")
-        return {"loss": total, "tokens": float((mine[:, 1:] != self.pad).sum()), "gradient_norm": norm / turn.world}
+        tokens = float((mine[:, 1:] != self.pad).sum())
+        return {"loss": total, "accuracy": hits, "tokens": tokens, "gradient_norm": norm / turn.world}
 
-    def _loss(self, network: Any, ids: torch.Tensor) -> torch.Tensor:
-        scores = self.logits(network, ids[:, :-1])  # (B, T-1, V)
-        return F.cross_entropy(scores.flatten(0, 1).float(), ids[:, 1:].flatten(), ignore_index=self.pad, reduction="sum")
+    def _loss(self, network: Any, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Summed loss, and how many ids were the likeliest ones; PAD aside."""
+        scores, wanted = self.logits(network, ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()  # (B·(T-1), V)
+        loss = F.cross_entropy(scores.float(), wanted, ignore_index=self.pad, reduction="sum")
+        return loss, ((scores.detach().argmax(dim=1) == wanted) & (wanted != self.pad)).sum()
 
     def validate(self, turn: Turn) -> dict[str, float]:
-        """Bits per note and per token, loss (nats per token) and perplexity on the validation part, or some blocks of it."""
+        """Bits per note and per token, loss (nats per token), perplexity and accuracy on the validation part, or some blocks of it."""
         chosen = score.blocks_of(self.shards, score.VALIDATION, self.settings.validation_blocks)
         found = score.score_blocks(self.shards, chosen, self.logits, turn.network, turn.device, pause=turn.pause)
         if not found.tokens:
             return {}
         bits = found.bits_per_token
         same = {"validation_loss": bits * math.log(2), "perplexity": 2.0**bits}  # in the units of the training loss, and of papers
-        return {"bits_per_note": found.bits_per_note, "bits_per_token": bits, **same, "validation": bits}
+        told = {"bits_per_note": found.bits_per_note, "bits_per_token": bits, "validation_accuracy": found.accuracy}
+        return {**told, **same, "validation": bits}
 
 
 def _language_model(data: Path, settings: TrainingSection, family: Any) -> Objective:
     return LanguageModel(shard_files.read(data), settings, family.logits)
 
 
-OBJECTIVES: dict[str, Callable[[Path, TrainingSection, Any], Objective]] = {"language_model": _language_model}
+def _next_item(data: Path, settings: TrainingSection, family: Any) -> Objective:
+    from kapelle.training.windows import NextItem
+
+    return NextItem(shard_files.read(data), settings, family.logits)
+
+
+OBJECTIVES: dict[str, Callable[[Path, TrainingSection, Any], Objective]] = {"language_model": _language_model, "next_item": _next_item}
 """Name in a recipe -> how to make it of (data folder, [training], module of the family)."""
 
 

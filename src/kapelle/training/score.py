@@ -46,11 +46,13 @@ class Score:
         bits: Information of all ids under the network.
         tokens: Ids that counted.
         notes: Notes among them.
+        hits: Ids among them that the network held to be the likeliest.
     """
 
     bits: float = 0.0
     tokens: int = 0
     notes: int = 0
+    hits: int = 0
 
     @property
     def bits_per_token(self) -> float:
@@ -62,8 +64,13 @@ class Score:
         """Bits of everything, bars and positions too, per note; 0 for nothing."""
         return self.bits / max(self.notes, 1)
 
+    @property
+    def accuracy(self) -> float:
+        """Share of ids that were the likeliest ones, 0 to 1; 0 for nothing."""
+        return self.hits / max(self.tokens, 1)
+
     def __add__(self, other: Score) -> Score:
-        return Score(self.bits + other.bits, self.tokens + other.tokens, self.notes + other.notes)
+        return Score(self.bits + other.bits, self.tokens + other.tokens, self.notes + other.notes, self.hits + other.hits)
 
 
 def blocks_of(shards: Shards, part: int, limit: int = 0) -> NDArray[np.int64]:
@@ -133,7 +140,8 @@ def score_blocks(
         scores = logits(network, batch[:, :-1]).float()  # (B, T-1, V)
         loss = F.cross_entropy(scores.flatten(0, 1), batch[:, 1:].flatten(), reduction="none").view(len(group), -1)
         bits = float(loss.double().cpu()[torch.from_numpy(counts)].sum()) / math.log(2)
-        total += Score(bits, int(counts.sum()), int(notes_of[ids[:, 1:][counts]].sum()))
+        hits = (scores.argmax(dim=2) == batch[:, 1:]).cpu().numpy()[counts]
+        total += Score(bits, int(counts.sum()), int(notes_of[ids[:, 1:][counts]].sum()), int(hits.sum()))
     return total
 
 
