@@ -195,7 +195,7 @@ def compose(
         bars: Length in bars; one of the four lengths, 16 bars if none.
         seconds: Length in seconds, rounded to whole bars.
         tokens: Length in tokens, rounded to whole bars as the piece goes on.
-        notes: Length in notes, likewise.
+        notes: Length in notes, likewise; models of notes and chords meet it exactly.
         seed: Drawn if left out.
         count: Pieces.
         processes: To compose several pieces with.

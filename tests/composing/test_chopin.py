@@ -17,6 +17,7 @@ from kapelle.composing.chopin_plan import Options, hear, make_plan, opened
 from kapelle.composing.events import BarDone, Done, NotesAdded, Progress
 from kapelle.composing.pacing import Goal, Pace
 from kapelle.composing.request import ComposeRequest, Length, from_json
+from kapelle.config import json_schema
 from kapelle.errors import CannotObey, MidiError, Missing, UnknownName, UsageError
 from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
@@ -216,6 +217,12 @@ def test_a_seed_that_is_none_is_one_clear_error(bundles: dict[str, str], tmp_pat
         api.compose_one(ComposeRequest(model, options={"seed_from": "mozart.mid"}))
     with pytest.raises(CannotObey, match="5/32"):
         kapelle.compose(model=model, seed_from=tune(metre=(5, 32)), seed=1)
+
+
+def test_the_schema_tells_that_the_seed_is_a_file() -> None:
+    assert (
+        json_schema(Options)["properties"]["seed_from"].items() >= {"contentEncoding": "base64", "contentMediaType": "audio/midi"}.items()
+    )
 
 
 # --- key, composer, what does not exist ---------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ class PieceReport:
         n_notes: Notes in the score.
         n_tokens: Tokens drawn in the attempt that was taken.
         dropped: Tokens or notes that found no place in the score.
-        closed: How the piece ended: "bar line" if the model closed the last bar itself, "full bar" if the bar could hold no more.
+        closed: How the piece ended: "bar line" if the model closed the last bar itself, "full bar" if the bar could hold no more,
+            "longest piece" if a piece can have no more bars.
         facts: What was found or chosen: key, tempo, metre, genre ...
     """
 
