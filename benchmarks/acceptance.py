@@ -57,7 +57,8 @@ def tasks(model: str, share: float) -> list[Task]:
     count = lambda full: max(1, round(full * share))  # noqa: E731
     manifest = kapelle.bundle(model).manifest
     options = composing.way_of(manifest.codec).Options.__dataclass_fields__
-    genres: list[tuple[Any, ...]] = [(("genre", genre),) for genre in sorted(manifest.options.get("genres") or ())] or [()]
+    named = manifest.options.get("genres") if "genre" in options else ()
+    genres: list[tuple[Any, ...]] = [(("genre", genre),) for genre in sorted(named or ())] or [()]
     out = [Task("compose", seed, model, genre) for genre in genres for seed in range(count(PER_GENRE))]
     tempi = np.random.default_rng(0).uniform(40, 220, REQUESTS).round(1)
     for seed in range(count(REQUESTS)):
