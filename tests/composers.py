@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SPEC = remi.RemiSpec(genres=("pop", "jazz", "edm", "classical"), normalise_key=True)
 
 
-def build(folder: Path, spec: remi.RemiSpec = SPEC) -> Path:
+def build(folder: Path, spec: remi.RemiSpec = SPEC, families: int = 0) -> Path:
     """Write the bundle and return its path. About eight notes fill a bar; melodies stay in the middle of the range."""
     words = remi.vocabulary(spec)
     table = np.zeros((len(words), len(words)), np.float32)
@@ -30,7 +30,7 @@ def build(folder: Path, spec: remi.RemiSpec = SPEC) -> Path:
     heights = np.array([int(words.value(int(i))) for i in pitches])
     table[:, pitches] -= ((heights - 64) / 12.0) ** 2
     tokenizer = json.dumps({"codec": "remi", "spec": config.plain(spec), "tokens": list(words.names)}).encode()
-    return fakes.markov(folder, table, codec="remi", files={"tokenizer.json": tokenizer}, generation={"top_p": 1.0})
+    return fakes.markov(folder, table, codec="remi", files={"tokenizer.json": tokenizer}, generation={"top_p": 1.0}, families=families)
 
 
 def words_of(spec: remi.RemiSpec = SPEC) -> vocabulary.Vocabulary:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import symusic
 
-from kapelle.score import edit
+from kapelle.score import edit, families
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Front:
         """
         out, tpq = self.score.copy(), self.score.ticks_per_quarter
         new_end = self.end_ticks + round(end_ticks * tpq / music.ticks_per_quarter)
-        pitched = [track for track in out.tracks if not track.is_drum and len(track.notes)]
-        if len(pitched) == 1:
-            target = pitched[0]
-        else:
-            out.tracks.append(symusic.Track(name="Continuation", program=self.program, is_drum=False))
-            target = out.tracks[-1]
         for track in music.tracks:
+            target = _target(out, track, several=len(music.tracks) > 1)
+            if target is None:
+                name = "Continuation" if len(music.tracks) == 1 else track.name
+                program = self.program if len(music.tracks) == 1 else track.program
+                out.tracks.append(symusic.Track(name=name, program=program, is_drum=track.is_drum))
+                target = out.tracks[-1]
             for note in track.notes:
                 start, stop = (self.end_ticks + round(t * tpq / music.ticks_per_quarter) for t in (note.time, note.time + note.duration))
                 target.notes.append(symusic.Note(start, max(1, stop - start), note.pitch, note.velocity))
@@ -50,6 +50,25 @@ class Front:
     def added(self, score: symusic.Score, end_ticks: int) -> symusic.Score:
         """What stands behind it in a result of `joined`, from tick 0 on."""
         return edit.clip(score, self.end_ticks, end_ticks)
+
+
+def _target(score: symusic.Score, track: symusic.Track, *, several: bool) -> symusic.Track | None:
+    """The track of `score` that goes on with the notes of `track`; None if it takes a new one.
+
+    One voice goes on in the only pitched track there is; each of several in the fullest track of its own family.
+    """
+    sounding = [own for own in score.tracks if len(own.notes)]
+    if not several and not track.is_drum:
+        pitched = [own for own in sounding if not own.is_drum]
+        return pitched[0] if len(pitched) == 1 else None
+    family = families.representative(program_of_track(track))
+    same = [own for own in sounding if families.representative(program_of_track(own)) == family]
+    return max(same, key=lambda own: len(own.notes), default=None)
+
+
+def program_of_track(track: symusic.Track) -> int:
+    """Its program, -1 for drums."""
+    return -1 if track.is_drum else int(track.program)
 
 
 def busiest_program(score: symusic.Score) -> int:

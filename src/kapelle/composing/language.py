@@ -35,6 +35,8 @@ class Model:
     spec: remi.RemiSpec
     genres: tuple[str, ...]
     sampling: SamplingOptions
+    families: int = 0
+    """The most instrument families it plays at once, each as one program (`kapelle.score.families`); 0: programs as they are."""
 
 
 @lru_cache(maxsize=4)
@@ -49,7 +51,8 @@ def _opened(bundle_hash: str, holder: _Holder) -> Model:
     generation = bundle.manifest.options.get("generation") or {}
     # a model that was trained on from another has tokens of genres that it no longer composes
     genres = tuple(name for name in bundle.manifest.options.get("genres") or spec.genres if name in spec.genres)
-    return Model(Decoder(bundle), words, spec, genres, SamplingOptions(**generation))
+    families = int(bundle.manifest.options.get("families") or 0)
+    return Model(Decoder(bundle), words, spec, genres, SamplingOptions(**generation), families)
 
 
 @dataclass(frozen=True)

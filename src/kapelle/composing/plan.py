@@ -6,7 +6,8 @@ tempo go with the genre) with random numbers of their own, so that another attem
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from kapelle.composing.request import MAX_BARS, ComposeRequest, Length
 from kapelle.errors import CannotObey, UnknownName, UsageError
 from kapelle.sampling import filters
 from kapelle.sampling.options import SamplingOptions
-from kapelle.score import instruments, keys
+from kapelle.score import families, instruments, keys
 from kapelle.tokens import controls, remi
 from kapelle.tokens.grammar import Rules
 
@@ -48,6 +49,7 @@ class Plan:
         bpm: Written into the file.
         programs: Instruments from the top voice down; -1: drums.
         model_has_programs: Whether the model itself names instruments.
+        voices: Program that the model names -> the one it stands for in the result; what is not in it stays.
         prompt: The music to go on from.
     """
 
@@ -62,6 +64,7 @@ class Plan:
     bpm: float
     programs: tuple[int, ...]
     model_has_programs: bool
+    voices: Mapping[int, int] = field(default_factory=dict)
     prompt: PromptMusic | None = None
 
     @property
@@ -84,7 +87,7 @@ class Plan:
         """A decoded note in seconds and in the key of the result."""
         second = 60.0 / self.bpm / spec.ticks_per_quarter
         start = (self.prompt.seconds if self.prompt else 0.0) + note.time * second
-        program = note.program if self.model_has_programs else self.programs[0]
+        program = self.voices.get(note.program, note.program) if self.model_has_programs else self.programs[0]
         return Note(start, note.duration * second, note.pitch + self.shift, note.velocity, program, bar + self.earlier_bars)
 
     def replanned(self, rules: Rules, bars_done: int, amount_done: float) -> Rules:
@@ -121,7 +124,7 @@ def _plan_new(model: Model, request: ComposeRequest, options: Options, genre: st
     words, spec = model.words, model.spec
     programs = _programs(model, options.instruments)
     asked = keys.parse_key(options.key) if options.key else None
-    wish = controls.Controls(genre, instruments=_families(programs) if spec.programs else ())
+    wish = controls.Controls(genre)
     draw = _Draw(model, random)
     prefix = controls.prefix(wish, words)
     if asked is None:
@@ -134,11 +137,18 @@ def _plan_new(model: Model, request: ComposeRequest, options: Options, genre: st
     shift = (key.tonic - home.tonic + 5) % 12 - 5
     wish = replace(wish, key=f"{remi.TONICS[home.tonic]}-{home.mode}")
     bpm = options.tempo or float(words.value(draw.ids(controls.prefix(wish, words), words.ids("Bpm"))[0]))
-    prefix = controls.prefix(replace(wish, bpm=bpm), words)
+    wish = replace(wish, bpm=bpm)
+    if model.families and not programs:
+        programs = _drawn_band(model, wish, draw)
+    if spec.programs:
+        wish = replace(wish, instruments=_families(programs))
+    prefix = controls.prefix(wish, words)
     metre = _metre(model, options.metre) or words.value(draw.ids([*prefix, words["BOS_None"], words["Bar_None"]], words.ids("TimeSig"))[0])
     pitches = tuple(pitch % 12 in home.pitch_classes for pitch in range(128)) if asked else None
-    rules = Rules(_first_bars(request.length, bpm, metre), metre, pitches, programs if spec.programs else ())
-    return Plan(tuple(prefix), (words["BOS_None"],), rules, request.length, genre, key, asked, shift, bpm, programs, spec.programs)
+    voices = families.table(programs) if model.families else {}
+    named = tuple(voices) or programs
+    rules = Rules(_first_bars(request.length, bpm, metre), metre, pitches, named if spec.programs else ())
+    return Plan(tuple(prefix), (words["BOS_None"],), rules, request.length, genre, key, asked, shift, bpm, programs, spec.programs, voices)
 
 
 def _plan_extension(model: Model, request: ComposeRequest, options: Options, genre: str) -> Plan:
@@ -147,17 +157,17 @@ def _plan_extension(model: Model, request: ComposeRequest, options: Options, gen
             raise UsageError("{name} is kept from the piece that is extended", name=name, hint="leave --{name} out")
     assert request.prompt is not None
     words, spec = model.words, model.spec
-    prompt = read_prompt(request.prompt, spec, words, lambda bpm, metre: _first_bars(request.length, bpm, metre))
-    wish = controls.Controls(genre, key=prompt.model_key, bpm=prompt.bpm)
+    prompt = read_prompt(request.prompt, model, lambda bpm, metre: _first_bars(request.length, bpm, metre))
+    wish = controls.Controls(genre, key=prompt.model_key, bpm=prompt.bpm, instruments=_families(prompt.programs))
     opening = (words["BOS_None"],) if prompt.n_bars == prompt.all_bars else ()
     if not genre and model.genres:
         genre = _likeliest_genre(model, wish, [*opening, *prompt.ids])
         wish = replace(wish, genre=genre)
     n_new = _first_bars(request.length, prompt.bpm, prompt.metre)
-    rules = Rules(prompt.n_bars + n_new, prompt.metre, prompt.pitches)
+    rules = Rules(prompt.n_bars + n_new, prompt.metre, prompt.pitches, prompt.programs)
     return Plan(
         tuple(controls.prefix(wish, words)), opening, rules, request.length, genre, prompt.key, None, prompt.shift, prompt.bpm,
-        (prompt.front.program,), spec.programs, prompt,
+        (prompt.front.program,), spec.programs, {}, prompt,
     )  # fmt: skip
 
 
@@ -178,6 +188,8 @@ def _metre(model: Model, name: str) -> str:
 def _programs(model: Model, text: str) -> tuple[int, ...]:
     """The programs named; for a model of one piano, those that its voices can be dealt to."""
     programs = tuple(dict.fromkeys(instruments.program_of(name) for name in text.split(",") if name.strip()))
+    if model.families and len(programs) > model.families:
+        raise CannotObey("this model plays at most {most} instruments at once, not {n}", most=model.families, n=len(programs))
     if model.spec.programs:
         return programs
     if -1 in programs:
@@ -187,8 +199,23 @@ def _programs(model: Model, text: str) -> tuple[int, ...]:
     return programs or (0,)
 
 
+def _drawn_band(model: Model, wish: controls.Controls, draw: _Draw) -> tuple[int, ...]:
+    """The programs of a band as the model expects one after the other controls: families in their order, at least one."""
+    words, names = model.words, families.NAMES
+    chosen: list[str] = []
+    left = list(names)
+    while left and len(chosen) < model.families:
+        among = [words[f"Instrument_{name}"] for name in left] + ([words["BOS_None"]] if chosen else [])
+        drawn = draw.ids(controls.prefix(replace(wish, instruments=tuple(chosen)), words), np.array(among))[0]
+        if drawn == words["BOS_None"]:
+            break
+        chosen.append(words.value(drawn))
+        left = list(names[names.index(chosen[-1]) + 1 :])
+    return tuple(families.representative_of(name) for name in chosen)
+
+
 def _families(programs: tuple[int, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys("drums" if program < 0 else remi.INSTRUMENT_FAMILIES[program // 8] for program in programs))
+    return tuple(dict.fromkeys(families.name_of(program) for program in programs))
 
 
 def _first_bars(length: Length, bpm: float, metre: str) -> int:

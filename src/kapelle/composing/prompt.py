@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kapelle.composing.front import Front, busiest_program
+from kapelle.composing.front import Front, busiest_program, program_of_track
 from kapelle.errors import CannotObey, UnreadableInput, UsageError
-from kapelle.score import edit, keys, units
+from kapelle.score import edit, families, keys, units
 from kapelle.score.read import read
 from kapelle.tokens import remi
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import symusic
 
-    from kapelle.tokens.vocabulary import Vocabulary
+    from kapelle.composing.language import Model
 
 HEARD_BARS = 16
 DIATONIC = 0.95  # with this share of notes in the scale, the continuation stays in it too
@@ -41,6 +41,7 @@ class PromptMusic:
         metre: At the end.
         pitches: MIDI pitches allowed in the model's key, if the prompt keeps to its scale.
         seconds: Its length.
+        programs: That the model may name; empty: any, or none at all.
     """
 
     front: Front
@@ -54,15 +55,15 @@ class PromptMusic:
     metre: str
     pitches: tuple[bool, ...] | None
     seconds: float
+    programs: tuple[int, ...] = ()
 
 
-def read_prompt(data: bytes, spec: remi.RemiSpec, words: Vocabulary, new_bars: Callable[[float, str], int]) -> PromptMusic:
+def read_prompt(data: bytes, model: Model, new_bars: Callable[[float, str], int]) -> PromptMusic:
     """The prompt in the bytes of a MIDI file.
 
     Args:
         data: Any bytes.
-        spec: Of the model.
-        words: Of the model.
+        model: What goes on.
         new_bars: (bpm, metre) -> bars that will be added.
 
     Raises:
@@ -70,7 +71,7 @@ def read_prompt(data: bytes, spec: remi.RemiSpec, words: Vocabulary, new_bars: C
         UsageError: It has no pitched notes near its end.
         CannotObey: Its metre is beyond the model.
     """
-    score = read(data)
+    score, spec = read(data), model.spec
     all_bars, end = units.n_bars(score), units.final_bar_line(score)
     n_bars = min(all_bars, HEARD_BARS)
     if not all_bars or not any(len(track.notes) for track in score.tracks if not track.is_drum):
@@ -80,17 +81,20 @@ def read_prompt(data: bytes, spec: remi.RemiSpec, words: Vocabulary, new_bars: C
     home = keys.Key(0 if key.mode == "major" else 9, key.mode) if spec.normalise_key else key
     shift = (key.tonic - home.tonic + 5) % 12 - 5
     heard = edit.resolve_overlaps(edit.transpose(edit.crop_bars(score, all_bars - n_bars, n_bars), -shift))
+    if model.families:
+        heard = families.by_family(heard, model.families)
     if metre not in spec.metres:
         raise CannotObey(
             "the piece ends in {metre}, which this model does not know", metre=metre, hint="known: {known}", known=", ".join(spec.metres)
         )
     try:
-        ids = remi.encode(heard, spec, words, n_bars, following=new_bars(bpm, metre)).tolist()
+        ids = remi.encode(heard, spec, model.words, n_bars, following=new_bars(bpm, metre)).tolist()
     except UnreadableInput as error:
         raise UsageError("the last {n} bars cannot be gone on from: {why}", n=n_bars, why=str(error)) from error
     return PromptMusic(
-        Front(score, end, busiest_program(score)), [*ids, words["Bar_None"]], n_bars, all_bars,
+        Front(score, end, busiest_program(score)), [*ids, model.words["Bar_None"]], n_bars, all_bars,
         key, f"{remi.TONICS[home.tonic]}-{home.mode}", shift, bpm, metre, _scale_mask(score, key, home), units.duration_s(score),
+        tuple(dict.fromkeys(program_of_track(track) for track in heard.tracks)) if model.families else (),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from kapelle.errors import Interrupted
 from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
 from kapelle.sampling import decode as decoding
-from kapelle.score import edit
+from kapelle.score import edit, families
 from kapelle.tokens import remi
 from kapelle.tokens.grammar import Grammar
 
@@ -112,6 +112,8 @@ def finished(plan: Plan, attempt: _Attempt) -> tuple[symusic.Score, int]:
     programs = plan.programs
     if not plan.model_has_programs:
         music = edit.split_voices(music, programs) if len(programs) > 1 else _one_track(music, programs[0])
+    elif plan.voices:
+        music = families.from_families(music, plan.voices)
     return edit.without_empty_tracks(music), decoder.end_ticks * OUTPUT_TPQ // decoder.spec.ticks_per_quarter
 
 

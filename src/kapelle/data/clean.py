@@ -54,7 +54,7 @@ class CleanPiece:
     n_notes: int
     n_left_out: int  # notes of the file that have no ids: doubled by another track, or out of the pitch range
     digest: str  # first 16 hexadecimal digits of the file's SHA-256
-    instruments: tuple[str, ...] = ()  # families of remi.INSTRUMENT_FAMILIES, in their order; none where programs have no tokens
+    instruments: tuple[str, ...] = ()  # families of score.families.NAMES, in their order; none where programs have no tokens
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,10 @@ def _taken(score: symusic.Score, take: Take, rules: CleaningRules) -> symusic.Sc
 
 
 def instruments_of(ids: Ids, words: Vocabulary) -> tuple[str, ...]:
-    """The families of remi.INSTRUMENT_FAMILIES that `ids` name, in their order."""
+    """The families of score.families.NAMES that `ids` name, in their order."""
     programs = {int(words.value(int(token))) for token in np.unique(ids[np.isin(ids, words.ids("Program"))])}
-    named = {"drums" if program < 0 else remi.INSTRUMENT_FAMILIES[program // 8] for program in programs}
-    return tuple(name for name in remi.INSTRUMENT_FAMILIES if name in named)
+    named = {families.name_of(program) for program in programs}
+    return tuple(name for name in families.NAMES if name in named)
 
 
 def to_common_key(score: symusic.Score, key: keys.Key) -> tuple[symusic.Score, keys.Key]:

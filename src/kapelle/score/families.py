@@ -21,9 +21,27 @@ REPRESENTATIVES = (0, 11, 16, 25, 33, 40, 48, 61, 65, 73, 85, 88, 98, 104, 114, 
 """The program of every General MIDI family in order: the one that sounds well for most of what its family plays."""
 
 
+NAMES = (
+    "piano", "chromatic", "organ", "guitar", "bass", "strings", "ensemble", "brass",
+    "reed", "pipe", "lead", "pad", "effects", "ethnic", "percussive", "sounds", "drums",
+)  # fmt: skip
+"""Short names of the families of General MIDI in order, drums last."""
+
+
+def name_of(program: int) -> str:
+    """The short name of the family of a program; "drums" for -1."""
+    return NAMES[-1] if program == DRUMS else NAMES[program // 8]
+
+
 def representative(program: int) -> int:
     """The program that stands for the family of `program`; drums (-1) for drums."""
     return DRUMS if program == DRUMS else REPRESENTATIVES[program // 8]
+
+
+def representative_of(family: str) -> int:
+    """The program that stands for the family of this short name, a row of `NAMES`."""
+    place = NAMES.index(family)
+    return DRUMS if place == len(REPRESENTATIVES) else REPRESENTATIVES[place]
 
 
 def by_family(score: Score, most: int = 0) -> Score:
@@ -68,4 +86,7 @@ def table(programs: Sequence[int]) -> dict[int, int]:
 
 def from_families(score: Score, asked: dict[int, int]) -> Score:
     """`score` with the program `asked[r]` on every track of a representative r; others stay."""
-    return edit.set_programs(score, [None if track.is_drum else asked.get(track.program) for track in score.tracks])
+    out = edit.set_programs(score, [None if track.is_drum else asked.get(track.program) for track in score.tracks])
+    for track in out.tracks:
+        track.name = program_name(DRUMS if track.is_drum else track.program)
+    return out

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapelle.tokens.remi import INSTRUMENT_FAMILIES
+from kapelle.score.families import NAMES
 
 if TYPE_CHECKING:
     from kapelle.tokens.vocabulary import Vocabulary
@@ -25,7 +25,7 @@ class Controls:
     composer: int | None = None
     key: str = ""  # "C-major", as in the vocabulary
     bpm: float | None = None
-    instruments: tuple[str, ...] = ()  # families of remi.INSTRUMENT_FAMILIES
+    instruments: tuple[str, ...] = ()  # families of score.families.NAMES
 
 
 def prefix(controls: Controls, words: Vocabulary) -> list[int]:
@@ -38,7 +38,7 @@ def prefix(controls: Controls, words: Vocabulary) -> list[int]:
     ids = [words[name] for name in names]
     if controls.bpm is not None:
         ids.append(nearest_bpm(controls.bpm, words))
-    ids += [words[f"Instrument_{name}"] for name in INSTRUMENT_FAMILIES if name in controls.instruments]
+    ids += [words[f"Instrument_{name}"] for name in NAMES if name in controls.instruments]
     return ids
 
 

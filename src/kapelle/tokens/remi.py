@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from kapelle.config import build, setting
 from kapelle.errors import UnreadableInput
+from kapelle.score import families
 from kapelle.tokens import remi_chords, remi_encode
 from kapelle.tokens.vocabulary import Vocabulary
 
@@ -35,10 +36,6 @@ Ids = NDArray[np.int64]
 MAX_COUNTDOWN = 64  # bars; further from the end the countdown reads "more"
 N_COMPOSERS = 32
 N_SPARE = 16
-INSTRUMENT_FAMILIES = (
-    "piano", "chromatic", "organ", "guitar", "bass", "strings", "ensemble", "brass",
-    "reed", "pipe", "lead", "pad", "effects", "ethnic", "percussive", "sounds", "drums",
-)  # fmt: skip
 TONICS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -97,7 +94,7 @@ def control_names(spec: RemiSpec) -> list[str]:
         *(f"Genre_{name}" for name in spec.genres),
         *(f"Key_{tonic}-{mode}" for mode in ("major", "minor") for tonic in TONICS),
         *(f"Bpm_{bpm:g}" for bpm in spec.bpm_values()),
-        *(f"Instrument_{name}" for name in INSTRUMENT_FAMILIES),
+        *(f"Instrument_{name}" for name in families.NAMES),
         *(f"Composer_{i}" for i in range(N_COMPOSERS)),
         *(f"BarsLeft_{i}" for i in range(1, MAX_COUNTDOWN + 1)), "BarsLeft_more",
         "Theme_start", "Theme_end",
