@@ -80,8 +80,6 @@ def _tell(found: Fetched, console: Console) -> None:
         console.facts({"recipes that read it": ", ".join(found.recipes)})
         console.note("next: kapelle data prepare {data} --recipe {recipe} -o shards", data=found.data, recipe=recipe)
     elif found.midi:
-        console.note(
-            "no recipe names this folder; to train on it alone: kapelle fit genre-small {folder} -o my-bundle", folder=found.folder
-        )
+        console.note("no recipe names this folder; to train on it: kapelle fit genre-small {folder} -o my-bundle", folder=found.folder)
     else:
         console.note("there is no MIDI file in it, and no recipe names this folder")
