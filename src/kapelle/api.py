@@ -33,14 +33,17 @@ if TYPE_CHECKING:
     from kapelle.data.catalogue import Check, Dataset
     from kapelle.data.fetch import Fetched, Order
     from kapelle.diagnosis import Finding
+    from kapelle.engraving.options import EngravingOptions
+    from kapelle.engraving.sheet import Engraved
     from kapelle.fitting import Fitted, Fitting
+    from kapelle.score.analysis import Analysis
     from kapelle.score.info import Info
     from kapelle.training.fit import FitOptions
 
 DEFAULT_MODELS = ("genre", "genre-small")
 """The first of these that is installed composes when no model is named."""
 
-RECIPES = ("genre", "genre-small")
+RECIPES = ("genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful")
 
 Report = Callable[[int, int], None]
 
@@ -324,6 +327,63 @@ def plot_file(source: str | Path, out: str | Path, *, theme: str = "light", forc
     out = _free(out, force)
     pianoroll.draw(read_midi(source), out, pianoroll.PictureOptions(theme=theme, title=Path(source).stem))
     return out
+
+
+def engrave_file(
+    source: str | Path,
+    out: str | Path,
+    options: EngravingOptions | None = None,
+    *,
+    engraver: str = "verovio",
+    force: bool = False,
+    progress: Callable[[float, float], None] = _quiet,
+) -> Engraved:
+    """Write a MIDI file as sheet music (.pdf, .svg, .png, .musicxml, .mxl) and tell the files: one, or one per page of SVG or PNG.
+
+    Args:
+        source: The MIDI file.
+        out: Where to; the suffix chooses the format.
+        options: Title, composer, paper, size ...; the title is the name of the file if left out.
+        engraver: ``verovio``, or ``musescore`` if that is installed.
+        force: Replace files that are there.
+        progress: Called with (work done, work in all).
+    """
+    from kapelle.engraving import sheet
+    from kapelle.engraving.options import EngravingOptions
+
+    out = _free(out, force)
+    sheet.check_suffix(out)
+    options = options or EngravingOptions(title=Path(source).stem)
+    return sheet.engrave(read_midi(source), out, options, engraver=engraver, force=force, progress=progress)
+
+
+def analyse_file(
+    source: str | Path | bytes, picture: str | Path | None = None, *, per: str = "bar", theme: str = "light", force: bool = False
+) -> Analysis:
+    """What a MIDI file is made of: key, ranges, metre, tempo, density, pitch classes, and a chord for each bar or beat.
+
+    Args:
+        source: The file, or its bytes.
+        picture: Where to draw it (.png, .svg); nowhere if left out.
+        per: "bar" or "beat".
+        theme: Colours of the picture, "light" or "dark".
+        force: Replace a picture that is there already.
+
+    Raises:
+        MidiError: It is no MIDI file, or has no notes.
+        UnknownName: No such picture format.
+    """
+    from kapelle.score.analysis import analyse
+
+    if picture is None:
+        return analyse(read_midi(source), per)  # type: ignore[arg-type]
+    from kapelle.engraving import analysis as drawing
+
+    out = _free(picture, force)
+    drawing.check_suffix(out)
+    found = analyse(read_midi(source), per)  # type: ignore[arg-type]
+    drawing.draw(found, out, title="" if isinstance(source, bytes) else Path(source).stem, theme=theme)
+    return found
 
 
 def _free(out: str | Path, force: bool) -> Path:
