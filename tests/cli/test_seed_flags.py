@@ -45,7 +45,7 @@ def test_what_is_wrong_with_a_seed_file_is_one_line(run, chords_model, tmp_path)
     text = tmp_path / "text.mid"
     text.write_text("no music")
     for path, code, words in (
-        (short, 2, "the seed has 23 notes and chords, and the model needs 40"),
+        (short, 2, "the seed music has 23 notes and chords, and the model needs 40"),
         (text, 3, "is text, not a MIDI file"),
         (tmp_path / "nothing.mid", 4, "there is no file"),
     ):

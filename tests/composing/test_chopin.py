@@ -205,7 +205,7 @@ def test_extending_keeps_the_piece_note_for_note_and_goes_on_at_its_bar_line(mod
 
 def test_a_seed_that_is_none_is_one_clear_error(bundles: dict[str, str], tmp_path: Path) -> None:
     model = bundles["nocturne"]
-    with pytest.raises(UsageError, match="the seed has 39 notes and chords, and the model needs 40"):
+    with pytest.raises(UsageError, match="the seed music has 39 notes and chords, and the model needs 40"):
         kapelle.compose(model=model, seed_from=tune(39), seed=1)
     with pytest.raises(UsageError, match="no pitched notes"):
         kapelle.compose(model=model, seed_from=to_bytes(symusic.Score(480)), seed=1)

@@ -240,7 +240,7 @@ def hear(model: Model, source: symusic.Score, *, key: keys.Key | None = None, fr
         UsageError: It has no pitched notes, or fewer items than the network needs.
     """
     if not any(len(track.notes) for track in source.tracks if not track.is_drum):
-        raise UsageError("the seed has no pitched notes", hint="give a MIDI file with music in it")
+        raise UsageError("the seed music has no pitched notes", hint="give a MIDI file with music in it")
     n_bars = units.n_bars(source)
     n_heard = _bars_heard(source, n_bars, from_end)
     score = edit.crop_bars(source, n_bars - n_heard if from_end else 0, n_heard)
@@ -254,7 +254,10 @@ def hear(model: Model, source: symusic.Score, *, key: keys.Key | None = None, fr
     n_items = min(len(items), int(np.isin(made.ids, model.words.ids("Symbol")).sum()))
     if n_items < needed:
         raise UsageError(
-            "the seed has {found} notes and chords, and the model needs {needed}", found=n_items, needed=needed, hint="give a longer seed"
+            "the seed music has {found} notes and chords, and the model needs {needed}",
+            found=n_items,
+            needed=needed,
+            hint="give a longer piece",
         )
     return Seed(score, tuple(made.ids.tolist()), len(items), made.mapped, made.dropped, is_beginning=not from_end or n_heard == n_bars)
 
@@ -283,13 +286,15 @@ def _up_to_bar_line(score: symusic.Score, items: list[chords.Item], n_bars: int,
 def _pulse(model: Model, seed: Seed, options: Options, *, alone: bool) -> tuple[float, tuple[int, int]]:
     """Tempo and metre of the new music: as asked, or as at the end of what is heard."""
     if options.metre and not alone:
-        raise UsageError("{name} is kept from the seed", name="metre", hint="leave --metre or --keep-seed out")
+        raise UsageError("{name} is kept from the seed music", name="metre", hint="leave --metre or --keep-seed out")
     if options.metre and options.metre not in METRES:
         raise UnknownName("metre", options.metre, METRES)
     end = max(units.final_bar_line(seed.score) - 1, 0)
     above, below = (int(x) for x in options.metre.split("/")) if options.metre else units.metre_at(seed.score, end)
     if above * 4 * model.spec.positions_per_beat % below:
-        raise CannotObey("the seed ends in {metre}, whose bars do not fit the model's grid", metre=f"{above}/{below}", hint="give --metre")
+        raise CannotObey(
+            "the seed music ends in {metre}, whose bars do not fit the model's grid", metre=f"{above}/{below}", hint="give --metre"
+        )
     bpm = options.tempo or units.bpm_at(seed.score, end)
     return float(np.clip(bpm, *BPM_RANGE)) if alone else bpm, (above, below)
 
