@@ -1,4 +1,4 @@
-"""``data prepare``, ``train``, ``export`` and ``fit``: from a folder of MIDI to a bundle that composes."""
+"""``data prepare``, ``train`` and ``export``: from a folder of MIDI to a bundle that composes."""
 
 import os
 import shutil
@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 
 import tunes
-from kapelle.bundles import load
-from kapelle.errors import Missing
-from kapelle.fitting import own_sources
 
 pytestmark = pytest.mark.train
 SMALL = (
@@ -68,21 +65,6 @@ def test_training_exporting_and_composing_follow_one_another(run, music, shards)
     assert "--force" in again.err
 
 
-def test_fit_does_it_all_on_music_of_one_s_own(run, music, tmp_path):
-    folder = tmp_path / "Own Tunes"
-    shutil.copytree(music / "pop", folder / "Folk Songs")
-    words = ["fit", music / "tiny.toml", folder, *SMALL, "-o", "mine", "--processes", 1, "--json"]
-    answer = run(*words)
-    assert answer.code == 0, answer.err
-    assert answer.data["name"] == "mine"
-    assert answer.data["kept"] == 8
-    bundle = load.load(Path("mine"))
-    assert bundle.manifest.options["genres"] == ["folk-songs"]
-    answer = run(*words)
-    assert answer.code == 2
-    assert "mine is there already" in answer.data["error"]
-
-
 def test_ctrl_c_in_training_saves_and_says_how_to_go_on(start, music, shards, tmp_path):
     words = [word for word in SMALL if "steps=4" not in word]
     process = start("train", music / "tiny.toml", *words, "training.steps=100000", "training.log_every=1",
@@ -116,29 +98,3 @@ def test_training_without_shards(run, music):
     assert answer.code == 4
     assert "kapelle data prepare" in answer.err
     assert not Path("run").exists()
-
-
-def test_the_recipe_s_own_sources_come_first(tmp_path):
-    (tmp_path / "pop").mkdir()
-    assert own_sources(tmp_path, ["pop", "jazz"]) == ()
-
-
-def test_subfolders_are_genres_and_lone_files_are_one(tmp_path):
-    (tmp_path / "A b" / "artist").mkdir(parents=True)
-    (tmp_path / "A b" / "artist" / "x.MID").write_bytes(b"")
-    (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "y.mid").write_bytes(b"")
-    (tmp_path / "no music").mkdir()
-    sources, genres, licence = own_sources(tmp_path, ["pop"])
-    assert genres == 'tokenizer.genres=["a-b", "c"]'
-    assert sources == ('data.sources=[{folder = "A b", genre = "a-b", group = "parent"}, {folder = "c", genre = "c", group = "file"}]')
-    assert licence == 'licence=""'
-    sources, genres, _ = own_sources(tmp_path / "c", ["pop"])
-    assert (sources, genres) == ('data.sources=[{folder = ".", genre = "c", group = "file"}]', 'tokenizer.genres=["c"]')
-
-
-def test_a_folder_without_music_is_refused(tmp_path):
-    with pytest.raises(Missing, match="no MIDI files"):
-        own_sources(tmp_path, [])
-    with pytest.raises(Missing, match="no folder"):
-        own_sources(tmp_path / "nowhere", [])

@@ -1,29 +1,40 @@
-"""From a folder of MIDI to a bundle in one go: prepare, train, export.
+"""From a folder of MIDI to a bundle in one go: prepare, train, export; from nothing or from a model that is there.
 
-Takes a recipe and a folder, gives a bundle; shards and run stay in a work folder, so that the same call goes on where an interrupted
-one was. If the folder holds none of the recipe's own sources, it is taken for music of the user's: each subfolder is a genre named
-after it, and files that lie in the folder itself are one genre named after the folder.
+Takes a recipe and a folder, gives a bundle and a report. Everything in between stays in a work folder, so that the same call goes on where
+an interrupted one was::
+
+    shards/  run/             what prepare and train made; run/curves.png shows the training
+    start/                    the weights that training began with, where it began with a model
+    report.json               files kept and dropped, music, split, training, held-out figures
+
+If the folder holds none of the recipe's own sources, it is taken for music of the user's (`music`); how long to train on it is then a
+matter of its amount (`schedule`), and its genres are told to a model that has its own by the rule in `genres`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import re
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle.errors import Missing, UsageError
+from kapelle.errors import UsageError
+from kapelle.fitting.music import Music, own_music, plain
 
 if TYPE_CHECKING:
     from kapelle.bundles.export import ExportOptions
     from kapelle.bundles.manifest import Manifest
+    from kapelle.fitting.genres import Naming
+    from kapelle.fitting.schedule import Schedule
+    from kapelle.fitting.start import Start
     from kapelle.training.fit import FitOptions
 
-SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
+__all__ = ["Fitted", "Fitting", "Music", "fit", "own_music"]
+
+REPORT = "report.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,9 @@ class Fitting:
         work: Where shards and run are kept; beside the bundle if left out.
         processes: How many read files; 0 for one per core.
         prepared: Told (files done, files in all) while files are read.
+        planned: Told the report as far as it is known before training.
+        start: What training begins with: a bundle's name or folder, a run, a file of weights; empty: with nothing.
+        epochs: How often training goes over the music; 0: by the amount of music.
         training: How to train; its overrides change the recipe for preparation too.
         export: How to export; without a name the bundle is named after its folder.
     """
@@ -41,30 +55,48 @@ class Fitting:
     work: Path | None = None
     processes: int = 0
     prepared: Callable[[int, int], None] = field(default=lambda done, total: None)
+    planned: Callable[[dict[str, Any]], None] = field(default=lambda report: None)
+    start: str = ""
+    epochs: float = 0.0
     training: FitOptions | None = None
     export: ExportOptions | None = None
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came of it: the report of the preparation, the figures of the training, the bundle's manifest."""
+    """What came of it: the report, as it stands in the work folder; the figures of the training; the bundle's manifest."""
 
     report: dict[str, Any]
     figures: dict[str, Any]
     manifest: Manifest
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What is settled before a file is read."""
+
+    recipe: Path
+    overrides: tuple[str, ...]
+    given: tuple[str, ...]
+    music: Music | None
+    start: Start | None
+    naming: Naming | None
+
+
 def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fitted:
     """Train a recipe on a folder of MIDI and write the bundle `out`.
 
     Raises:
-        Missing: There is no such folder, or no MIDI in it.
-        UsageError: `out` is there already, or no file is fit for training.
+        Missing: There is no such folder, no MIDI in it, or nothing to begin with by that name.
+        UsageError: `out` is there already, no file is fit for training, or what training is to begin with is of another kind.
+        CheckpointError: The work folder holds a run of something else.
+        StorageError: The disk is full, or not writable.
         Interrupted: Stopped; the same call goes on.
     """
     from kapelle.bundles.export import ExportOptions, export
     from kapelle.data import prepare
-    from kapelle.data.recipe import preparation
+    from kapelle.fitting import measure
+    from kapelle.fitting import start as starts
     from kapelle.training.fit import FitOptions
     from kapelle.training.fit import fit as train
 
@@ -73,60 +105,111 @@ def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fi
     if out.exists() and not exporting.force:
         raise UsageError("{path} is there already", path=out, hint="--force replaces it")
     work = how.work or out.with_name(f"{out.name}-work")
-    own = [source.folder for source in preparation(recipe, training.overrides).data.sources]
-    overrides = (*training.overrides, *own_sources(folder, own))
-    plan = preparation(recipe, overrides)
-    report = prepare.prepare(folder, plan, work / "shards", processes=how.processes or os.cpu_count() or 1, progress=how.prepared)
-    figures = train(recipe, work / "shards", work / "run", dataclasses.replace(training, overrides=overrides))
-    named = dataclasses.replace(exporting, name=exporting.name or _plain(out.name))
-    return Fitted(report, figures, export(work / "run", out, named))
+    plan = _plan(recipe, folder, how, tuple(training.overrides))
+    weights = starts.keep(plan.start, work)
+    sections = prepare.preparation(recipe, plan.overrides)
+    made = prepare.prepare(folder, sections, work / "shards", processes=how.processes or os.cpu_count() or 1, progress=how.prepared)
+    timing, overrides = _schedule(plan, how, work / "shards")
+    report = _report(plan, made, timing, work)
+    how.planned(report)
+    figures = train(recipe, work / "shards", work / "run", replace(training, overrides=overrides, start_from=weights))
+    found = measure.held_out(work / "shards", work / "run", weights)
+    name = exporting.name or plain(out.name)
+    manifest = export(work / "run", out, _described(plan, made, exporting, name, found))
+    report |= {"bundle": str(out), "name": name, "bytes": manifest.n_bytes, "held_out": found, "figures": figures}
+    _write(report, work)
+    return Fitted(report, figures, manifest)
 
 
-def own_sources(folder: Path, known: list[str]) -> tuple[str, ...]:
-    """Changes to a recipe that let it read `folder`; none if the folder holds one of the `known` sources.
+def _plan(recipe: Path, folder: Path, how: Fitting, given: tuple[str, ...]) -> _Plan:
+    from kapelle.data.prepare import preparation
+    from kapelle.fitting import start as starts
+    from kapelle.fitting.genres import name_genres
+    from kapelle.training.recipe import read
 
-    Args:
-        folder: With MIDI files, or with a folder of them for each genre.
-        known: The folders that the recipe names.
-
-    Raises:
-        Missing: There is no such folder, or no MIDI in it.
-    """
-    if not folder.is_dir():
-        raise Missing("no folder {folder}", folder=folder, hint="check the name and the folder")
-    if any((folder / name).is_dir() for name in known):
-        return ()
-    if any(_is_midi(path) for path in folder.iterdir()):
-        genres = {".": folder}
-    else:
-        genres = {place.name: place for place in sorted(folder.iterdir()) if place.is_dir() and _has_midi(place)}
-    if not genres:
-        raise Missing("no MIDI files in {folder}", folder=folder, hint="put them there, or in one folder for each genre")
-    rows = [
-        {"folder": name, "genre": _plain(place.resolve().name), "group": "file" if any(map(_is_midi, place.iterdir())) else "parent"}
-        for name, place in genres.items()
-    ]
-    names = list(dict.fromkeys(row["genre"] for row in rows))
-    # the licence in the recipe is that of weights trained on its own sources
-    return f"data.sources={_toml(rows)}", f"tokenizer.genres={_toml(names)}", 'licence=""'
+    asked = read(recipe, given)
+    music = own_music(folder, [source.folder for source in preparation(recipe, given).data.sources])
+    if not how.start:
+        own = music.overrides(asked.codec, genres=True) if music else ()
+        return _Plan(recipe, (*own, *given), given, music, None, None)
+    start = starts.find(how.start)
+    starts.check(start, asked, given)
+    if start.tokenizer is None:  # weights alone: all else is the recipe's
+        start = replace(start, family=asked.family, codec=asked.codec, model=asked.model)
+    naming = name_genres(start, music) if music and start.codec == "remi" else None
+    music = naming.music if naming else music
+    tokens = naming.tokens if naming else start.genres
+    own = music.overrides(start.codec, genres=start.tokenizer is None) if music else ()
+    overrides = (*start.overrides(tokens), *own, *given)
+    return _Plan(recipe, overrides, given, music, start, naming)
 
 
-def _is_midi(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+def _schedule(plan: _Plan, how: Fitting, data: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """How long training will be, and all changes to the recipe, those asked for last."""
+    from kapelle.data import shards as shard_files
+    from kapelle.fitting import schedule as schedules
+    from kapelle.fitting import start as starts
+    from kapelle.training.recipe import read
+
+    shards = shard_files.read(data)
+    if plan.start:
+        starts.check_vocabulary(plan.start, data)
+    if plan.music is None and plan.start is None and not how.epochs:
+        return schedules.kept(read(plan.recipe, plan.overrides).training, shards), plan.overrides
+    rule = schedules.ON if plan.start else schedules.FRESH
+    timing: Schedule = schedules.schedule(shards, read(plan.recipe).training, rule, how.epochs)
+    overrides = (*plan.overrides[: len(plan.overrides) - len(plan.given)], *timing.overrides(), *plan.given)
+    return schedules.kept(read(plan.recipe, overrides).training, shards), overrides
 
 
-def _has_midi(folder: Path) -> bool:
-    return any(_is_midi(path) for path in folder.rglob("*"))
+def _report(plan: _Plan, made: dict[str, Any], timing: dict[str, Any], work: Path) -> dict[str, Any]:
+    from kapelle.data.prepare import FILES
+    from kapelle.fitting import measure
+
+    files = json.loads((work / "shards" / FILES).read_text(encoding="utf-8"))
+    genres: Counter[str] = Counter()
+    for source in made["sources"]:
+        genres[source["genre"]] += source["kept"]
+    naming = plan.naming
+    return {
+        "work": str(work),
+        "files": made["files"],
+        "kept": made["kept"],
+        "dropped": made["dropped"],
+        "list": files,
+        "music": measure.music(work / "shards"),
+        "genres": {genre: n for genre, n in genres.items() if n},
+        "split": dict(Counter(file["part"] for file in files if "part" in file)),
+        "start": {"name": plan.start.name, "identity": plan.start.identity} if plan.start else None,
+        "instead_of": dict(naming.instead_of) if naming else {},
+        "joined": list(naming.joined) if naming else [],
+        "training": timing,
+        "curves": str(work / "run" / "curves.png"),
+    }
 
 
-def _plain(name: str) -> str:
-    """A name as tokens and bundles have them: lower-case words joined by hyphens."""
-    return "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "own"
+def _described(plan: _Plan, made: dict[str, Any], exporting: ExportOptions, name: str, found: dict[str, Any]) -> ExportOptions:
+    """What the card and the manifest say beside what the run knows."""
+    start, figures, options, licence = plan.start, dict(exporting.figures), dict(exporting.options), exporting.licence
+    if found:
+        from kapelle.fitting.measure import markdown
+
+        table = markdown(found, name, start.name if start else "")
+        figures["measured"] = "\n\n".join(text for text in (figures.get("measured"), table) if text)
+    if start:
+        figures |= {"began_with": start.name, "began_with_sha256": start.identity}
+        licence = licence or (f"{start.licence}; trained on with other music" if start.licence and plan.music else start.licence)
+    if plan.naming:  # tokens of genres that are not the user's are still there, but no longer composed
+        known = dict(zip(made["genres"], made["genre_ids"], strict=True))
+        own = [genre for genre in known if genre in plan.naming.music.genres]
+        options |= {"genres": own, "genre_ids": [known[genre] for genre in own]}
+    return replace(
+        exporting, name=name, licence=licence, figures=figures, options=options, data=(*(start.data if start else ()), *exporting.data)
+    )
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key} = {_toml(item)}' for key, item in value.items())}}}"
-    return json.dumps(value, ensure_ascii=False)
+def _write(report: dict[str, Any], work: Path) -> None:
+    from kapelle.data.storage import put_text, writing
+
+    with writing(work):
+        put_text(work / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
