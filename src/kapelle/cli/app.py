@@ -45,6 +45,8 @@ VERBS: Mapping[str, Verb] = {
     "extend": Verb("go on where a MIDI file ends", "kapelle.cli.extend"),
     "render": Verb("turn a MIDI file into sound", "kapelle.cli.render"),
     "plot": Verb("draw a MIDI file as a piano roll", "kapelle.cli.plot"),
+    "engrave": Verb("write a MIDI file as sheet music", "kapelle.cli.engrave"),
+    "analyse": Verb("tell key, chords, ranges, metre, tempo and density of a MIDI file", "kapelle.cli.analyse"),
     "info": Verb("tell what is in a MIDI file", "kapelle.cli.info"),
     "models": Verb("list the models that are installed", "kapelle.cli.models"),
     "doctor": Verb("tell what was found on this machine, and how to add what is missing", "kapelle.cli.doctor"),

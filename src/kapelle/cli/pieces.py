@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
     from kapelle.cli.console import Bar, Console
     from kapelle.composing.piece import Piece
+    from kapelle.engraving.options import EngravingOptions
 
 AUTO = "auto"
 SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 PICTURES = (".png", ".svg")
+SCORES = (".pdf", ".svg", ".png", ".musicxml", ".xml", ".mxl")
 MIDI = (".mid", ".midi")
 
 FACTS = (
-    *("wav", "plot", "recipe", "genre", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "model", "attempts"),
+    *("wav", "plot", "score", "recipe", "genre", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "model", "attempts"),
     *("heard", "mapped"),  # of the music that a model was given to begin from
 )
 COLUMNS = ("file", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "attempts")
@@ -57,6 +59,7 @@ class FileFlags:
 
     wav: str = option("", help="write the sound too", metavar="FILE.wav", implied=AUTO, suffixes=SOUNDS)
     plot: str = option("", help="draw the piano roll too", metavar="FILE.png", implied=AUTO, suffixes=PICTURES)
+    score: str = option("", help="write sheet music too", metavar="FILE.pdf", implied=AUTO, suffixes=SCORES)
     synth: str = option("soundfont", help="what plays it", choices=("soundfont", "sine"))
     soundfont: Path | None = option(None, help="the SoundFont to play it with", metavar="FILE.sf2")
     save_recipe: Path | None = option(None, help="write down how the piece is made, for --from", metavar="FILE.json")
@@ -70,6 +73,7 @@ class Files:
     midi: Path
     wav: Path | None = None
     plot: Path | None = None
+    score: Path | None = None
     recipe: Path | None = None
 
 
@@ -87,11 +91,11 @@ def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: 
         StorageError: A folder does not let itself be written to.
     """
     names = [f"{stem}-{wish.seed + number}" for number in range(wish.count)]
-    if wish.count > 1 and (flags.save_recipe or any(named not in ("", AUTO) for named in (flags.wav, flags.plot))):
+    if wish.count > 1 and (flags.save_recipe or any(named not in ("", AUTO) for named in (flags.wav, flags.plot, flags.score))):
         raise UsageError(
             "{count} pieces cannot share one file",
             count=wish.count,
-            hint="give --wav and --plot without a name; --save-recipe takes one piece",
+            hint="give --wav, --plot and --score without a name; --save-recipe takes one piece",
         )
     is_file = output is not None and output.suffix.lower() in MIDI and not output.is_dir()
     if wish.count > 1 and is_file:
@@ -100,9 +104,10 @@ def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: 
         raise UsageError("{path} must end in .mid", path=output, hint="or name a folder that is there")
     folder = output if output is not None and not is_file else Path() if wish.count == 1 else Path(names[0])
     midi = [output] if is_file and output else [folder / f"{name}.mid" for name in names]
-    out = [Files(path, _beside(path, flags.wav, ".wav"), _beside(path, flags.plot, ".png"), flags.save_recipe) for path in midi]
+    suffixes = ((flags.wav, ".wav"), (flags.plot, ".png"), (flags.score, ".pdf"))
+    out = [Files(path, *(_beside(path, named, suffix) for named, suffix in suffixes), flags.save_recipe) for path in midi]
     _check_formats(out[0], flags)
-    claim([path for files in out for path in (files.midi, files.wav, files.plot, files.recipe) if path], force=flags.force)
+    claim([path for files in out for path in (files.midi, files.wav, files.plot, files.score, files.recipe) if path], force=flags.force)
     return out
 
 
@@ -110,6 +115,10 @@ def _check_formats(files: Files, flags: FileFlags) -> None:
     """Refuse what could not be written after composing: an unknown format, a SoundFont that is none."""
     if files.plot and files.plot.suffix.lower() not in PICTURES:
         raise UnknownName("picture format", files.plot.suffix or files.plot.name, PICTURES)
+    if files.score:
+        from kapelle.engraving.sheet import check_suffix as check_score
+
+        check_score(files.score)
     if files.wav:
         from kapelle.audio.files import check_suffix
         from kapelle.render.soundfont_file import load
@@ -195,11 +204,20 @@ def _write(piece: Piece, files: Files, flags: FileFlags) -> dict[str, Any]:
         piece.to_wav(files.wav, flags.synth, **({"soundfont": flags.soundfont} if flags.soundfont else {}))
     if files.plot:
         piece.plot(files.plot)
+    if files.score:
+        piece.engrave(files.score, _look(files.midi.stem))
     if files.recipe:
         piece.save_recipe(files.recipe)
     return {
-        name: str(path) if path else None for name, path in zip(("file", "wav", "plot", "recipe"), asdict(files).values(), strict=True)
+        name: str(path) if path else None
+        for name, path in zip(("file", "wav", "plot", "score", "recipe"), asdict(files).values(), strict=True)
     } | _facts(piece)
+
+
+def _look(title: str) -> EngravingOptions:
+    from kapelle.engraving.options import EngravingOptions
+
+    return EngravingOptions(title=title)
 
 
 def _facts(piece: Piece) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kapelle.score.marks import Mark
 
 if TYPE_CHECKING:
     from kapelle.audio import Waveform
+    from kapelle.engraving.options import EngravingOptions
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,12 @@ class Piece:
 
         pianoroll.draw(self.score, Path(path))
         return Path(path)
+
+    def engrave(self, path: str | Path, options: EngravingOptions | None = None) -> tuple[Path, ...]:
+        """Write the piece as sheet music to `path` (.pdf, .svg, .png, .musicxml ...); the files, one per page of SVG or PNG."""
+        from kapelle.engraving import sheet
+
+        return sheet.engrave(self.score, Path(path), options).files
 
     def show(self) -> Any:
         """The piece in a notebook, with a player; elsewhere a window-less summary is printed."""
