@@ -7,6 +7,7 @@
 #   PYTEST_ARGS="-k score" make test options for pytest
 #   KAPELLE_DATA=DIR make test       also the tests that need data packs
 #   SHARDS=DIR make acceptance       also the figures on held-out music, from shards of `kapelle data prepare`
+#   make download-data DATASETS="groove maestro"   others than the default; `kapelle data list` names them
 #   make train RECIPE=genre-small DATA=midi SET="training.steps=2000"
 #   make generate MODEL=runs/genre-small/bundle COUNT=8 OPTIONS="--bars 32"
 #   make serve PORT=8080             another port; BIND=0.0.0.0 lets other machines in
@@ -20,6 +21,7 @@ JOBS ?= 2
 # What is trained from what, and what composes. The folder RUN holds the shards, the run and the bundle.
 RECIPE ?= remi-lstm
 DATA ?= data
+DATASETS ?= classical-music-midi
 RUN ?= runs/$(RECIPE)
 SET ?=
 MODEL ?=
@@ -32,6 +34,7 @@ PORT ?= 8000
 # first set. In a container all is there from the beginning: KAPELLE_BIN says where, and nothing has to be made ready.
 PLAY := $(or $(KAPELLE_BIN),.venv/bin)
 PLAY_READY := $(if $(KAPELLE_BIN),,.venv/.installed)
+DATA_READY := $(if $(KAPELLE_BIN),,.venv/.installed-data)
 TRAIN_READY := $(if $(KAPELLE_BIN),,.venv/.installed-train)
 WORK := .venv-test/bin
 WORK_READY := .venv-test/.installed
@@ -47,7 +50,7 @@ RIGHT_PYTHON = import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14
 	"Kapelle needs Python 3.11, 3.12 or 3.13, and %s is %d.%d; name another: PYTHON=python3.12 make ..." % (sys.executable, *sys.version_info[:2]))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train generate serve tensorboard test lint format bench acceptance docs clean
+.PHONY: help demo download-data train generate serve tensorboard test lint format bench acceptance docs clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -56,6 +59,9 @@ help: ## list these commands
 demo: $(PLAY_READY) ## compose 16 bars of jazz: a MIDI file, its sound and its picture
 	@mkdir -p demo
 	@$(PLAY)/kapelle compose --genre jazz --bars 16 --seed 7 -o demo/jazz-7.mid --wav --plot --force
+
+download-data: $(DATA_READY) ## fetch DATASETS into DATA; what is there already is left as it is
+	@set -e; for name in $(DATASETS); do $(PLAY)/kapelle data fetch $$name -o $(DATA) --yes; done
 
 train: $(TRAIN_READY) ## train RECIPE on the MIDI files in DATA, or go on training: shards, run and bundle in RUN
 	@$(PLAY)/kapelle fit $(RECIPE) $(DATA) $(SET) -o $(RUN)/bundle --work $(RUN) --force
@@ -117,7 +123,7 @@ MY_USER = $(or $(SUDO_UID),$(shell id -u))
 MY_GROUP = $(or $(SUDO_GID),$(shell id -g))
 COMPOSE ?= KAPELLE_UID=$(patsubst 0,1000,$(MY_USER)) KAPELLE_GID=$(patsubst 0,1000,$(MY_GROUP)) docker compose
 TRAINER = $(if $(GPU),training-gpu,training)
-GIVEN = $(foreach name,RECIPE DATA RUN SET MODEL COUNT OPTIONS,$(if $(filter command environment,$(origin $(name))),$(name)='$($(name))'))
+GIVEN = $(foreach name,DATASETS RECIPE DATA RUN SET MODEL COUNT OPTIONS,$(if $(filter command environment,$(origin $(name))),$(name)='$($(name))'))
 
 .PHONY: build folders docker-download-data docker-train docker-generate docker-serve docker-tensorboard docker-shell
 
@@ -151,6 +157,10 @@ $(PLAY_READY): pyproject.toml constraints.txt
 	@echo "Installing Kapelle into .venv, about a minute ..."
 	@$(PYTHON) -m venv .venv
 	@$(PLAY)/python $(PIP_INSTALL) -c constraints.txt -e .
+	@touch $@
+
+$(DATA_READY): $(PLAY_READY)
+	@$(PLAY)/python $(PIP_INSTALL) -c constraints.txt -e ".[data]"
 	@touch $@
 
 $(TRAIN_READY): $(PLAY_READY)

@@ -468,8 +468,10 @@ def test_an_address_becomes_a_folder_that_tells_its_source(server: Server, tmp_p
     source = json.loads((found.folder / "SOURCE.json").read_text())
     assert (source["url"], source["sha256"]) == (url, found.sha256)
     assert [path.name for path in tmp_path.iterdir()] == ["My Set.v1"], "no archive, no folder of work is left"
+    assert bring(url, tmp_path).files == 4 and len(server.asked) == 1, "what was fetched before is not fetched again"
+    (tmp_path / "other.zip").mkdir()
     with pytest.raises(UsageError, match="is there already"):
-        fetch.order(url, tmp_path)
+        fetch.order(url.replace("My%20Set.v1", "other.zip"), tmp_path)
     (found.folder / "old.mid").write_bytes(b"old")
     assert not (bring(url, tmp_path, force=True).folder / "old.mid").exists()
 

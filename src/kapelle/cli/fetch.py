@@ -34,7 +34,9 @@ def run(arguments: Arguments, console: Console) -> None:
     from kapelle import api
 
     order = api.order_dataset(arguments.what, arguments.output, sha256=arguments.sha256, force=arguments.force)
-    if order.path is None and not arguments.yes:
+    if order.there:
+        console.note("{path} was fetched before; --force fetches it anew", path=order.folder)
+    elif order.path is None and not arguments.yes:
         _ask(order, console)
     with console.bar("fetching") as bar:
         found = api.fetch_dataset(order, keep=arguments.keep_archive, progress=lambda done, total: bar(done, total, _amount(done, total)))

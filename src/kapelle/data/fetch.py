@@ -14,7 +14,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -56,6 +56,7 @@ class Order:
         rules: Where the download may lead.
         sha256: That the file must have; None if it is not known.
         patience: With the server.
+        there: It was fetched before; nothing will be done.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Order:
     rules: web.Rules = field(default_factory=web.Rules)
     sha256: str | None = None
     patience: web.Patience = field(default_factory=web.Patience)
+    there: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,24 @@ def order(what: str, out: Path, *, sha256: str = "", force: bool = False) -> Ord
 
     Raises:
         UnknownName: It is none of them.
-        UsageError: Its folder is there already, or the sha256 is none.
+        UsageError: Its folder is there already and is something else, or the sha256 is none.
     """
     if sha256 and not (len(sha256) == 64 and all(char in "0123456789abcdef" for char in sha256.lower())):
         raise UsageError("{text!r} is no sha256: that has 64 hexadecimal digits", text=sha256[:80])
     made = _order(what, out, sha256.lower() or None)
-    if made.folder.exists() and made.folder != made.path and not force:
-        raise UsageError("{path} is there already", path=made.folder, hint="--force replaces it; -o chooses another data folder")
-    return made
+    if not made.folder.exists() or made.folder == made.path or force:
+        return made
+    if made.url and _source(made.folder) == made.url:
+        return replace(made, there=True)
+    raise UsageError("{path} is there already", path=made.folder, hint="--force replaces it; -o chooses another data folder")
+
+
+def _source(folder: Path) -> str:
+    """The address from which a folder was fetched; empty if it was not."""
+    try:
+        return str(json.loads((folder / SOURCE).read_text(encoding="utf-8"))["url"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def _order(what: str, out: Path, sha256: str | None) -> Order:
@@ -169,8 +181,8 @@ def fetch(
         Interrupted: Ctrl-C or SIGTERM; what came is kept, and the same call goes on.
         UsageError: The same is being fetched already.
     """
-    if wish.path is not None and wish.path.is_dir():
-        return _look(wish.path, recipes)
+    if wish.there or (wish.path is not None and wish.path.is_dir()):
+        return _look(wish.folder, recipes)
     work = wish.out / WORK / wish.name
     with _alone(work):
         made, sha256 = _bring(wish, work, state, progress)
