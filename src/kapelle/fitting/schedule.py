@@ -2,7 +2,8 @@
 
 A recipe's steps are meant for its own data. On other music training goes over the blocks for a number of epochs (`FRESH` from nothing,
 `ON` when it goes on from a model), with the fewest steps that anything can be learned in and never more than the recipe's. Validation
-comes about once in an epoch; when it has not improved `PATIENCE` times, training ends, and the best weights are the ones kept.
+comes about once in an epoch, or as often as the recipe says if that is more; when it has not improved `PATIENCE` times, training ends, and
+the best weights are the ones kept.
 Going on from a model, the learning rate is a tenth of the recipe's, so that what is known is not thrown away.
 """
 
@@ -37,7 +38,7 @@ class Rule:
 FRESH = Rule(epochs=20, fewest_steps=200, rate=1.0)
 ON = Rule(epochs=5, fewest_steps=40, rate=0.1)
 VALIDATIONS = 20
-"""At most so many, spread evenly."""
+"""In a training of many short epochs: spread evenly."""
 PATIENCE = 4
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises, at most the recipe's."""
@@ -91,7 +92,7 @@ def schedule(shards: Shards, settings: TrainingSection, rule: Rule, epochs: floa
         epochs=round(steps / per_epoch, 2),
         blocks=blocks,
         held_out_blocks=held_out,
-        validate_every=min(steps, max(ceil(per_epoch), ceil(steps / VALIDATIONS))),
+        validate_every=min(steps, settings.validate_every, max(ceil(per_epoch), ceil(steps / VALIDATIONS))),
         warmup_steps=min(settings.warmup_steps, ceil(WARM_UP * steps)),
         learning_rate=settings.learning_rate * rule.rate,
         patience=PATIENCE if held_out else 0,
