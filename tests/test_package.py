@@ -42,7 +42,7 @@ def cpu_and_modules(action):
 
 def test_the_base_holds_no_torch():
     base = names_of(PROJECT["dependencies"])
-    assert base.isdisjoint({"torch", "transformers", "lightning", "onnx", "safetensors", "tensorboard", "wandb", "music21"})
+    assert base.isdisjoint({"torch", "transformers", "lightning", "onnx", "safetensors", "tensorboard", "wandb", "miditok"})
     assert "torch" in names_of(PROJECT["optional-dependencies"]["train"])
 
 

@@ -81,6 +81,8 @@ def test_names_stand_at_the_same_ids(spec: remi.RemiSpec) -> None:
 @example(score=piece(24, [(t, 7, 60, 64) for t in range(99)], [(0, 4, 4), (0, 6, 8), (0, 4, 4), (30, 3, 8), (31, 4, 4)]))
 @example(score=piece(24, [(t, 7, 60, 64) for t in range(99)], [(48, 6, 8)]))
 @example(score=piece(24, [(5, 7, 3, 64)], [(0, 4, 4), (500, 3, 4)]))
+@example(score=piece(1000, [(t, 99, 60, 64) for t in range(0, 9000, 70)], [(0, 4, 4), (4060, 3, 4)]))
+@example(score=piece(36, [(t, 9, 60, 64) for t in range(1, 500, 2)], [(0, 3, 8), (54, 7, 8), (180, 3, 8), (230, 5, 16), (280, 4, 4)]))
 def test_ids_are_equal_on_any_score(spec: remi.RemiSpec, score: symusic.Score) -> None:
     score = score.copy()
     score.time_signatures = [sign for sign in score.time_signatures if f"{sign.numerator}/{sign.denominator}" in spec.metres]

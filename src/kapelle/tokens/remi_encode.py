@@ -195,8 +195,6 @@ def on_bar_lines(signs: list[tuple[int, int, int]], tpq: int) -> list[tuple[int,
             kept.append((0, above, below))
             continue
         last_time, last_above, last_below = kept[-1]
-        if (above, below) == (last_above, last_below):
-            continue
         bar = last_above * (tpq * 4 // last_below)
         time = last_time - (-max(time - last_time, 0) // bar) * bar
         if time == last_time:
