@@ -81,11 +81,20 @@ def _acceptance(found: dict[str, Any], command: str = "python benchmarks/accepta
     )
 
 
+def _lstm_decoding(found: dict[str, Any]) -> str:
+    rows = [(side, f"{speed:,.0f}", f"{found['tokens_per_cpu_s'][side]:,.0f}") for side, speed in found["tokens_per_s"].items()]
+    rows.append(("the bundle against the faster torch", f"{found['ratio']:.1f} x", f"{found['ratio_cpu']:.1f} x"))
+    rows.append(("goal", f">= {found['goal']:g} x", ""))
+    head = f"## Decoding, LSTM\n\n`python benchmarks/lstm_decoding.py`; {found['shape']}, the memory carried, sampling included.\n\n"
+    return head + _table(("side", "tokens/s", "tokens per CPU second"), rows)
+
+
 SECTIONS = {
     "acceptance": _acceptance,
     "acceptance-remi-lstm": _acceptance_of,
     "acceptance-chopin": _acceptance_of,
     "decoding": _decoding,
+    "lstm_decoding": _lstm_decoding,
     "startup": _startup,
     "sine_render": _sine,
 }
