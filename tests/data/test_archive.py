@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import resource
 import stat
+import struct
 import sys
 import tarfile
 import tracemalloc
 import unicodedata
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,16 @@ def test_a_header_that_asks_for_all_memory_gets_none(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
+def test_an_xz_stream_that_asks_for_all_memory_gets_none(tmp_path: Path) -> None:
+    """The size of its dictionary stands in the head of the first block, after the 12 bytes of the stream's head; 40 is 4 GiB."""
+    data = bytearray(tarred({"a.mid": b"1"}, "xz"))
+    size = (data[12] + 1) * 4
+    at = data.index(b"\x21\x01", 12, 12 + size) + 2
+    data[at] = 40
+    data[12 + size - 4 : 12 + size] = struct.pack("<I", zlib.crc32(data[12 : 12 + size - 4]))
+    refused(bytes(data), tmp_path, "Memory")
+
+
 def test_a_sparse_member_is_refused(tmp_path: Path) -> None:
     info = tarfile.TarInfo("big.mid")
     info.type, info.size = tarfile.GNUTYPE_SPARSE, 0
@@ -322,6 +333,8 @@ def test_any_changed_byte_gives_files_inside_or_one_line(kind: str, tmp_path_fac
 def test_a_full_disk_is_a_storage_error_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
     archive = tmp_path / "x"
     archive.write_bytes(MAKERS[kind](GOOD))
+    import resource
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from kapelle.cli.flags import argument, option
 from kapelle.errors import UsageError
 
 if TYPE_CHECKING:
-    from kapelle.cli.console import Console
+    from kapelle.cli.console import Bar, Console
     from kapelle.data.fetch import Fetched, Order
 
 YES = ("y", "yes", "д", "да")
@@ -39,12 +40,23 @@ def run(arguments: Arguments, console: Console) -> None:
     elif order.path is None and not arguments.yes:
         _ask(order, console)
     with console.bar("fetching") as bar:
-        found = api.fetch_dataset(order, keep=arguments.keep_archive, progress=lambda done, total: bar(done, total, _amount(done, total)))
+        found = api.fetch_dataset(order, keep=arguments.keep_archive, progress=_moving(bar))
     _tell(found, console)
 
 
-def _amount(done: int, total: int) -> str:
-    return f"{done / 1e6:,.1f} / {total / 1e6:,.1f} MB" if total else f"{done / 1e6:,.1f} MB"
+def _moving(bar: Bar) -> Callable[[int, int], None]:
+    """What moves a bar by bytes; when they begin anew after the last one came, it is unpacking."""
+    label, before = "", (0, 1)
+
+    def move(done: int, total: int) -> None:
+        nonlocal label, before
+        if before[0] == before[1] and done < total:
+            label = "unpacking"
+        before = (done, total)
+        note = f"{done / 1e6:,.1f} / {total / 1e6:,.1f} MB" if total else f"{done / 1e6:,.1f} MB"
+        bar(done, total, note, label)
+
+    return move
 
 
 def _ask(order: Order, console: Console) -> None:
