@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -86,11 +86,15 @@ class _Job:
 class _Kept:
     """A piece that is in the shards, in one key."""
 
-    items: list[Item]
-    digest: str
+    source: Parsed
     name: str  # of its composer or genre
     part: int
-    copy: bool = False
+    shift: int = 0  # semitones from the key of the file
+
+    @property
+    def items(self) -> list[Item]:
+        """Made anew each time: copies of a large collection would not fit into memory."""
+        return [_moved(item, self.shift) for item in self.source.items] if self.shift else self.source.items
 
 
 def parse_all(files: Sequence[File], positions_per_beat: int, cache: Path, processes: int) -> Iterator[Parsed | Rejected]:
@@ -210,7 +214,7 @@ class ChordCollector:
         if self.rules.split == "windows":
             parts = [TRAIN] * len(parts)  # windows are dealt later
         self.parts = parts
-        kept = [_Kept(piece.items, piece.digest, name, part) for (piece, name, _), part in zip(self.pieces, parts, strict=True)]
+        kept = [_Kept(piece, name, part) for (piece, name, _), part in zip(self.pieces, parts, strict=True)]
         everything = [*kept, *(copy for piece in kept if piece.part == TRAIN for copy in self._copies(piece))]
         self.words = chords.vocabulary((piece.items for piece in everything if piece.part == TRAIN), self.spec)
         self._write(everything)
@@ -221,7 +225,7 @@ class ChordCollector:
         high = max(item.pitches[-1] for item in piece.items)
         for shift in range(-self.rules.transpositions, self.rules.transpositions + 1):
             if shift and low + shift >= LOWEST and high + shift <= HIGHEST:
-                yield _Kept([_moved(item, shift) for item in piece.items], piece.digest, piece.name, piece.part, copy=True)
+                yield replace(piece, shift=shift)
 
     def _write(self, pieces: list[_Kept]) -> None:
         words, width = self.words, len(chords.order_of(self.spec))
@@ -240,7 +244,7 @@ class ChordCollector:
             if not len(starts):
                 self.rejected["no symbol that is frequent enough"] += 1
                 continue
-            if not piece.copy:
+            if not piece.shift:
                 self.counts.update(notes=encoded.notes, split=encoded.split, dropped=encoded.dropped, items=len(starts))
             for first, last, part in self._spans(len(starts), piece.part):
                 start, stop = length + first * width, length + last * width
@@ -248,9 +252,9 @@ class ChordCollector:
                 self.blocks += [(len(self.rows), bar) for bar in cut_blocks(starts[: last - first], stop - start, room, self.rules.overlap)]
                 self.rows.append((start, stop, n_bars + first, last - first, encoded.notes * (last - first) // len(starts), part,
                                   self.names.index(piece.name), 0, 0))  # fmt: skip
-                self.digests.append(piece.digest)
+                self.digests.append(piece.source.digest)
                 self.owners.append(piece.name)
-                self.is_copy.append(piece.copy)
+                self.is_copy.append(piece.shift != 0)
             self.tokens.append(encoded.ids.astype(np.uint16))
             self.bars.append(starts + length)
             length, n_bars = length + len(encoded.ids), n_bars + len(starts)
