@@ -50,7 +50,7 @@ def test_everything_lies_within_the_picture(n_bars):
 @pytest.mark.parametrize(
     ("roman", "mode", "function"),
     [("I43", "major", "tonic"), ("V65", "major", "dominant"), ("viiø7", "major", "dominant"), ("ii", "major", "before the dominant"),
-     ("i", "minor", "tonic"), ("iiø65", "minor", "before the dominant"), ("bVII", "minor", "dominant"),
+     ("i", "minor", "tonic"), ("iiø65", "minor", "before the dominant"), ("VII", "minor", "dominant"),
      ("VI7", "major", drawing.OTHER), ("bII6", "major", drawing.OTHER), ("#ivo7", "minor", drawing.OTHER)],
 )  # fmt: skip
 def test_colours_follow_what_a_chord_does(roman, mode, function):

@@ -35,7 +35,7 @@ MAX_ROWS = 40
 FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "tonic": {"major": ("I", "iii", "vi"), "minor": ("i", "III", "VI")},
     "before the dominant": {"major": ("ii", "IV"), "minor": ("ii", "iv")},
-    "dominant": {"major": ("V", "vii"), "minor": ("V", "v", "vii", "VII", "bVII")},
+    "dominant": {"major": ("V", "vii"), "minor": ("V", "v", "vii", "VII")},
 }
 OTHER = "outside of the key"
 

@@ -193,7 +193,9 @@ def _degree(root: int, triad: str, key: Key) -> str:
     tonic = str(key).split()[0].replace("b", "-")
     places = keys.Key(tonic if key.mode == "major" else tonic.lower())
     found = roman.romanNumeralFromChord(chord.Chord([_spelled(root + fifths, "-") for fifths in KINDS[triad]]), places)
-    return f"{found.frontAlterationString}{found.romanNumeralAlone}"
+    home = key.sharps + (3 if key.mode == "minor" else 0)
+    natural = key.mode == "minor" and root - home in (-2, -3, -4)  # VII, III and VI of a minor key are its own, not lowered ones
+    return ("" if natural else found.frontAlterationString) + str(found.romanNumeralAlone)
 
 
 def _spelled(fifths: int, flat: str = "b") -> str:
