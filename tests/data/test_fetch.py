@@ -26,7 +26,8 @@ from kapelle.data.catalogue import Check, Dataset
 from kapelle.data.download import Wanted, download
 from kapelle.errors import Interrupted, Missing, NetworkError, StorageError, UnknownName, UnreadableInput, UsageError
 
-QUICK = web.Patience(connect_s=5, stall_s=0.6, slow_bytes=2000, slow_s=0.4, attempts=3, pause_s=0.01, longest_pause_s=0.05)
+CALM = web.Patience(slow_bytes=2000, attempts=3, pause_s=0.01, longest_pause_s=0.05)
+HASTY = replace(CALM, stall_s=0.6, slow_s=0.4, attempts=1)
 DATA = random.Random(7).randbytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 SET = zipped({"top/jazz/a.mid": b"MThd-a", "top/jazz/b.mid": b"MThd-b", "top/LICENSE": b"free"})
@@ -40,7 +41,7 @@ def server() -> Iterator[Server]:
 
 def load(url: str, folder: Path, **more: object) -> bytes:
     """The bytes of a download under the rules for an address that the user wrote."""
-    wanted = Wanted(url, web.typed(url), patience=QUICK, **more)  # type: ignore[arg-type]
+    wanted = Wanted(url, web.typed(url), patience=CALM, **more)  # type: ignore[arg-type]
     came = download(wanted, folder / "file")
     data = came.path.read_bytes()
     assert (came.size, came.sha256) == (len(data), hashlib.sha256(data).hexdigest())
@@ -58,7 +59,7 @@ def ranges(server: Server) -> list[str]:
 def test_a_file_comes_with_its_length_and_sha256_and_progress_is_told(server: Server, tmp_path: Path) -> None:
     url = server.put("x", Served(DATA))
     seen: list[tuple[int, int]] = []
-    download(Wanted(url, web.typed(url), len(DATA), SHA256, QUICK), tmp_path / "file", lambda *step: seen.append(step))
+    download(Wanted(url, web.typed(url), len(DATA), SHA256, CALM), tmp_path / "file", lambda *step: seen.append(step))
     assert (tmp_path / "file").read_bytes() == DATA
     assert seen[0] == (0, len(DATA)) and seen[-1] == (len(DATA), len(DATA)) and seen == sorted(seen)
 
@@ -141,10 +142,10 @@ def test_a_cut_is_seen_in_chunks_too(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_busy_server_is_asked_again_when_it_says(server: Server, tmp_path: Path) -> None:
-    url = server.put("x", Served(DATA, statuses=[503, 429], headers={"Retry-After": "1"}))
+    url = server.put("x", Served(DATA, statuses=[503, 429], headers={"Retry-After": "30"}))
     began = time.monotonic()
     assert load(url, tmp_path) == DATA
-    assert 0.1 <= time.monotonic() - began < 2, "but never longer than our own patience"
+    assert 0.1 <= time.monotonic() - began < 20, "but never longer than our own patience"
 
 
 def test_redirects_are_followed_to_the_same_host(server: Server, tmp_path: Path) -> None:
@@ -159,33 +160,33 @@ def test_a_server_that_always_breaks_off_is_given_up_and_what_came_is_kept(serve
     url = server.put("x", Served(DATA, cuts=[1000, *[0] * 9]))
     with pytest.raises(NetworkError, match=r"cannot load from 127.0.0.1: the connection was cut off"):
         load(url, tmp_path)
-    assert len(server.asked) == QUICK.attempts
+    assert len(server.asked) == CALM.attempts
     assert (tmp_path / "file.part").read_bytes() == DATA[:1000]
     assert not (tmp_path / "file").exists()
 
 
 def test_a_server_that_falls_silent_is_given_up(server: Server, tmp_path: Path) -> None:
-    url = server.put("x", Served(DATA, piece=1000, pause_s=3))
+    url = server.put("x", Served(DATA, piece=1000, pause_s=15))
     began = time.monotonic()
     with pytest.raises(NetworkError, match="timed out"):
-        download(Wanted(url, web.typed(url), patience=replace(QUICK, attempts=1, stall_s=0.2)), tmp_path / "file")
-    assert time.monotonic() - began < 2
+        download(Wanted(url, web.typed(url), patience=replace(HASTY, stall_s=0.2)), tmp_path / "file")
+    assert time.monotonic() - began < 10
 
 
 def test_a_server_that_trickles_is_given_up(server: Server, tmp_path: Path) -> None:
     url = server.put("x", Served(DATA, piece=10, pause_s=0.05))
     began = time.monotonic()
     with pytest.raises(NetworkError, match="too slow"):
-        download(Wanted(url, web.typed(url), patience=replace(QUICK, attempts=1)), tmp_path / "file")
-    assert time.monotonic() - began < 3
+        download(Wanted(url, web.typed(url), patience=HASTY), tmp_path / "file")
+    assert time.monotonic() - began < 10
 
 
 def test_headers_that_trickle_are_given_up(server: Server, tmp_path: Path) -> None:
     url = server.put("x", Served(DATA, dawdle_s=0.1))
     began = time.monotonic()
     with pytest.raises(NetworkError, match="too slow"):
-        download(Wanted(url, web.typed(url), patience=replace(QUICK, attempts=1, stall_s=0.2)), tmp_path / "file")
-    assert time.monotonic() - began < 2
+        download(Wanted(url, web.typed(url), patience=replace(HASTY, stall_s=0.2)), tmp_path / "file")
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("announced", [1000, 299_999, 300_001, 10_000_000])
@@ -238,7 +239,7 @@ def test_without_a_network_nobody_waits(tmp_path: Path, monkeypatch: pytest.Monk
     began = time.monotonic()
     with pytest.raises(NetworkError, match="looked up"):
         download(Wanted("https://example.org/x", web.Rules()), tmp_path / "file")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 # --- where a download may lead ------------------------------------------------------------------------------------------
@@ -385,11 +386,11 @@ def test_a_process_that_is_stopped_goes_on_byte_for_byte(number: signal.Signals,
     url = server.put("mine.zip", served)
     child = run_child(url, tmp_path)
     part = tmp_path / "data" / ".fetching" / "mine" / "mine.zip.part"
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size > 50_000) and time.monotonic() < until:
         time.sleep(0.02)
     child.send_signal(number)
-    out, err = child.communicate(timeout=20)
+    out, err = child.communicate(timeout=60)
     if number != signal.SIGKILL:
         told = json.loads(out)
         assert (child.returncode, told["exit_code"]) == (130, 130), err
@@ -398,7 +399,7 @@ def test_a_process_that_is_stopped_goes_on_byte_for_byte(number: signal.Signals,
     assert 50_000 < had < len(data) and part.read_bytes() == data[:had]
     assert not (tmp_path / "data" / "mine").exists()
     served.pause_s = 0
-    fetch.fetch(replace(fetch.order(url, tmp_path / "data"), patience=QUICK), {}, keep=True)
+    fetch.fetch(replace(fetch.order(url, tmp_path / "data"), patience=CALM), {}, keep=True)
     assert ranges(server)[-1] == f"bytes={had}-"
     assert (tmp_path / "data" / "mine.zip").read_bytes() == data
     assert (tmp_path / "data" / "mine" / "a.mid").read_bytes() == DATA
@@ -436,7 +437,7 @@ def test_ctrl_c_while_waiting_is_told_with_what_is_kept(server: Server, tmp_path
     url = server.put("x", Served(DATA, cuts=[70_000]))
     monkeypatch.setattr("kapelle.data.download.time", SimpleNamespace(sleep=stopped))
     with pytest.raises(Interrupted, match="70,000 bytes are kept"):
-        download(Wanted(url, web.typed(url), patience=QUICK), tmp_path / "file")
+        download(Wanted(url, web.typed(url), patience=CALM), tmp_path / "file")
 
 
 # --- from an order to a folder ------------------------------------------------------------------------------------------
@@ -444,7 +445,7 @@ def test_ctrl_c_while_waiting_is_told_with_what_is_kept(server: Server, tmp_path
 
 def bring(what: str | Path, out: Path, recipes: dict[str, Path] | None = None, **more: object) -> fetch.Fetched:
     made = fetch.order(str(what), out, **more)  # type: ignore[arg-type]
-    return fetch.fetch(replace(made, patience=QUICK), recipes or {})
+    return fetch.fetch(replace(made, patience=CALM), recipes or {})
 
 
 def row(url: str, **more: object) -> Dataset:
@@ -455,7 +456,7 @@ def row_order(dataset: Dataset, server: Server, out: Path) -> fetch.Order:
     """The order of a row, which may come from this machine."""
     own = ("127.0.0.1", server.port)
     rules = web.Rules(dataset.all_hosts, own)
-    return fetch.Order(dataset.name, out, out / dataset.folder, dataset, None, dataset.url, rules, dataset.sha256, QUICK)
+    return fetch.Order(dataset.name, out, out / dataset.folder, dataset, None, dataset.url, rules, dataset.sha256, CALM)
 
 
 def test_an_address_becomes_a_folder_that_tells_its_source(server: Server, tmp_path: Path) -> None:
