@@ -20,6 +20,8 @@ class Arguments:
     overrides: tuple[str, ...] = argument((), help="changes to the recipe, such as preprocessing.overlap=0.5", metavar="SECTION.KEY=VALUE")
     recipe: str = option(help="recipe, by file or by the name of one that comes with Kapelle", short="-r", metavar="RECIPE")
     output: Path = option(help="folder to write the shards to", short="-o", metavar="SHARDS")
+    split: str = option("", help="what is held out: whole pieces, or windows of all pieces (leaks; codec chords only)",
+                        choices=("piece", "windows"))  # fmt: skip
     processes: int = option(0, help="how many processes read files; 0: one for each core", min=0, max=256)
 
 
@@ -27,9 +29,10 @@ def run(arguments: Arguments, console: Console) -> None:
     """Prepare with a bar, then tell what was kept and why the rest was not."""
     from kapelle import api
 
+    overrides = (*arguments.overrides, *([f"preprocessing.split={arguments.split}"] if arguments.split else []))
     with console.bar("reading MIDI") as bar:
         report = api.prepare(
-            arguments.folder, arguments.recipe, arguments.output, processes=arguments.processes, progress=bar, overrides=arguments.overrides
+            arguments.folder, arguments.recipe, arguments.output, processes=arguments.processes, progress=bar, overrides=overrides
         )
     show(report, arguments.output, console)
 
