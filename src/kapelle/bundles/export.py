@@ -284,6 +284,8 @@ def _options(shape: Any, held: _Run, options: ExportOptions) -> dict[str, Any]:
         out["vocabulary"] = shape.vocabulary
     if hasattr(shape, "n_positions"):
         out["context"] = shape.n_positions
+    if hasattr(shape, "window"):
+        out["window"] = shape.window
     out |= {key: held.shards[key] for key in SHARD_KEYS if key in held.shards}
     return out | dict(options.options)
 

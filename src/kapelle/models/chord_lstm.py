@@ -41,6 +41,7 @@ class Config:
     hidden: tuple[int, ...] = setting((256, 128), help="widths of the LSTM layers")
     dense: int = setting(256, help="width of the dense layer", min=1)
     dropout: float = setting(0.1, help="share of activations dropped in training", min=0.0, max=0.9)
+    window: int = setting(0, help="ids that a composer shows it at every step, from an empty memory; 0: its memory is carried on", min=0)
 
     @property
     def inputs(self) -> tuple[int, ...]:
