@@ -20,7 +20,7 @@ class Arguments:
     overrides: tuple[str, ...] = argument((), help="changes to the recipe, such as preprocessing.overlap=0.5", metavar="SECTION.KEY=VALUE")
     recipe: str = option(help="recipe, by file or by the name of one that comes with Kapelle", short="-r", metavar="RECIPE")
     output: Path = option(help="folder to write the shards to", short="-o", metavar="SHARDS")
-    split: str = option("", help="what is held out: whole pieces, or windows of all pieces (leaks; codec chords only)",
+    split: str | None = option(None, help="what is held out: whole pieces, or windows of all pieces (leaks; codec chords only)",
                         choices=("piece", "windows"))  # fmt: skip
     processes: int = option(0, help="how many processes read files; 0: one for each core", min=0, max=256)
 
