@@ -17,6 +17,7 @@ import numpy as np
 
 from kapelle import config, models
 from kapelle.bundles import load
+from kapelle.bundles.manifest import FILE_NAME
 from kapelle.data.storage import put, put_text, writing
 from kapelle.errors import CheckpointError, Missing, UsageError
 from kapelle.fitting.music import toml
@@ -88,7 +89,7 @@ def find(text: str) -> Start:
     if place.is_file():
         beside = place.name == run_folder.WEIGHTS and (place.parent / "recipe.toml").is_file()
         return _from_run(place.parent) if beside else _from_file(place)
-    if (place / "recipe.toml").is_file() and not (place / load.FILE_NAME).is_file():
+    if (place / "recipe.toml").is_file() and not (place / FILE_NAME).is_file():
         return _from_run(place)
     return _from_bundle(load.load(text))
 
