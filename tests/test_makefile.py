@@ -156,7 +156,7 @@ def test_without_a_container_training_adds_to_the_tools_that_play(tmp_path):
     assert text.index("-m venv .venv") < text.index('-e ".[train,data]"') < text.index(".venv/bin/kapelle fit")
 
 
-COMMAND = re.compile(r"^(?:\S+=\S+ )*(make|kapelle|docker compose run) [^|#\n]*", re.MULTILINE)
+COMMAND = re.compile(r"^(?:\S+=\S+ )*(make|kapelle|docker compose run) [^|#>\n]*", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
