@@ -51,6 +51,16 @@ def test_preparing_tells_what_was_kept_and_why_the_rest_was_not(run, music, tmp_
     assert (told["files"], told["kept"]) == (18, 16)
 
 
+def test_the_split_by_windows_is_offered_where_there_are_windows(run, music, tmp_path):
+    recipe = tmp_path / "chords.toml"
+    source = '[[data.sources]]\nfolder = "jazz"\ngenre = "jazz"\ngroup = "file"\n'
+    recipe.write_text(f'name = "chords"\ncodec = "chords"\n{source}[tokenizer]\nmin_count = 2\n[preprocessing]\nmin_notes = 20\n')
+    told = run("data", "prepare", music, "--recipe", recipe, "-o", "leaky", "--processes", 1, "--split", "windows", "--json").data
+    assert told["split"] == "windows" and told["kept"] == 8
+    answer = run("data", "prepare", music, "--recipe", music / "tiny.toml", "-o", "other", "--split", "windows")
+    assert answer.code == 2 and "unknown key 'split'" in answer.err
+
+
 def test_training_exporting_and_composing_follow_one_another(run, music, shards):
     answer = run("train", music / "tiny.toml", *SMALL, "--data", shards, "-o", "run", "--tracker", "none", "--accelerator", "cpu")
     assert answer.code == 0, answer.err
