@@ -15,7 +15,7 @@ from kapelle.data.prepare import preparation, prepare
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-import chopin  # noqa: E402
+import chopin
 
 RECIPE = """
 name = "tiny"
