@@ -34,6 +34,7 @@ class Served:
         modified: Last-Modified; empty for none.
         ranges: Whether Range is understood.
         conditions: Whether If-Range is.
+        begins: Where an answer to Range begins, if not where it was asked for.
         cuts: One for each request: break off after so many bytes of the body; when the list is used up, no more.
         announced: Content-Length, if it is not the truth; None for none at all.
         chunked: Send in chunks, without a length.
@@ -53,6 +54,7 @@ class Served:
     modified: str = ""
     ranges: bool = True
     conditions: bool = True
+    begins: int | None = None
     cuts: list[int] = field(default_factory=list)
     announced: int | None = -1
     chunked: bool = False
@@ -144,6 +146,8 @@ class Answering:
         if wanted and served.ranges and first >= len(served.data):
             self.head(416, {"Content-Range": f"bytes */{len(served.data)}", "Content-Length": "0"})
             return
+        if wanted and served.ranges and served.begins is not None:
+            first = served.begins
         last = len(served.data) - 1
         if wanted == "bytes=0-0" and served.ranges:
             last = 0

@@ -86,9 +86,10 @@ def test_a_server_without_ranges_begins_anew(server: Server, tmp_path: Path) -> 
     assert load(url, tmp_path) == DATA
 
 
+@pytest.mark.parametrize("length", [len(DATA), len(DATA) + 10_000])
 @pytest.mark.parametrize("conditions", [True, False])
-def test_a_file_that_changes_in_between_is_never_mixed(conditions: bool, server: Server, tmp_path: Path) -> None:
-    other = random.Random(8).randbytes(310_000)
+def test_a_file_that_changes_in_between_is_never_mixed(conditions: bool, length: int, server: Server, tmp_path: Path) -> None:
+    other = random.Random(8).randbytes(length)
 
     def change(served: Served) -> None:
         served.data, served.etag = other, '"two"'
@@ -103,6 +104,13 @@ def test_a_file_that_shrinks_in_between_is_never_mixed(server: Server, tmp_path:
 
     url = server.put("x", Served(DATA, cuts=[150_000], conditions=False, change=change))
     assert load(url, tmp_path) == DATA[:1000]
+
+
+@pytest.mark.parametrize("begins", [0, 90_000, 110_000])
+def test_a_rest_that_begins_elsewhere_is_not_appended(begins: int, server: Server, tmp_path: Path) -> None:
+    url = server.put("x", Served(DATA, cuts=[100_000], begins=begins))
+    assert load(url, tmp_path) == DATA
+    assert ranges(server) == ["", "bytes=100000-", ""]
 
 
 def test_without_a_sign_that_it_is_the_same_file_it_begins_anew(server: Server, tmp_path: Path) -> None:
@@ -139,6 +147,12 @@ def test_a_length_that_is_not_announced_is_no_obstacle(shape: dict[str, object],
 
 def test_a_cut_is_seen_in_chunks_too(server: Server, tmp_path: Path) -> None:
     assert load(server.put("x", Served(DATA, chunked=True, cuts=[100_000])), tmp_path) == DATA
+
+
+def test_a_cut_is_seen_without_an_announced_length_if_the_size_is_published(server: Server, tmp_path: Path) -> None:
+    url = server.put("x", Served(DATA, announced=None, cuts=[100_000]))
+    assert load(url, tmp_path, size=len(DATA)) == DATA
+    assert ranges(server) == ["", "bytes=100000-"]
 
 
 def test_a_busy_server_is_asked_again_when_it_says(server: Server, tmp_path: Path) -> None:
