@@ -54,7 +54,6 @@ def build(config: Config) -> torch.nn.Module:
             self.lstm = nn.LSTM(config.embed_size, config.hidden_size, config.num_layers, batch_first=True, dropout=between)
             self.dropout = nn.Dropout(config.dropout)
             self.output = nn.Linear(config.hidden_size, config.vocabulary)
-            nn.init.normal_(self.embedding.weight, std=config.embed_size**-0.5)
             for layer in range(config.num_layers):
                 bias = getattr(self.lstm, f"bias_ih_l{layer}")
                 with torch.no_grad():
