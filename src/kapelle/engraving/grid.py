@@ -32,8 +32,10 @@ def cells(timeline: Timeline) -> list[int]:
     """Where the divided beats begin, in units, and at last where the piece ends."""
     out: list[int] = []
     for bar in timeline.bars:
-        first = bar.start - bar.shift % bar.cell
-        out += [max(place, bar.start) for place in range(first, bar.end, bar.cell)]
+        for place in range(bar.start - bar.shift % bar.cell, bar.end, bar.cell):
+            left, right = max(place, bar.start), min(place + bar.cell, bar.end)
+            # What is left of a beat is not divided by three.
+            out += [left] if right - left == bar.cell else range(left, right, SIXTEENTH)
     return [*out, timeline.end]
 
 

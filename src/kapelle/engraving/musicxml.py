@@ -16,8 +16,8 @@ from kapelle.engraving.canvas import escape
 from kapelle.engraving.clefs import Clef
 from kapelle.engraving.drumset import Stroke, stroke_of
 from kapelle.engraving.parts import Part
-from kapelle.engraving.rhythm import Piece
-from kapelle.engraving.spelling import Accidentals, Name, spell
+from kapelle.engraving.rhythm import WHOLE_BAR, Piece
+from kapelle.engraving.spelling import Accidentals, Name
 from kapelle.engraving.staves import Staff, Voice
 from kapelle.engraving.timeline import QUARTER, Bar
 
@@ -115,7 +115,7 @@ def _measures(sheet: Sheet, part: Part, staves: Sequence[Staff], key: str) -> It
                     yield f"   <backup><duration>{bar.length}</duration></backup>\n"
                 first = False
                 runs[s, v] = runs[s, v] + 1 if any(piece.tuplet for piece in pieces) else 0
-                writer = _NoteWriter(staff, voice, s, v, key, i, printed, runs[s, v] <= _SHOWN_TUPLET_BARS, len(staves) > 1)
+                writer = _NoteWriter(staff, voice, s, v, key, printed, runs[s, v] <= _SHOWN_TUPLET_BARS, len(staves) > 1)
                 yield from writer.write(pieces)
         if i + 1 == len(sheet.bars):
             yield '   <barline location="right"><bar-style>light-heavy</bar-style></barline>\n'
@@ -157,16 +157,15 @@ def _tempo(tempo: Tempo) -> str:
 
 def _accidentals(staff: Staff, i: int, signs: Accidentals) -> dict[tuple[int, int, int], int | None]:
     """What is printed before each note of a bar, by voice, start and pitch, as the eye meets them."""
-    notes = [
-        (piece.start, pitch, v, piece.tied)
-        for v, voice in enumerate(staff.voices)
-        for piece in voice.bars[i]
-        if piece.chord >= 0
-        for pitch in voice.chords[piece.chord].pitches
-    ]
+    notes = []
+    for v, voice in enumerate(staff.voices):
+        for piece in voice.bars[i]:
+            if piece.chord >= 0:
+                chord = voice.chords[piece.chord]
+                notes += [(piece.start, pitch, v, piece.tied, name) for pitch, name in zip(chord.pitches, chord.names, strict=True)]
     out: dict[tuple[int, int, int], int | None] = {}
-    for start, pitch, v, tied in sorted(notes):
-        out[v, start, pitch] = signs.sign(spell(pitch, staff.fifths[i]), tied=tied)
+    for start, pitch, v, tied, name in sorted(notes, key=lambda note: note[:3]):
+        out[v, start, pitch] = signs.sign(name, tied=tied)
     return out
 
 
@@ -182,7 +181,6 @@ class _NoteWriter:
     s: int
     v: int
     key: str
-    bar: int
     printed: Mapping[tuple[int, int, int], int | None]
     numbered: bool
     many_staves: bool
@@ -198,8 +196,7 @@ class _NoteWriter:
                 yield self._note(piece, pitch, n > 0, brackets[place])
 
     def _rest(self, piece: Piece, bracket: bool) -> str:
-        whole = piece.kind == "whole" and not piece.dots and piece.tuplet is None and piece.length != 4 * QUARTER
-        whole = whole or (piece.kind == "whole" and piece.start == 0)
+        whole = piece.kind == WHOLE_BAR
         hidden = ' print-object="no"' if self.v else ""
         rest = '<rest measure="yes"/>' if whole else "<rest/>"
         kind = "" if whole else self._value(piece)
@@ -222,7 +219,8 @@ class _NoteWriter:
     def _looks(self, piece: Piece, pitch: int, stroke: Stroke | None) -> tuple[str, str, str, str, str]:
         """Pitch, head, accidental, stem and instrument of a note."""
         if stroke is None:
-            name = spell(pitch, self.staff.fifths[self.bar])
+            chord = self.voice.chords[piece.chord]
+            name = chord.names[chord.pitches.index(pitch)]
             sign = self.printed.get((self.v, piece.start, pitch))
             return _pitch(name), "", "" if sign is None else f"<accidental>{_SIGNS[sign]}</accidental>", "", ""
         place = f"<display-step>{stroke.step}</display-step><display-octave>{stroke.octave}</display-octave>"

@@ -30,6 +30,8 @@ _OTHER_TEMPO = 0.2
 """From so much faster or slower on, and if it stays so for `_STEADY_BARS`, a tempo is marked anew."""
 
 _STEADY_BARS = 4
+"""Half of the bars for which a tempo must hold to be marked: a slowing down at the end is none."""
+
 _FEW_TEMPI = 12
 
 Report = Callable[[int, int], None]
@@ -80,8 +82,8 @@ def tempi(score: Score, lines: Timeline) -> dict[int, Tempo]:
     out: dict[int, Tempo] = {}
     current = 0.0
     for i, bar in enumerate(lines.bars):
-        ahead = speeds[i : i + _STEADY_BARS]
-        if current and (len(ahead) < _STEADY_BARS or any(abs(speed / current - 1) <= _OTHER_TEMPO for speed in ahead)):
+        ahead = speeds[i : i + 2 * _STEADY_BARS]
+        if current and (len(ahead) < 2 * _STEADY_BARS or any(abs(speed / current - 1) <= _OTHER_TEMPO for speed in ahead)):
             continue
         if current and max(ahead) > (1 + _OTHER_TEMPO) * min(ahead):
             continue

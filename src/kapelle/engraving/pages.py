@@ -126,7 +126,7 @@ def page_mm(options: EngravingOptions) -> tuple[int, int]:
 _STAFF_LINE = re.compile(r'<path d="M-?\d+ (-?\d+) L-?\d+ (-?\d+)"')
 _PAGE = re.compile(r'viewBox="0 0 (\d+) (\d+)"')
 _MARGIN = re.compile(r'class="page-margin" transform="translate\((\d+), (\d+)\)"')
-_TEXT = re.compile(r"<text\b([^>]*)>(.*?)</text>", re.DOTALL)
+_TEXT = re.compile(r"<text\b([^>]*?)(?:/>|>(.*?)</text>)", re.DOTALL)
 _SPAN = re.compile(r"<tspan\b([^>]*)>|(</tspan>)|<title\b.*?</title>|([^<]+)", re.DOTALL)
 _HEADER = re.compile(r'<g [^>]*class="pgHead[^"]*"[^>]*>.*?</text></g>', re.DOTALL)
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
@@ -161,7 +161,7 @@ def _finished(drawn: str, words: _Words, number: int, options: EngravingOptions)
     width, height = page_mm(options)
     drawn = re.sub(r'^(.*?<svg )width="[^"]*" height="[^"]*"', rf'\1width="{width}mm" height="{height}mm"', drawn, count=1, flags=re.DOTALL)
     drawn = _HEADER.sub("", drawn)
-    drawn = _TEXT.sub(lambda match: _flat(match[1], match[2]), drawn)
+    drawn = _TEXT.sub(lambda match: _flat(match[1], match[2] or ""), drawn)
     page, margin = _PAGE.search(drawn), _MARGIN.search(drawn)
     if page is None or margin is None:
         return drawn

@@ -36,6 +36,9 @@ _CREDIT = re.compile(
 )
 """Names of tracks that tell of people and not of instruments."""
 
+_ONE_STAFF = 26
+"""Semitones that a line may span to stay on one staff."""
+
 _MAX_NAME = 28
 _MAX_VOICES = 5
 _HANDS_APART = 5.0
@@ -169,6 +172,8 @@ def _part(tracks: Sequence[Track]) -> Part:
     """One part of the tracks of one player."""
     program = tracks[0].program
     name = " ".join(tracks[0].name.split())
+    if name.isupper() and len(name) > 4:
+        name = name.capitalize()
     if len(tracks) > 1:
         name = _LEFT.sub("", _RIGHT.sub("", name)).strip(" -_,.()")
     if _EMPTY_NAME.fullmatch(name) or _CREDIT.search(name):
@@ -218,10 +223,10 @@ def _needs_two(notes: Notes) -> bool:
 
 
 def _fits_one(notes: Notes) -> bool:
-    """A single line that stays on one staff: a melody that happens to be played by a piano."""
+    """A single line within two octaves and a bit: a melody that happens to be played by a piano."""
     nearly = len(notes) < 2 or float((notes.starts[1:] == notes.starts[:-1]).mean()) < 0.05
     low, high = np.percentile(notes.pitches, [3, 97])
-    return nearly and (low >= 57 or high <= 62)
+    return nearly and bool(high - low <= _ONE_STAFF)
 
 
 # Names -------------------------------------------------------------------------------------------------------------------------

@@ -264,7 +264,8 @@ def _unscaled() -> Any:
     """FreeType's flag for outlines in the units of the font."""
     from matplotlib import ft2font
 
-    return ft2font.LoadFlags.NO_SCALE if hasattr(ft2font, "LoadFlags") else ft2font.LOAD_NO_SCALE
+    flags: Any = getattr(ft2font, "LoadFlags", None)  # since matplotlib 3.10; plain numbers before
+    return flags.NO_SCALE if flags else 1
 
 
 @cache

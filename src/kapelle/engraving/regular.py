@@ -67,13 +67,10 @@ def _step_of(places: list[int], length: int) -> int:
     for step in (*steps, *((finest,) if len(places) >= _MANY else ())):
         if all(place % step == 0 for place in places):
             return step
-    return min(
-        (step for step in steps if step <= 8),
-        key=lambda step: (
-            len(places) - len({_nearest(place, step) for place in places}),
-            sum(abs(place - _nearest(place, step)) for place in places),
-        ),
-    )
+    fine = [step for step in steps if step <= 8]
+    lost = [len(places) - len({_nearest(place, step) for place in places}) for step in fine]
+    moved = [sum(abs(place - _nearest(place, step)) for place in places) for step in fine]
+    return fine[min(range(len(fine)), key=lambda i: (lost[i], moved[i]))]
 
 
 def _nearest(place: int, step: int) -> int:

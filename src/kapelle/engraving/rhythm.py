@@ -19,6 +19,9 @@ _VALUES = {
     **{length: (name, 0) for length, name in TYPES.items()},
     **{length * 3 // 2: (name, 1) for length, name in TYPES.items() if length > 3},
 }
+WHOLE_BAR = "bar"
+"""The kind of the rest that fills a bar of any metre."""
+
 _FLAGS = {"eighth": 1, "16th": 2, "32nd": 3, "64th": 4}
 
 
@@ -145,8 +148,8 @@ def _bracket(pieces: list[Piece], cells: Sequence[tuple[int, int]]) -> None:
 
 
 def _straight(left: int, right: int, bar: Bar, chord: int) -> list[Piece]:
-    if chord < 0 and left == 0 and right == bar.length:
-        return [Piece(0, bar.length, -1, "whole")]
+    if chord < 0 and left == 0 and right == bar.length == bar.full:
+        return [Piece(0, bar.length, -1, WHOLE_BAR)]
     levels = _levels(_groups(bar.metre))
     out = []
     for start, end in _split(left + bar.shift, right + bar.shift, levels, is_rest=chord < 0):

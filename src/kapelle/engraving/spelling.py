@@ -52,6 +52,27 @@ def spell(pitch: int, lowest_fifth: int) -> Name:
     return Name(step, alter, (pitch - alter - _SEMITONES[step]) // 12 - 1)
 
 
+def spell_chord(pitches: Sequence[int], following: Sequence[int], lowest_fifth: int) -> tuple[Name, ...]:
+    """The names of the pitches of a chord before one of pitches `following` in its voice.
+
+    A note that rises by a semitone to a note of its own letter, F flat to F, gets the letter below: it leads there.
+    """
+    out = []
+    for pitch in pitches:
+        name = spell(pitch, lowest_fifth)
+        if pitch + 1 in following and pitch not in following and spell(pitch + 1, lowest_fifth).step == name.step:
+            leading = spell(pitch, lowest_fifth + 12)
+            fits = -1 <= leading.alter <= 1 and leading.step not in {spell(other, lowest_fifth).step for other in pitches if other != pitch}
+            name = leading if fits and _fifth(leading) == _fifth(name) + 12 else name
+        out.append(name)
+    return tuple(out)
+
+
+def _fifth(name: Name) -> int:
+    """The place of a name on the line of fifths."""
+    return LETTERS.index(name.step) - 1 + 7 * name.alter
+
+
 def lowest_fifths(durations: NDArray[np.float64], signatures: Sequence[tuple[int, bool]]) -> list[int]:
     """For each bar, where its twelve names begin on the line of fifths.
 

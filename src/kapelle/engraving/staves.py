@@ -19,9 +19,9 @@ from kapelle.engraving.grid import cells, snap
 from kapelle.engraving.parts import Notes, Part
 from kapelle.engraving.regular import regular
 from kapelle.engraving.rhythm import Piece, Span, write_bar
-from kapelle.engraving.spelling import Name, lowest_fifths, spell
+from kapelle.engraving.spelling import lowest_fifths, spell_chord
 from kapelle.engraving.timeline import QUARTER, SIXTEENTH, Timeline
-from kapelle.engraving.voices import Chord, StaffNote, close_gaps, voices
+from kapelle.engraving.voices import Chord, StaffNote, voices
 
 _CATCH = 5
 """Units within which the end of a note is taken for the beginning of the next."""
@@ -42,13 +42,11 @@ class Staff:
     Args:
         voices: One or two, the upper first.
         clefs: For each bar.
-        fifths: For each bar, where its names begin on the line of fifths.
         is_drum: Its pitches are percussion.
     """
 
     voices: list[Voice]
     clefs: list[Clef]
-    fifths: list[int]
     is_drum: bool = False
 
 
@@ -62,7 +60,7 @@ def write_part(part: Part, timeline: Timeline, fifths: Sequence[int]) -> list[St
     """
     edges = cells(timeline)
     if part.is_drum:
-        return [_drum_staff(part.staves[0], timeline, edges, fifths)]
+        return [_drum_staff(part.staves[0], timeline, edges)]
     wanted: tuple[Clef | None, ...] = (None,) if len(part.staves) == 1 else (TREBLE, BASS)
     return [_pitched_staff(notes, clef, part.program, timeline, edges, fifths) for notes, clef in zip(part.staves, wanted, strict=True)]
 
@@ -82,20 +80,24 @@ def name_ranges(found: Sequence[Part], timeline: Timeline) -> list[int]:
 def _pitched_staff(notes: Notes, wanted: Clef | None, program: int, timeline: Timeline, edges: list[int], fifths: Sequence[int]) -> Staff:
     bar_starts = [*(bar.start for bar in timeline.bars), timeline.end]
     upper, lower = voices(_quantised(notes, timeline, edges), bar_starts)
-    rows = [regular(upper, edges), regular(lower, edges)]
+    rows = [_spelled(regular(row, edges), bar_starts, fifths) for row in (upper, lower)]
     heights: list[list[int]] = [[] for _ in timeline.bars]
     for chord in (chord for row in rows for chord in row):
-        bar = bisect_right(bar_starts, chord.start) - 1
-        heights[bar] += [name_of(pitch, fifths[bar]).line for pitch in chord.pitches]
+        heights[bisect_right(bar_starts, chord.start) - 1] += [name.line for name in chord.names]
     flat = [height for bar in heights for height in bar]
     wide = wanted is not None or (len(flat) > 8 and float(np.percentile(flat, 90) - np.percentile(flat, 10)) > 17)
     found = clefs(heights, program, may_change=wide, wanted=wanted)
-    return Staff(_written(rows, timeline), found, list(fifths))
+    return Staff(_written(rows, timeline), found)
 
 
-def name_of(pitch: int, lowest_fifth: int) -> Name:
-    """The name of a note in a bar."""
-    return spell(pitch, lowest_fifth)
+def _spelled(row: list[Chord], bar_starts: list[int], fifths: Sequence[int]) -> list[Chord]:
+    """The chords of a voice with the names of their notes."""
+    out = []
+    for i, chord in enumerate(row):
+        lowest = fifths[bisect_right(bar_starts, chord.start) - 1]
+        following = row[i + 1].pitches if i + 1 < len(row) else ()
+        out.append(replace(chord, names=spell_chord(chord.pitches, following, lowest)))
+    return out
 
 
 def _quantised(notes: Notes, timeline: Timeline, edges: list[int]) -> list[StaffNote]:
@@ -131,7 +133,7 @@ def _end(end: float, onsets: NDArray[np.int64], edges: list[int], thirds: set[in
     return left + round((end - left) / step) * step
 
 
-def _drum_staff(notes: Notes, timeline: Timeline, edges: list[int], fifths: Sequence[int]) -> Staff:
+def _drum_staff(notes: Notes, timeline: Timeline, edges: list[int]) -> Staff:
     """Hands above, feet below; what has no length is written up to the next stroke or beat."""
     starts = np.minimum(snap(timeline.to_units(notes.starts), edges), max(timeline.end - 6, 0))
     bar_starts = [*(bar.start for bar in timeline.bars), timeline.end]
@@ -144,7 +146,7 @@ def _drum_staff(notes: Notes, timeline: Timeline, edges: list[int], fifths: Sequ
     ]
     ends = [[replace(chord, end=min(chord.end, following)) for chord, following in _followed(row, timeline.end)] for row in chords]
     found = [regular(row, edges) for row in ends]
-    return Staff(_written(found, timeline), [PERCUSSION] * len(timeline.bars), list(fifths), is_drum=True)
+    return Staff(_written(found, timeline), [PERCUSSION] * len(timeline.bars), is_drum=True)
 
 
 def _strokes(pitches: set[int]) -> tuple[int, ...]:
@@ -191,6 +193,3 @@ def _written(rows: Sequence[list[Chord]], timeline: Timeline) -> list[Voice]:
             bars.append([] if silent else write_bar(spans, bar))
         out.append(Voice(row, bars))
     return out
-
-
-__all__ = ["Staff", "Voice", "close_gaps", "name_of", "name_ranges", "write_part"]

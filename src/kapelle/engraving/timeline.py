@@ -5,7 +5,8 @@ linearly; bar lines that fall on odd ticks are moved to the nearest sixteenth.
 
 A pickup stays one: a first bar that is shorter than the metre after it, or whose first half is silent in all parts, becomes an
 incomplete bar without a number. Metres that no reader wants are written in 4/4: one of a single beat that goes on for long (a
-metronome's track), bars of more than 12 quarter notes or less than an eighth, values shorter than a thirty-second.
+metronome's track), bars of more than 12 quarter notes or less than an eighth, values shorter than a thirty-second. Music that stands
+beside the beats of its file by one and the same distance throughout, as from a recording that began anywhere, is moved onto them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ QUARTER = 48
 SIXTEENTH = QUARTER // 4
 _MAX_BAR_QUARTERS = 12
 _LONG_SINGLE_BEATS = 4
+_BESIDE, _ALIKE = 1.5, 0.75
+"""Music is moved onto the beats if it stands at least so many units beside them, and alike to this degree (1: exactly)."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,18 @@ class Bar:
 
 @dataclass(frozen=True)
 class Timeline:
-    """All bars of a piece, and the way from ticks to written time."""
+    """All bars of a piece, and the way from ticks to written time; `offset` is how far the music stands behind its beats, in units."""
 
     bars: tuple[Bar, ...]
     end_ticks: int
+    offset: float = 0.0
 
     def to_units(self, ticks: ArrayLike) -> NDArray[np.float64]:
         """Written time of `ticks`, not rounded, same shape; what lies outside of the bars is moved to their edge."""
         lines = np.array([*(bar.ticks for bar in self.bars), self.end_ticks], dtype=np.float64)
         places = np.array([*(bar.start for bar in self.bars), self.end], dtype=np.float64)
         out: NDArray[np.float64] = np.interp(np.asarray(ticks, dtype=np.float64), lines, places)
-        return out
+        return np.maximum(out - self.offset, 0.0)
 
     @property
     def end(self) -> int:
@@ -113,7 +117,26 @@ def timeline(score: Score) -> Timeline:
         bars.append(Bar(start, written, metre, 0, False, tick))
         start += written
     bars = _with_pickup(bars, score, tpq)
-    return Timeline(tuple(_with_keys(bars, score)), int(lines[-1]))
+    found = Timeline(tuple(_with_keys(bars, score)), int(lines[-1]))
+    return replace(found, offset=_offset(found, score))
+
+
+def _offset(found: Timeline, score: Score) -> float:
+    """How far, in units, all of the music stands behind the beats of its file; 0 where it stands on them or anywhere."""
+    onsets = [found.to_units(track.notes.numpy()["time"]) for track in score.tracks if len(track.notes)]
+    if not onsets:
+        return 0.0
+    places = np.concatenate(onsets)
+    mean = complex(np.exp(2j * np.pi * places / SIXTEENTH).mean())
+    beside = float(np.angle(mean)) * SIXTEENTH / (2 * np.pi)
+    if abs(mean) < _ALIKE or abs(beside) < _BESIDE:
+        return 0.0
+    # Of the four sixteenths of a beat, the one on which most notes begin is the beat.
+    sixteenths = np.rint((places - beside) / SIXTEENTH).astype(np.int64) % 4
+    beat = int(np.argmax(np.bincount(sixteenths, minlength=4)))
+    out = beside + beat * SIXTEENTH
+    out = out - QUARTER if out > QUARTER / 2 else out
+    return out if out <= float(places.min()) else out - QUARTER
 
 
 def _last_tick(score: Score, tpq: int) -> int:

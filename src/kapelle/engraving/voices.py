@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from kapelle.engraving.spelling import Name
 from kapelle.engraving.timeline import QUARTER, SIXTEENTH
 
 _BEAM = 12
@@ -32,11 +33,12 @@ class StaffNote:
 
 @dataclass(frozen=True)
 class Chord:
-    """Notes of one voice that are written as one: `pitches` rising, `start` to `end` in whole units."""
+    """Notes of one voice that are written as one: `pitches` rising, `start` to `end` in whole units; their names once they are known."""
 
     start: int
     end: int
     pitches: tuple[int, ...]
+    names: tuple[Name, ...] = ()
 
 
 class _State(NamedTuple):
@@ -61,7 +63,8 @@ def voices(notes: Sequence[StaffNote], bar_starts: Sequence[int]) -> tuple[list[
     """
     groups = _groups(notes)
     cuts = _cuts(groups, bar_starts) if not any(note.voice >= 0 for note in notes) else [_given(group) for group in groups]
-    upper, lower = [], []
+    upper: list[Chord] = []
+    lower: list[Chord] = []
     for group, cut in zip(groups, cuts, strict=True):
         for voice, members in ((upper, group[:cut]), (lower, group[cut:])):
             if members:
@@ -107,10 +110,10 @@ def _cuts(groups: Sequence[list[StaffNote]], bar_starts: Sequence[int]) -> list[
                     found[key] = new
         states = sorted(found.values(), key=lambda state: state.cost)[:_BEAM]
     out: list[int] = []
-    state: _State | None = states[0]
-    while state is not None and state.before is not None:
-        out.append(state.cut)
-        state = state.before
+    best: _State | None = states[0]
+    while best is not None and best.before is not None:
+        out.append(best.cut)
+        best = best.before
     return out[::-1]
 
 
@@ -161,7 +164,8 @@ def close_gaps(chords: Sequence[Chord], bar_starts: Sequence[int]) -> list[Chord
         while bar + 1 < len(bar_starts) and bar_starts[bar + 1] <= chord.start:
             bar += 1
         bar_end = bar_starts[bar + 1] if bar + 1 < len(bar_starts) else chord.end
-        following = chords[i + 1].start if i + 1 < len(chords) else max(bar_starts[-1], chord.end)
+        following = chords[i + 1].start if i + 1 < len(chords) else max(bar_starts[-1], chord.start + SIXTEENTH // 4)
+        following = max(min(following, bar_end), min(chord.end, following))  # no note grows over a bar line
         out.append(replace(chord, end=min(_written_end(chord, following, bar_starts[bar], bar_end), following)))
     return out
 
@@ -170,7 +174,9 @@ def _written_end(chord: Chord, following: int, bar_start: int, bar_end: int) -> 
     gap, room, length = following - chord.end, following - chord.start, chord.end - chord.start
     if gap <= SIXTEENTH or room <= QUARTER // 2:
         return following
-    if (room <= QUARTER and length >= room // 4) or (room <= 2 * QUARTER and length * 100 >= room * 45) or length * 100 >= room * 80:
+    on_beat = (chord.start - bar_start) % QUARTER == 0
+    most = 25 if room <= QUARTER and on_beat else 45 if room <= 2 * QUARTER else 80
+    if length * 100 >= room * most:
         return following
     step = QUARTER if length > QUARTER else QUARTER // 2
     place = chord.end - bar_start
