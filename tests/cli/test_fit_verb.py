@@ -1,10 +1,7 @@
 """``fit``: a folder of MIDI to a bundle that composes, from nothing or from a model that is there."""
 
 import json
-import os
 import shutil
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -112,27 +109,18 @@ def test_a_run_and_its_weights_can_be_begun_with_too(run, music, base):
     assert load.load(Path("mine0")).contents["step.onnx"] == load.load(Path("mine1")).contents["step.onnx"]
 
 
-def test_ctrl_c_in_fine_tuning_saves_and_the_same_command_goes_on(run, start, music, base, tmp_path):
-    words = ["fit", music / "tiny.toml", music / "Own Tunes", "--from", base, "-o", "mine", "--processes", 1, "training.batch_size=2",
-             "training.log_every=1", "training.validate_every=10", "training.patience=0"]  # fmt: skip
-    process = start(*words, "training.steps=400", "training.checkpoint_minutes=0")
-    place = tmp_path / "mine-work" / "run" / "checkpoints"
-    for _ in range(1200):
-        if list(place.glob("step-*")) or process.poll() is not None:
-            break
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert out == ""
-    assert err.splitlines()[-2].startswith("error: stopped after step ")
-    assert not (tmp_path / "mine").exists()
-    os.chdir(tmp_path)
-    other = run(*(word for word in words if word not in ("--from", base)), "training.steps=400")
-    assert other.code == 3 and "began with base" in other.err
-    answer = run(*words, "training.steps=400", "--json", "--max-minutes", 0.0001)
+def test_an_unfinished_fine_tuning_goes_on_by_the_same_command_and_by_no_other(run, music, base):
+    words = ["fit", music / "tiny.toml", music / "Own Tunes", *FEW, "-o", "mine", "--processes", 1]
+    first = run(*words, "--from", base, "--max-minutes", 1e-6)
+    assert first.code == 0, first.err
+    assert "the same command with --force goes on" in first.err
+    other = run(*words, "--force")
+    assert other.code == 3 and "mine-work holds a run that began with base" in other.err
+    answer = run(*words, "--from", base, "--force", "--json")
     assert answer.code == 0, answer.err
-    assert answer.data["figures"]["step"] > 1 and not answer.data["figures"]["finished"]
+    assert answer.data["figures"]["finished"] and answer.data["figures"]["step"] == 4
+    steps = [json.loads(line)["step"] for line in Path("mine-work", "run", "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))  # nothing was done twice
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def with_estimate(tell: Callable[[Progress], None], console: Console) -> Callabl
             began.append(monotonic())
         elif len(began) == 1 and monotonic() - began[0] >= ESTIMATE_S and at.step < at.steps:
             began.append(0.0)
-            console.note("about {minutes:.0f} minutes left, or less if it stops learning before", minutes=max(1.0, at.seconds_left / 60))
+            console.note("minutes left: about {minutes:.0f}, or less if it stops learning before", minutes=max(1.0, at.seconds_left / 60))
 
     return told
 
