@@ -42,7 +42,7 @@ Floats = NDArray[np.float64]
 ORDER = 5
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SEEDS = 5
-ENOUGH_NOTES = 20_000
+ENOUGH_NOTES = 50_000
 """A composer with so many notes gets a run of their own."""
 
 SINGLE_STEPS, COMPOSER_SOURCE = 600, "piano_midi_de"
