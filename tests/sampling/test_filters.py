@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapelle.errors import UsageError
-from kapelle.sampling.filters import discourage, draw, merge, probabilities, sample
+from kapelle.sampling.filters import discourage, draw, lean, merge, probabilities, sample
 from kapelle.sampling.options import SamplingOptions
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.125, 0.125], np.float32))
@@ -89,3 +89,10 @@ def test_discouraged_ids_become_less_likely() -> None:
 def test_values_out_of_range_are_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong)).replace("_", "-")):
         SamplingOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_leanings_are_added_to_a_copy() -> None:
+    logits = np.zeros(3, np.float32)
+    assert lean(logits, {}) is logits
+    assert lean(logits, {2: 1.5, 0: 0.5}).tolist() == [0.5, 0.0, 1.5]
+    assert logits.tolist() == [0, 0, 0]

@@ -109,3 +109,30 @@ def test_what_may_not_open_the_last_bar(name: str) -> None:
     for opening in ("Bar_None", "TimeSig_4/4", "BarsLeft_1"):
         grammar.accept(words[opening])
     assert not grammar.mask()[words[name]]
+
+
+def test_an_instrument_that_is_silent_is_missed_more_and_more() -> None:
+    words = WORDS[BAND]
+    grammar = Grammar(BAND, words, Rules(16, programs=(0, 32, -1)))
+    piano, bass, drums = (words[f"Program_{program}"] for program in (0, 32, -1))
+
+    def bar(*programs: int) -> None:
+        names = ["Bar_None", "TimeSig_4/4", "BarsLeft_9", "Position_0"]
+        for program in programs:
+            names += [f"Program_{program}", "PitchDrum_36" if program < 0 else "Pitch_60", f"Velocity_{velocity}", "Duration_1.0.12"]
+        for name in names:
+            grammar.accept(words[name])
+
+    velocity = words.value(int(words.ids("Velocity")[-1]))
+    bar(0)
+    assert grammar.leanings() == {}
+    bar(0)
+    assert grammar.leanings() == {bass: 2.5, drums: 2.5}
+    bar(32)
+    assert grammar.leanings() == {drums: 5.0}
+    bar(-1)
+    assert grammar.leanings() == {}
+    for _ in range(3):
+        bar(-1)
+    assert grammar.leanings() == {piano: 5.0, bass: 2.5}
+    assert Grammar(BAND, words, Rules(16, programs=(0,))).leanings() == {}

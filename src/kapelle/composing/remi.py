@@ -79,9 +79,9 @@ def _perform(
         grammar.accept(token)
     if prompt:
         decoder.feed(prompt[-1])  # the bar line that the new music begins with
-    frame = decoding.Frame(
-        tuple(plan.prefix), tuple(plan.opening), words["Bar_None"], words["EOS_None"], frozenset(words.ids("Pitch").tolist())
-    )
+    pitches = frozenset(words.ids("Pitch").tolist())
+    leanings = grammar.leanings if model.families else dict
+    frame = decoding.Frame(tuple(plan.prefix), tuple(plan.opening), words["Bar_None"], words["EOS_None"], pitches, leanings)
     options = request.sampling or model.sampling
     for token in decoding.decode(model.session, frame, grammar, options, stream(request, number), prompt):
         if cancelled():

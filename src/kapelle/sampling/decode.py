@@ -17,7 +17,7 @@ import numpy as np
 from kapelle.sampling import filters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -68,6 +68,7 @@ class Frame:
         restart: The id at which a window may begin again: the bar line.
         end: The id that ends the sequence.
         penalised: Ids that the repetition penalty is about (pitches).
+        leanings: What is to be likelier at the present place: id -> what is added to its logit.
     """
 
     prefix: tuple[int, ...]
@@ -75,6 +76,7 @@ class Frame:
     restart: int
     end: int
     penalised: frozenset[int] = frozenset()
+    leanings: Callable[[], Mapping[int, float]] = dict
 
 
 def decode(
@@ -105,6 +107,7 @@ def decode(
             logits = session.feed(np.asarray(pending, np.int64))
             pending = []
             logits = filters.discourage(logits, recent[-RECENT:], options.repetition_penalty)
+            logits = filters.lean(logits, frame.leanings())
             mask = rulebook.mask()
             token = filters.sample(filters.merge(logits, (frame.restart, frame.end), mask), options, random, mask)
         rulebook.accept(token)

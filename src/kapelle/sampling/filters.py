@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kapelle.sampling.options import SamplingOptions
 
@@ -77,6 +77,15 @@ def discourage(logits: Logits, ids: Sequence[int], penalty: float) -> Logits:
     out = logits.copy()
     chosen = np.unique(np.asarray(ids))
     out[chosen] = np.where(out[chosen] > 0, out[chosen] / penalty, out[chosen] * penalty)
+    return out
+
+
+def lean(logits: Logits, leanings: Mapping[int, float]) -> Logits:
+    """Logits (V,) with some ids made likelier: `leanings` says by how much each logit is raised."""
+    if not leanings:
+        return logits
+    out = logits.copy()
+    out[list(leanings)] += list(leanings.values())
     return out
 
 

@@ -40,6 +40,12 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
 MAX_BAR_TOKENS = 320
 MAX_NOTES_AT_ONCE = 12
 
+PATIENCE = 3
+"""Bars that an instrument that has played may be silent without being missed."""
+
+PUSH = 2.5
+"""What every further bar of silence adds to the logit of its Program."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -117,6 +123,7 @@ class Grammar:
     last_kind: str = ""
     _program: int = 0
     _pitches: dict[int, int] = field(default_factory=dict)  # highest pitch so far at this position, by program
+    _heard: dict[int, int] = field(default_factory=dict)  # bar in which a program sounded last
     _at_once: int = 0
     _bar_tokens: int = 0
     _bar_notes: int = 0
@@ -153,6 +160,21 @@ class Grammar:
         if self.last_kind == "TimeSig":
             return self.words[countdown_name(self.bars_left + 1)]
         return None
+
+    def leanings(self) -> dict[int, float]:
+        """What to add to the logits of the Programs of `rules.programs` that have been silent: id -> more, the longer the more.
+
+        One that has not yet played is missed from the second bar on, one that has from the fifth bar of its silence on.
+        """
+        if len(self.rules.programs) < 2:
+            return {}
+        out, ids = {}, _tables(self.words).program_ids
+        for program in self.rules.programs:
+            silent = self.bars - 1 - self._heard.get(program, 0)
+            missed = silent - PATIENCE if program in self._heard else silent
+            if missed > 0 and program in ids:
+                out[ids[program]] = PUSH * missed
+        return out
 
     def mask(self) -> Mask:
         """(V,) the ids that may come next; at least one."""
@@ -232,6 +254,7 @@ class Grammar:
             self._program = int(t.number[token])
         elif kind in ("Pitch", "PitchDrum"):
             self._pitches[self._program] = int(t.number[token])
+            self._heard[self._program] = self.bars - 1
             self._at_once += 1
         elif kind == "Duration":
             self._bar_notes += 1
