@@ -7,7 +7,7 @@ apart; a family that has several becomes one voice only when it is encoded.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kapelle.errors import CannotObey
@@ -84,7 +84,7 @@ def table(programs: Sequence[int]) -> dict[int, int]:
     return out
 
 
-def from_families(score: Score, asked: dict[int, int]) -> Score:
+def from_families(score: Score, asked: Mapping[int, int]) -> Score:
     """`score` with the program `asked[r]` on every track of a representative r; others stay."""
     out = edit.set_programs(score, [None if track.is_drum else asked.get(track.program) for track in score.tracks])
     for track in out.tracks:
