@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import threading
-import math
 import tomllib
 from dataclasses import replace
 from pathlib import Path
