@@ -42,7 +42,7 @@ WORK_READY := .venv-test/.installed
 PIP_INSTALL = -m pip --disable-pip-version-check install --quiet $(PIP_ARGS)
 
 # Scripts of benchmarks/ that need nothing, and those that read held-out music.
-SPEED := decoding lstm_decoding sine_render startup
+SPEED := decoding lstm_decoding sine_render engraving startup
 HELD_OUT_MODEL ?= $(firstword $(wildcard src/kapelle/weights/genre src/kapelle/weights/genre-small))
 RESULTS := benchmarks/results
 

@@ -68,6 +68,19 @@ def _acceptance_of(found: dict[str, Any]) -> str:
     return _acceptance(found, f"python benchmarks/acceptance.py --model {found['model']}")
 
 
+def _engraving(found: dict[str, Any]) -> str:
+    about = f"{found['notes']:,} notes, {found['music_s']:g} s of music, {found['pages']} pages"
+    rows = [
+        ("score to MusicXML, CPU s", f"{found['musicxml_cpu_s']:.2f}", ""),
+        ("MusicXML to pages, CPU s", f"{found['svg_cpu_s']:.2f}", ""),
+        ("pages to PDF, CPU s", f"{found['pdf_cpu_s']:.2f}", ""),
+        ("all of it, CPU s", f"{found['all_cpu_s']:.2f}", f"<= {found['goals']['all_cpu_s']:g}"),
+        ("MIDI to MusicXML by music21, CPU s", f"{found['music21_cpu_s']:.2f}", ""),
+        ("ratio of the two ways to MusicXML", f"{found['ratio']:.1f} x", f">= {found['goals']['ratio']:g} x"),
+    ]
+    return f"## Sheet music\n\n`python benchmarks/engraving.py`; {about}.\n\n" + _table(("figure", "value", "goal"), rows)
+
+
 def _acceptance(found: dict[str, Any], command: str = "python benchmarks/acceptance.py") -> str:
     counts = found["counts"]
     names = sorted({key for row in counts.values() for key in row if not key.startswith("first try") and key != "asked"})
@@ -96,6 +109,7 @@ SECTIONS = {
     "decoding": _decoding,
     "lstm_decoding": _lstm_decoding,
     "startup": _startup,
+    "engraving": _engraving,
     "sine_render": _sine,
 }
 

@@ -8,7 +8,7 @@ of what the other holds, and middle C is where the hands like to part.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MIDDLE = 60
 _WIDEST = 14
@@ -18,13 +18,12 @@ _SPAN_COST, _MOVE_COST, _SIDE_COST, _CROSSING_COST = 1.2, 0.12, 0.05, 1.5
 _FOLLOW = 0.5
 """How far the place of a hand moves towards what it plays."""
 
-_BEAM = 12
+_BEAM = 6
 
 RIGHT, LEFT = 0, 1
 
 
-@dataclass(frozen=True)
-class _State:
+class _State(NamedTuple):
     """What is known after a chord: the places of both hands, what they hold, the cost so far, and the way here."""
 
     right: float
@@ -58,14 +57,17 @@ def split_hands(onsets: Sequence[float], ends: Sequence[float], pitches: Sequenc
         onset = onsets[chord[0]]
         found = [_step(state, notes, cut, onset) for state in states for cut in range(len(chord) + 1)]
         found.sort(key=lambda state: state.cost)
-        states = found[:_BEAM]
+        alike: dict[tuple[object, ...], _State] = {}
+        for state in found:  # of states with the same future the cheapest goes on
+            alike.setdefault((state.right_held, state.left_held, round(state.right), round(state.left)), state)
+        states = list(alike.values())[:_BEAM]
     out = [RIGHT] * len(pitches)
-    state: _State | None = min(states, key=lambda state: state.cost)
+    last: _State | None = states[0]
     for chord in reversed(chords):
-        assert state is not None
-        for i in chord[: state.cut]:
+        assert last is not None
+        for i in chord[: last.cut]:
             out[i] = LEFT
-        state = state.before
+        last = last.before
     return out
 
 

@@ -5,7 +5,8 @@ staff division, voices, values, letters and clefs (`staves`), and the text (`mus
 ornaments are not written: a MIDI file tells of them too vaguely. Beats are those of the file; a free performance that was recorded
 without a click has none that could be read.
 
-music21 would do all of this, but takes about as many seconds as this takes tenths of one, and deals neither hands nor voices.
+It is written here and not by music21, which takes several times as long (`benchmarks/engraving.py`), puts drums on a treble clef and
+deals no hands; the tests read the result back with music21.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from kapelle.engraving.spelling import Name
 from kapelle.engraving.timeline import QUARTER, SIXTEENTH
 
-_BEAM = 12
+_BEAM = 8
 _CUT, _CUT_ONCE, _UNLIKE, _CROSSED = 0.9, 0.3, 0.35, 2.5
 _SECOND_BAR, _SECOND_CHORD, _SPLIT, _ALONE_BELOW = 1.2, 0.15, 0.25, 1.6
 _NO_PITCH = -1
@@ -121,7 +121,7 @@ def _choices(group: list[StaffNote], state: _State) -> list[int]:
     """The cuts worth trying: all above, all below, and between notes of unlike lengths or where a voice still sounds."""
     busy = max(state.ends) > group[0].start
     if len(group) == 1:
-        return [1, 0]
+        return [1, 0] if busy or group[0].end - group[0].start > QUARTER else [1]
     between = [i for i in range(1, len(group)) if busy or abs(group[i].end - group[i - 1].end) >= SIXTEENTH]
     return [len(group), *between, 0]
 
