@@ -416,7 +416,8 @@ def _composers(found: dict[str, Any]) -> str:
     ]
     token = found["token"]
     said = f"Of {token['pieces']} held-out pieces {token['own_is_cheapest']['value']:.0%} are cheapest under their own composer's token"
-    return _table(head, rows) + f"\n\nBits per note. {said} (chance: {token['chance']:.0%})."
+    steps = f"Alone: {SINGLE_STEPS} steps for each; with all: {found['steps']:,} steps for everybody."
+    return _table(head, rows) + f"\n\nBits per note. {steps} {said} (chance: {token['chance']:.0%})."
 
 
 SECTIONS = {"seeds": _seeds, "bundle": _bundle, "faithful": _faithful, "composers": _composers}
