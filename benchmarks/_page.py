@@ -102,10 +102,21 @@ def _lstm_decoding(found: dict[str, Any]) -> str:
     return head + _table(("side", "tokens/s", "tokens per CPU second"), rows)
 
 
+def _recall(found: dict[str, Any]) -> str:
+    bits = found["bits_per_note"]
+    rows = [(part, bits[part]["alone"], bits[part]["recalling"]) for part in bits]
+    return (
+        "## Recall of pitch classes\n\n`python benchmarks/recall.py --shards SHARDS --data DIR`, model "
+        f"{found['model']}: bits per note of the network alone, and leaning on what it has just heard; chosen on the validation part.\n\n"
+        + _table(("part", "alone", "recalling"), rows)
+    )
+
+
 SECTIONS = {
     "acceptance": _acceptance,
     "acceptance-remi-lstm": _acceptance_of,
     "acceptance-chopin": _acceptance_of,
+    "recall": _recall,
     "decoding": _decoding,
     "lstm_decoding": _lstm_decoding,
     "startup": _startup,

@@ -16,6 +16,7 @@ from kapelle.composing import chopin, seeds
 from kapelle.composing.chopin_plan import Options, hear, make_plan, opened
 from kapelle.composing.events import BarDone, Done, NotesAdded, Progress
 from kapelle.composing.pacing import Goal, Pace
+from kapelle.composing.recall import Recalling
 from kapelle.composing.request import ComposeRequest, Length, from_json
 from kapelle.config import json_schema
 from kapelle.errors import CannotObey, MidiError, Missing, UnknownName, UsageError
@@ -313,3 +314,32 @@ def test_a_degenerate_result_is_made_again_and_the_report_says_so(bundles: dict[
     monkeypatch.setattr(chopin, "_problems", lambda *_: next(verdicts))
     report = kapelle.compose(model=bundles["nocturne"], bars=2, seed=1).report
     assert (report.attempts, report.first_failures, report.problems) == (2, ("stuck",), ())
+
+
+# --- recall -------------------------------------------------------------------------------------------------------------
+
+
+def test_recall_favours_the_pitch_classes_heard_and_keeps_the_weight_of_symbols(bundles: dict[str, str]) -> None:
+    held = opened(api.bundle(bundles["nocturne"]))
+    words = held.words
+    ids = np.array([words[name] for _ in range(8) for name in ("Symbol_60", "Duration_6", "Velocity_4", "Offset_6")])
+    held.session.reset()
+    alone = held.session.feed(ids).astype(np.float64)
+    session = Recalling(held.session, words)
+    session.reset()
+    leaning = session.feed(ids).astype(np.float64)
+    symbols = words.ids("Symbol")
+    change = leaning - alone
+    assert change[words["Symbol_72"]] == pytest.approx(change[words["Symbol_60"]], abs=1e-4)
+    assert change[words["Symbol_72"]] > change[words["Symbol_60.64.67"]] > change[words["Symbol_61"]]
+    assert np.logaddexp.reduce(leaning[symbols]) == pytest.approx(np.logaddexp.reduce(alone[symbols]), abs=1e-4)
+    assert not np.delete(change, symbols).any()
+
+
+def test_what_is_recalled_keeps_the_music_together(bundles: dict[str, str]) -> None:
+    def entropy(weight: float) -> float:
+        piece = kapelle.compose(model=bundles["nocturne"], notes=200, seed=3, recall=weight)
+        shares = np.bincount([note.pitch % 12 for note in piece.score.tracks[0].notes], minlength=12) / 200
+        return float(-(shares[shares > 0] * np.log2(shares[shares > 0])).sum())
+
+    assert entropy(2.0) < entropy(1.0) < entropy(0.0)

@@ -26,6 +26,7 @@ from kapelle.composing.attempts import Outcome, first_sound, stream
 from kapelle.composing.chopin_plan import Model, Options, Plan, make_plan, opened
 from kapelle.composing.events import BarDone, Event, Note, NotesAdded, Progress
 from kapelle.composing.pacing import Pace
+from kapelle.composing.recall import Recalling
 from kapelle.errors import Interrupted
 from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
@@ -116,6 +117,13 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
     yield from first_sound(bundle, request, plan.facts, attempt)
 
 
+def _session(model: Model, plan: Plan) -> decoding.Session:
+    """What proposes the next id; the faithful variant hears its window and recalls nothing."""
+    if model.window:
+        return _Windowed(model.session, model.window)
+    return Recalling(model.session, model.words, plan.recall, plan.key) if plan.recall else model.session
+
+
 def _perform(
     model: Model, plan: Plan, request: ComposeRequest, number: int, made: _Attempt, cancelled: Callable[[], bool]
 ) -> Iterator[Event]:
@@ -123,11 +131,10 @@ def _perform(
     words, pace = model.words, made.pace
     end = words["EOS_None"]
     frame = decoding.Frame(plan.prefix, plan.opening, end, end, frozenset(words.ids("Symbol").tolist()))
-    session = _Windowed(model.session, model.window) if model.window else model.session
     options = request.sampling or model.sampling
     start_s, second = _clock(plan, model.spec)
     bar = 0
-    for token in decoding.decode(session, frame, pace, options, stream(request, number), plan.seed.ids):
+    for token in decoding.decode(_session(model, plan), frame, pace, options, stream(request, number), plan.seed.ids):
         if cancelled():
             raise Interrupted("composing was cancelled")
         item = made.decoder.feed(token)

@@ -17,7 +17,7 @@ import symusic
 
 from kapelle.bundles.load import Bundle
 from kapelle.bundles.session import Decoder
-from kapelle.composing import seeds
+from kapelle.composing import recall, seeds
 from kapelle.composing.attempts import stream
 from kapelle.composing.front import Front, busiest_program
 from kapelle.composing.pacing import Goal
@@ -49,6 +49,10 @@ class Options:
         ru="MIDI-файл, который модель услышит сначала; без него — начало сонаты Моцарта",
     )  # fmt: skip
     keep_seed: bool = setting(False, help="write what was heard in front of the new music", ru="записать услышанное перед новой музыкой")
+    recall: float = setting(
+        recall.WEIGHT, help="how much notes lean on the pitch classes of the last ones; 0: the network alone", min=0.0, max=3.0, step=0.1,
+        ru="насколько ноты держатся высот последних нот; 0 — одна сеть",
+    )  # fmt: skip
     composer: str = setting(
         "", help="composer, for a model of several; left out, the seed chooses", ru="композитор, если модель знает нескольких"
     )
@@ -136,6 +140,7 @@ class Plan:
         bpm: Likewise.
         key: Asked for; None if none was.
         front: Music that is kept before the new; None if the new stands alone.
+        recall: How much the notes lean on the last ones.
         facts: For the report.
     """
 
@@ -147,6 +152,7 @@ class Plan:
     bpm: float
     key: keys.Key | None
     front: Front | None
+    recall: float
     facts: dict[str, Any]
 
     @property
@@ -194,6 +200,7 @@ def make_plan(model: Model, request: ComposeRequest, options: Options) -> Plan:
         bpm,
         key,
         front,
+        options.recall,
         known | found,
     )
 
