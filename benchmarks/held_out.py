@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     shards = shard_files.read(options.shards)
     words = vocabulary.load(options.shards / "tokenizer.json")[0]
-    chosen = _pieces(shards, options.pieces)
+    chosen = _pieces(shards, options.pieces, options.genres)
     windows = [window for window in _windows(shards, TEST) if window.piece in set(chosen.tolist())]
     model = _open_model(options, shards) if options.model else None
     table = Table(shards, words, chosen, windows)
@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--partial", type=Path, help="keep what is measured in this .npz, and go on from it")
     parser.add_argument("--pieces", type=int, default=0, help="test pieces, taken evenly over all; 0: all")
+    parser.add_argument("--genres", nargs="+", default=[], help="test pieces of these genres alone; the training part stays whole")
     parser.add_argument("--genre-blocks", type=int, default=3, help="blocks of a piece, from its beginning, for the genre test")
     parser.add_argument("--threads", type=int, default=2)
     return parser
@@ -122,8 +123,9 @@ def _parser() -> argparse.ArgumentParser:
 # --- what is measured on --------------------------------------------------------------------------------------------------------
 
 
-def _pieces(shards: Shards, limit: int) -> NDArray[np.int64]:
-    found = np.flatnonzero(shards.pieces["part"] == TEST)
+def _pieces(shards: Shards, limit: int, genres: list[str]) -> NDArray[np.int64]:
+    wanted = [number for number, genre in enumerate(shards.genres) if not genres or genre in genres]
+    found = np.flatnonzero((shards.pieces["part"] == TEST) & np.isin(shards.pieces["genre"], wanted))
     if not len(found):
         raise UsageError("the shards in {path} have no test part", path=shards.path, hint="prepare them with a share for the test")
     return found[np.linspace(0, len(found) - 1, limit).astype(int)] if 0 < limit < len(found) else found

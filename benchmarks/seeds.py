@@ -33,8 +33,8 @@ def measured(shards: Path, run: Path) -> dict[str, Any]:
             held_out.main([str(shards), str(run), "--json", str(place)])
         found = json.loads(place.read_text(encoding="utf-8"))
     recipe = read_again(run / "recipe.toml")
-    model, ngram = (found["figures"][name]["bits_per_note"] for name in (found["model"], "n-gram"))
-    below = found["figures"][found["model"]]["below_ngram"]
+    model, ngram = (found["figures"][name]["bits_per_note"] for name in ("model", "n-gram"))
+    below = found["figures"]["model"]["below_ngram"]
     files = found["held_out"]["sha256_of_files"]
     return {"seed": recipe.training.seed, "bits_per_note": model, "ngram": ngram, "below_ngram": below, "sha256_of_files": files}
 
