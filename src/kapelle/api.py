@@ -16,7 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle import composing, config
+from kapelle import composing, config, interrupts
 from kapelle.composing.events import Done, Event
 from kapelle.composing.piece import Piece, request_of
 from kapelle.composing.request import LENGTHS, ComposeRequest, Length
@@ -154,7 +154,9 @@ def compose_many(wish: ComposeRequest, *, processes: int = 1, progress: Report =
     stop = context.Event()
     pool = ProcessPoolExecutor(min(processes, wish.count), context, _begin_worker, (stop,))
     try:
-        for done, piece in enumerate(pool.map(_compose_in_worker, wishes), 1):
+        with interrupts.held_back():
+            pieces = pool.map(_compose_in_worker, wishes)
+        for done, piece in enumerate(pieces, 1):
             yield piece
             progress(done, wish.count)
     except BrokenProcessPool as error:

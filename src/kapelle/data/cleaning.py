@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from kapelle import config
+from kapelle import config, interrupts
 from kapelle.data.clean import ALL, CleaningRules, CleanPiece, Rejected, Take, clean
 from kapelle.data.storage import put
 from kapelle.errors import NotEnoughMemory
@@ -115,7 +115,9 @@ def over_processes(work: Callable[[Work], Done], jobs: Sequence[Work], processes
     given_up = context.Event()
     pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context, initializer=_begin_worker, initargs=(given_up,))
     try:
-        yield from pool.map(work, jobs)
+        with interrupts.held_back():
+            results = pool.map(work, jobs)
+        yield from results
     except BrokenProcessPool as error:
         raise NotEnoughMemory("the system ended a process that was reading files", hint="use fewer processes") from error
     finally:
