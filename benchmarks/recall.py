@@ -80,10 +80,10 @@ def measure(name: str, shards: Path, data: Path) -> dict[str, Any]:
     files = json.loads((shards / "files.json").read_text(encoding="utf-8"))
     parts = {part: [heard(model, data / row["file"]) for row in files if row["part"] == part] for part in ("validation", "test")}
     shares = recall.pitch_class_shares(model.words)
-    settings = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
+    settings: list[dict[str, Any]] = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
     best = min(settings, key=lambda setting: bits_per_note(parts["validation"], shares, **setting))
-    used = {"items": recall.ITEMS, "weight": recall.WEIGHT, "smoothing": recall.SMOOTHING}
-    kinds = {"alone": {**used, "weight": 0.0}, "recalling": used, "best": best}
+    used: dict[str, Any] = {"items": recall.ITEMS, "weight": recall.WEIGHT, "smoothing": recall.SMOOTHING}
+    kinds: dict[str, dict[str, Any]] = {"alone": {**used, "weight": 0.0}, "recalling": used, "best": best}
     figures = {part: {kind: round(bits_per_note(pieces, shares, **kinds[kind]), 3) for kind in kinds} for part, pieces in parts.items()}
     return {"model": held.name, "bundle": held.hash, "used": used, "best": best, "bits_per_note": figures}
 
