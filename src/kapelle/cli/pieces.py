@@ -104,8 +104,16 @@ def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: 
         raise UsageError("{path} must end in .mid", path=output, hint="or name a folder that is there")
     folder = output if output is not None and not is_file else Path() if wish.count == 1 else Path(names[0])
     midi = [output] if is_file and output else [folder / f"{name}.mid" for name in names]
-    suffixes = ((flags.wav, ".wav"), (flags.plot, ".png"), (flags.score, ".pdf"))
-    out = [Files(path, *(_beside(path, named, suffix) for named, suffix in suffixes), flags.save_recipe) for path in midi]
+    out = [
+        Files(
+            path,
+            wav=_beside(path, flags.wav, ".wav"),
+            plot=_beside(path, flags.plot, ".png"),
+            score=_beside(path, flags.score, ".pdf"),
+            recipe=flags.save_recipe,
+        )
+        for path in midi
+    ]
     _check_formats(out[0], flags)
     claim([path for files in out for path in (files.midi, files.wav, files.plot, files.score, files.recipe) if path], force=flags.force)
     return out

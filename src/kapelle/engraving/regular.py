@@ -13,7 +13,7 @@ from itertools import pairwise
 from kapelle.engraving.timeline import QUARTER
 from kapelle.engraving.voices import Chord
 
-_STEPS = {QUARTER: (12, 6, 16, 8), QUARTER // 2: (12, 6, 8)}
+_STEPS: dict[int, tuple[int, ...]] = {QUARTER: (12, 6, 16, 8), QUARTER // 2: (12, 6, 8)}
 _FINEST = {QUARTER: 4, QUARTER // 2: 4}
 _PLAIN = (12, 6)
 _MANY = 4
