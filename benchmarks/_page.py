@@ -65,7 +65,8 @@ def _sine(found: dict[str, Any]) -> str:
 
 
 def _acceptance_of(found: dict[str, Any]) -> str:
-    return _acceptance(found, f"python benchmarks/acceptance.py --model {found['model']}")
+    share = f" --share {found['share']:g}" if found.get("share", 1.0) != 1.0 else ""
+    return _acceptance(found, f"python benchmarks/acceptance.py --model {found['model']}{share}")
 
 
 def _engraving(found: dict[str, Any]) -> str:
@@ -116,6 +117,7 @@ SECTIONS = {
     "acceptance": _acceptance,
     "acceptance-remi-lstm": _acceptance_of,
     "acceptance-chopin": _acceptance_of,
+    "acceptance-ensemble": _acceptance_of,
     "recall": _recall,
     "decoding": _decoding,
     "lstm_decoding": _lstm_decoding,

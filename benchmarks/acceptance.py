@@ -36,6 +36,15 @@ BARS = 16
 PER_GENRE = REQUESTS = EXTENSIONS = 100
 METRES = ("4/4", "3/4", "6/8", "2/4", "12/8", "5/4", "9/8", "6/4", "3/8")
 BANDS = ("piano", "organ", "harp", "flute,piano", "violin,cello", "flute,piano,bass", "vibraphone,guitar,bass", "oboe,violin,viola,cello")
+BANDS_OF_FAMILIES = (
+    "piano,bass,drums",
+    "guitar,bass,drums",
+    "flute,piano",
+    "electric piano 1,synth bass 1,drums",
+    "trumpet,guitar,bass,drums",
+    "piano",
+)
+"""For models that know instruments by family."""
 
 
 LENGTHS: dict[str, dict[str, Any]] = {"compose": {"bars": BARS}, "notes": {"notes": 100, "temperature": 1.5}}
@@ -60,13 +69,14 @@ def tasks(model: str, share: float) -> list[Task]:
     named = manifest.options.get("genres") if "genre" in options else ()
     genres: list[tuple[Any, ...]] = [(("genre", genre),) for genre in sorted(named or ())] or [()]
     out = [Task("compose", seed, model, genre) for genre in genres for seed in range(count(PER_GENRE))]
+    bands = BANDS_OF_FAMILIES if manifest.options.get("families") else BANDS
     tempi = np.random.default_rng(0).uniform(40, 220, REQUESTS).round(1)
     for seed in range(count(REQUESTS)):
         asked = {
             "key": str(ALL_KEYS[seed * 7 % 24]),
             "tempo": float(tempi[seed]),
             "metre": METRES[seed % len(METRES)],
-            "instruments": BANDS[seed % len(BANDS)],
+            "instruments": bands[seed % len(bands)],
         }
         out += [Task(name, seed, model, (*genres[seed % len(genres)], (name, wish))) for name, wish in asked.items() if name in options]
         if manifest.codec == "chords":
