@@ -64,7 +64,8 @@ def _step_of(places: list[int], length: int) -> int:
     """The widest division that holds all `places`, else the one that moves them least."""
     steps = _STEPS.get(length, _PLAIN)
     finest = _FINEST.get(length, 6)
-    for step in (*steps, *((finest,) if len(places) >= _MANY else ())):
+    tried = (*steps, finest) if len(places) >= _MANY else steps
+    for step in tried:
         if all(place % step == 0 for place in places):
             return step
     fine = [step for step in steps if step <= 8]
