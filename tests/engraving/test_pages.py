@@ -92,6 +92,11 @@ def test_many_parts_are_made_small_enough_for_the_paper():
         assert lowest < int(re.search(r'viewBox="0 0 \d+ (\d+)"', page)[1])
 
 
+def test_more_staves_than_a_page_holds_are_refused():
+    with pytest.raises(UsageError, match="60 staves do not fit a page"):
+        pages.svg(musicxml(long_piece(1, 60)))
+
+
 @pytest.mark.parametrize(("page", "landscape", "size"), [("a4", False, ("210mm", "297mm")), ("letter", True, ("279mm", "216mm"))])
 def test_the_paper_is_the_one_asked_for(page, landscape, size):
     root = ElementTree.fromstring(pages.svg(musicxml(chorale()), EngravingOptions(page=page, landscape=landscape))[0])

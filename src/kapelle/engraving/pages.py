@@ -19,13 +19,17 @@ from typing import Any
 
 from kapelle.engraving.canvas import FIRST_FOREIGN, MAX_PNG_PIXELS
 from kapelle.engraving.options import PAGES_MM, EngravingOptions
-from kapelle.errors import Missing, NotEnoughMemory, UnreadableInput
+from kapelle.errors import Missing, NotEnoughMemory, UnreadableInput, UsageError
 
 FONT_FILES = ("STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "STIXGeneralBolIta.ttf", "DejaVuSans.ttf")
 FONT = "STIXGeneral"
 
 _SCALES = (100, 88, 76, 66, 58, 50, 42, 34, 28)
 MAX_PAGES = 400
+MAX_STAVES = 48
+_STAFF_MM = 18.0
+"""About the height that a staff and the room below it take at a scale of 100."""
+
 
 Report = Callable[[int, int], None]
 
@@ -45,6 +49,7 @@ def svg(musicxml: str, options: EngravingOptions | None = None, progress: Report
     Raises:
         Missing: verovio is not installed.
         UnreadableInput: It is no MusicXML.
+        UsageError: It has more than 48 staves.
         NotEnoughMemory: It would be more than 400 pages.
     """
     options = options or EngravingOptions()
@@ -74,8 +79,12 @@ def svg(musicxml: str, options: EngravingOptions | None = None, progress: Report
 
 def _first_scale(musicxml: str) -> int:
     """Where in `_SCALES` to begin: a score of many staves is printed smaller than a piano piece."""
-    n_staves = musicxml.count("<score-part ") + len(re.findall(r"<staves>2", musicxml))
-    return 0 if n_staves <= 3 else 2 if n_staves <= 6 else 3 if n_staves <= 10 else 4
+    n_staves = musicxml.count("<score-part ") + musicxml.count("<staves>2")
+    if n_staves > MAX_STAVES:
+        raise UsageError("{staves} staves do not fit a page", staves=n_staves, hint="leave tracks out, or write .musicxml")
+    usual = 0 if n_staves <= 3 else 2 if n_staves <= 6 else 3 if n_staves <= 10 else 4
+    fitting = next((i for i, scale in enumerate(_SCALES) if n_staves * _STAFF_MM * scale / 100 <= PAGES_MM["a4"][1]), len(_SCALES) - 1)
+    return max(usual, fitting)
 
 
 def _toolkit() -> Any:
