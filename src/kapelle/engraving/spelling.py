@@ -55,15 +55,15 @@ def spell(pitch: int, lowest_fifth: int) -> Name:
 def spell_chord(pitches: Sequence[int], following: Sequence[int], lowest_fifth: int) -> tuple[Name, ...]:
     """The names of the pitches of a chord before one of pitches `following` in its voice.
 
-    A note that rises by a semitone to a note of its own letter, F flat to F, gets the letter below: it leads there.
+    The lowest of the twelve names, E flat in C major, gets the letter below where it rises by a semitone: D sharp leads to E.
     """
     out = []
     for pitch in pitches:
         name = spell(pitch, lowest_fifth)
-        if pitch + 1 in following and pitch not in following and spell(pitch + 1, lowest_fifth).step == name.step:
+        if _fifth(name) == lowest_fifth and pitch + 1 in following and pitch not in following:
             leading = spell(pitch, lowest_fifth + 12)
             fits = -1 <= leading.alter <= 1 and leading.step not in {spell(other, lowest_fifth).step for other in pitches if other != pitch}
-            name = leading if fits and _fifth(leading) == _fifth(name) + 12 else name
+            name = leading if fits else name
         out.append(name)
     return tuple(out)
 
