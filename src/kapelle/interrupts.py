@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Inside, Ctrl-C waits until the end; processes started inside never hear of it."""
+    """Inside, this thread is deaf to Ctrl-C until the end, and processes that it starts are for good; other threads may still hear it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
