@@ -22,7 +22,7 @@ RUN --mount=type=cache,target=/root/.cache/pip pip install ${PIP_ARGS} "uv>=0.8"
 WORKDIR /source
 COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install ${PIP_ARGS} -c constraints.txt -r pyproject.toml --extra fluidsynth --extra pdf --extra data
+    uv pip install ${PIP_ARGS} -c constraints.txt -r pyproject.toml --extra fluidsynth --extra data
 
 FROM needs AS needs-train
 ARG PIP_ARGS=""

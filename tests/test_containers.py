@@ -118,7 +118,7 @@ def test_installed_extras_exist_and_torch_is_in_the_training_image_alone():
             for item in stage.all("RUN"):
                 extras[image] |= set(re.findall(r"--extra (\S+)", item.text))
     known = set(PROJECT["project"]["optional-dependencies"])
-    assert extras["app"] == {"fluidsynth", "pdf", "data"} and extras["app"] < extras["train"] <= known
+    assert extras["app"] == {"fluidsynth", "data"} and extras["app"] < extras["train"] <= known
     assert extras["train"] - extras["app"] == {"train", "wandb"}
 
 

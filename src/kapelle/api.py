@@ -338,7 +338,7 @@ def engrave_file(
     *,
     engraver: str = "verovio",
     force: bool = False,
-    progress: Callable[[float, float], None] = _quiet,
+    progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> Engraved:
     """Write a MIDI file as sheet music (.pdf, .svg, .png, .musicxml, .mxl) and tell the files: one, or one per page of SVG or PNG.
 

@@ -33,7 +33,6 @@ EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "wandb": ("following a training run with Weights & Biases", {"wandb": "wandb"}),
     "fluidsynth": ("playing SoundFonts with FluidSynth", {"fluidsynth": "pyfluidsynth"}),
-    "pdf": ("sheet music as PDF", {name: name for name in ("svglib", "reportlab", "pypdf")}),
     "data": ("fetching datasets from Kaggle", {"kagglehub": "kagglehub"}),
 }
 """Extra -> what it is for, and its packages: name to import -> name to install."""

@@ -38,7 +38,6 @@ EXTRAS = {
     "train": ("torch", "transformers", "lightning", "safetensors", "onnx", "tensorboard"),
     "wandb": ("wandb",),
     "fluidsynth": ("fluidsynth",),
-    "pdf": ("svglib", "reportlab", "pypdf"),
     "data": ("kagglehub",),
 }
 """Extra -> packages that it brings."""
