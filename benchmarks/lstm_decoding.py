@@ -3,7 +3,7 @@
     python benchmarks/lstm_decoding.py [--json] [--rounds 3] [--tokens 1000] [--threads 2] [--shape 2x512]
 
 Random weights, vocabulary 500, embedding 192: at the width for which the goal was set (2 layers of 512) and at that of
-recipes/remi-lstm.toml, where drawing a token weighs as much as the network itself. Each round runs three processes of its own, one
+recipes/remi-lstm.toml, where drawing takes about a third of a token's time on our side. Each round runs three processes of its own, one
 after the other: the 8-bit bundle over onnxruntime, torch as it comes (with mkldnn), torch with mkldnn switched off. All draw with the
 same function, top-p 0.95. Figures are medians over the rounds; the ratio is taken within each round, against the faster of the two.
 It needs the extra `train`.
