@@ -10,10 +10,9 @@ on every machine; a viewer of the SVG may choose another sans-serif font.
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from pathlib import Path
 
+from kapelle.engraving.fonts import font_files, needs_foreign
 from kapelle.errors import Missing, NotEnoughMemory
 
 FONTS = "DejaVu Sans, Verdana, sans-serif"
@@ -21,8 +20,6 @@ FONT_FILES = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
 # An average over English and Russian text in DejaVu Sans; only used to see whether a text fits.
 CHARACTER_WIDTH_EM = 0.62
 MAX_PNG_PIXELS = 60_000_000
-# What DejaVu Sans does not draw, roughly: from here on (CJK and beyond) the fonts of the machine are asked.
-FIRST_FOREIGN = 0x2E80
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -86,25 +83,11 @@ def to_png(svg: str, *, scale: float = 2.0) -> bytes:
         raise NotEnoughMemory(
             "the picture would be {width:.0f} x {height:.0f} dots", width=width * scale, height=height * scale, hint="write .svg"
         )
-    foreign = any(ord(character) >= FIRST_FOREIGN for character in svg)
-    fonts = [str(path) for path in font_files()]
+    foreign = needs_foreign(svg)
+    fonts = [str(path) for path in font_files(FONT_FILES)]
     return bytes(
         resvg_py.svg_to_bytes(svg_string=svg, zoom=scale, skip_system_fonts=not foreign, font_files=fonts, font_family="DejaVu Sans")
     )
-
-
-def font_files() -> list[Path]:
-    """The two DejaVu fonts inside matplotlib.
-
-    Raises:
-        Missing: matplotlib is not installed.
-    """
-    spec = importlib.util.find_spec("matplotlib")  # found, not imported: that would cost a quarter of a second
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        paths = [Path(folder, "mpl-data", "fonts", "ttf", name) for name in FONT_FILES]
-        if all(path.is_file() for path in paths):
-            return paths
-    raise Missing("the fonts of matplotlib are not installed", hint="pip install matplotlib, or write .svg")
 
 
 def escape(words: str) -> str:

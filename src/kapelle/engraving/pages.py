@@ -10,14 +10,13 @@ matplotlib, so that it is the same on every machine.
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from kapelle.engraving.canvas import FIRST_FOREIGN, MAX_PNG_PIXELS
+from kapelle.engraving.canvas import MAX_PNG_PIXELS
+from kapelle.engraving.fonts import font_files, needs_foreign
 from kapelle.engraving.options import PAGES_MM, EngravingOptions
 from kapelle.errors import Missing, NotEnoughMemory, UnreadableInput, UsageError
 
@@ -220,30 +219,16 @@ def png(page: str, options: EngravingOptions | None = None) -> bytes:
     width, height = (mm / 25.4 * options.dpi for mm in page_mm(options))
     if width * height > MAX_PNG_PIXELS:
         raise NotEnoughMemory("the picture would be {width:.0f} x {height:.0f} dots", width=width, height=height, hint="write .svg or .pdf")
-    foreign = any(ord(character) >= FIRST_FOREIGN for character in page)
+    foreign = needs_foreign(page)
     return bytes(
         resvg_py.svg_to_bytes(
             svg_string=page,
             dpi=96,
             zoom=options.dpi / 96,
             skip_system_fonts=not foreign,
-            font_files=[str(path) for path in font_files()],
+            font_files=[str(path) for path in font_files(FONT_FILES)],
             font_family=FONT,
             serif_family=FONT,
             background="white",
         )
     )
-
-
-def font_files() -> list[Path]:
-    """The fonts inside matplotlib that words are drawn with.
-
-    Raises:
-        Missing: matplotlib is not installed.
-    """
-    spec = importlib.util.find_spec("matplotlib")  # found, not imported: that would cost a quarter of a second
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        paths = [Path(folder, "mpl-data", "fonts", "ttf", name) for name in FONT_FILES]
-        if all(path.is_file() for path in paths):
-            return paths
-    raise Missing("the fonts of matplotlib are not installed", hint="pip install matplotlib, or write .svg")

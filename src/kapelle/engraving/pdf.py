@@ -17,7 +17,8 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
-from kapelle.engraving.pages import font_files
+from kapelle.engraving.fonts import font_files
+from kapelle.engraving.pages import FONT_FILES
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
@@ -256,7 +257,7 @@ def _fonts() -> tuple[Any, ...]:
     """Plain, bold, italic and bold italic, and one for signs that they lack."""
     from matplotlib.ft2font import FT2Font
 
-    return tuple(FT2Font(str(path)) for path in font_files())
+    return tuple(FT2Font(str(path)) for path in font_files(FONT_FILES))
 
 
 @cache

@@ -93,11 +93,6 @@ class Timeline:
         """Where the last bar ends, in units."""
         return self.bars[-1].end
 
-    def bar_at(self, place: int) -> int:
-        """The index of the bar that holds `place`, in units."""
-        starts = [bar.start for bar in self.bars]
-        return max(int(np.searchsorted(starts, place, side="right")) - 1, 0)
-
 
 def timeline(score: Score) -> Timeline:
     """The bars that hold the notes of `score`, at least one."""
