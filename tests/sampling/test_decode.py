@@ -51,6 +51,9 @@ class Bars:
     def mask(self) -> np.ndarray:
         return np.isin(np.arange(6), [NOTE_A, NOTE_B])
 
+    def leanings(self) -> dict[int, float]:
+        return {}
+
     def accept(self, token: int) -> None:
         if token == BAR:
             self.bars, self.notes = self.bars + 1, 0

@@ -99,6 +99,7 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
     plan = make_plan(model, request, options)
 
     def attempt(number: int) -> Generator[Event, None, Outcome]:
+        """One try, from the stream of its own number."""
         silence = 2 * plan.goal.bar_steps - 1
         grammar = Grammar(model.spec, model.words, longest_silence=silence, pitches=plan.pitches)
         made = _Attempt(Pace(grammar, plan.goal), chords.Decoder(model.spec, model.words))

@@ -111,6 +111,10 @@ class Pace:
             out &= self.onset + self._steps < last_line + self.goal.bar_steps
         return out
 
+    def leanings(self) -> dict[int, float]:
+        """Nothing is to be likelier."""
+        return {}
+
     def accept(self, token: int) -> None:
         """Follow an id of the new music."""
         self.grammar.accept(token)

@@ -58,6 +58,7 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
     plan = make_plan(model, request, options)
 
     def attempt(number: int) -> Generator[Event, None, Outcome]:
+        """One try, from the stream of its own number."""
         made = _Attempt(remi.Decoder(model.spec, model.words))
         yield from _perform(model, plan, request, number, made, cancelled)
         score, end_ticks = finished(plan, made)
@@ -80,8 +81,7 @@ def _perform(
     if prompt:
         decoder.feed(prompt[-1])  # the bar line that the new music begins with
     pitches = frozenset(words.ids("Pitch").tolist())
-    leanings = grammar.leanings if model.families else dict
-    frame = decoding.Frame(tuple(plan.prefix), tuple(plan.opening), words["Bar_None"], words["EOS_None"], pitches, leanings)
+    frame = decoding.Frame(tuple(plan.prefix), tuple(plan.opening), words["Bar_None"], words["EOS_None"], pitches)
     options = request.sampling or model.sampling
     for token in decoding.decode(model.session, frame, grammar, options, stream(request, number), prompt):
         if cancelled():

@@ -17,7 +17,7 @@ import numpy as np
 from kapelle.sampling import filters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,6 +54,9 @@ class Rulebook(Protocol):
     def mask(self) -> NDArray[np.bool_]:
         """(V,) the ids allowed next."""
 
+    def leanings(self) -> Mapping[int, float]:
+        """What is to be likelier: id -> what is added to its logit."""
+
     def accept(self, token: int) -> None:
         """Follow an id."""
 
@@ -68,7 +71,6 @@ class Frame:
         restart: The id at which a window may begin again: the bar line.
         end: The id that ends the sequence.
         penalised: Ids that the repetition penalty is about (pitches).
-        leanings: What is to be likelier at the present place: id -> what is added to its logit.
     """
 
     prefix: tuple[int, ...]
@@ -76,7 +78,6 @@ class Frame:
     restart: int
     end: int
     penalised: frozenset[int] = frozenset()
-    leanings: Callable[[], Mapping[int, float]] = dict
 
 
 def decode(
@@ -107,7 +108,7 @@ def decode(
             logits = session.feed(np.asarray(pending, np.int64))
             pending = []
             logits = filters.discourage(logits, recent[-RECENT:], options.repetition_penalty)
-            logits = filters.lean(logits, frame.leanings())
+            logits = filters.lean(logits, rulebook.leanings())
             mask = rulebook.mask()
             token = filters.sample(filters.merge(logits, (frame.restart, frame.end), mask), options, random, mask)
         rulebook.accept(token)
