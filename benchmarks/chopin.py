@@ -133,13 +133,6 @@ class Costs:
         return out if peer is None else {**out, "below_ngram": asdict(bootstrap.saving(self.bits, peer.bits))}
 
 
-def whole(shards: Shards, place: int) -> tuple[Ids, int]:
-    """A piece from its first id to EOS, and how many ids at its head are given."""
-    piece = shards.pieces[place]
-    given = int((shards.prefixes[place] != int(shards.info["pad"])).sum()) + 1
-    return shards.cut(place, 0, given + int(piece["stop"] - piece["start"]) + 1), given
-
-
 def places(shards: Shards, part: int, *, copies: bool = True) -> list[int]:
     """The pieces of a part; copies in other keys stand behind all pieces that were kept."""
     found = np.flatnonzero(shards.pieces["part"] == part).tolist()
@@ -151,7 +144,7 @@ def n_gram(shards: Shards, *, copies: bool = True) -> ngram.NGram:
 
     def pieces(chosen: list[int]) -> Any:
         for place in chosen:
-            ids, given = whole(shards, place)
+            ids, given = shards.whole(place)
             yield ids, np.arange(len(ids)) >= given
 
     trained = ngram.train(pieces(places(shards, TRAIN, copies=copies)), shards.vocabulary_size, ORDER)
@@ -219,7 +212,7 @@ def measure(shards: Shards, foretell: Any, chosen: list[int], *, skip: int = 0, 
     words = vocabulary.load(shards.path / "tokenizer.json")[0]
     notes_of, out = notes_per_id(shards), Costs()
     for place in chosen:
-        ids, given = whole(shards, place)
+        ids, given = shards.whole(place)
         if first >= 0:
             ids[0] = first
         spent, right = foretell(ids)

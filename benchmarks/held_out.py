@@ -145,19 +145,12 @@ def _train_ngram(shards: Shards, progress: Progress) -> ngram.NGram:
 
     def pieces() -> Iterator[tuple[Ids, NDArray[np.bool_]]]:
         for place in train.tolist():
-            yield _whole(shards, place)
+            ids, n_given = shards.whole(place)
+            yield ids, np.arange(len(ids)) >= n_given
             progress.advance(task)
 
     model = ngram.train(pieces(), shards.vocabulary_size, ORDER)
     return ngram.tune(model, ((window.ids, window.counted) for window in _windows(shards, VALIDATION)))
-
-
-def _whole(shards: Shards, place: int) -> tuple[Ids, NDArray[np.bool_]]:
-    """A piece in one block that holds it all: controls, BOS, music, EOS; the first two are given."""
-    n_music = int(shards.pieces["stop"][place] - shards.pieces["start"][place])
-    n_given = int((shards.prefixes[place] != int(shards.info["pad"])).sum()) + 1
-    ids = shards.cut(place, 0, n_given + n_music + 1)
-    return ids, np.arange(len(ids)) >= n_given
 
 
 def _items(shards: Shards, windows: list[Window], genre_blocks: int) -> NDArray[np.int64]:

@@ -111,6 +111,16 @@ def test_every_id_and_every_end_counts_exactly_once_over_overlapping_blocks(held
         assert found == [*held.tokens[piece["start"] : piece["stop"]].tolist(), EOS]
 
 
+@settings(deadline=None)
+@given(made())
+def test_a_whole_piece_is_its_controls_bos_all_music_and_eos(held: shards.Shards) -> None:
+    for place, piece in enumerate(held.pieces):
+        ids, n_given = held.whole(place)
+        controls = held.prefixes[place][held.prefixes[place] != PAD].tolist()
+        assert ids.tolist() == [*controls, BOS, *held.tokens[int(piece["start"]) : int(piece["stop"])].tolist(), EOS]
+        assert n_given == len(controls) + 1
+
+
 def test_an_excerpt_opens_with_bos_at_any_bar() -> None:
     held = shards.Shards(None, info(16), **arrays([[4, 4, 4]], 2, 16, 0.25))  # type: ignore[arg-type]
     ids = held.cut(0, 2, 16, opening=True)

@@ -89,6 +89,12 @@ class Shards:
         piece_index, bar = (int(x) for x in self.blocks[index])
         return self.cut(piece_index, bar, length)
 
+    def whole(self, piece_index: int) -> tuple[Ids, int]:
+        """A piece from its controls to EOS in one row, and how many ids at its head are given: controls and BOS."""
+        piece = self.pieces[piece_index]
+        n_given = int((self.prefixes[piece_index] != int(self.info["pad"])).sum()) + 1
+        return self.cut(piece_index, 0, n_given + int(piece["stop"] - piece["start"]) + 1), n_given
+
     def cut(self, piece_index: int, bar: int, length: int, *, opening: bool = False, prefix: Ids | None = None) -> Ids:
         """(length,) a block of a piece from a bar on.
 

@@ -135,9 +135,8 @@ def _ngram_bits(shards: Shards, chosen: NDArray[np.int64]) -> float:
 def _whole_pieces(shards: Shards) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
     """Every piece of the training part in one block that holds it all; controls and BOS are told, not foretold."""
     for place in np.flatnonzero(shards.pieces["part"] == score.TRAIN).tolist():
-        n_told = int((shards.prefixes[place] != int(shards.info["pad"])).sum()) + 1
-        length = n_told + int(shards.pieces["stop"][place] - shards.pieces["start"][place]) + 1
-        yield shards.cut(place, 0, length), np.arange(length) >= n_told
+        ids, n_told = shards.whole(place)
+        yield ids, np.arange(len(ids)) >= n_told
 
 
 def _rounded(bits: float, notes: int) -> float:
