@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import _sides
 import numpy as np
 
 from kapelle.bundles import load
@@ -134,42 +133,18 @@ def floor(place: Path, n_tokens: int, threads: int) -> dict[str, float]:
 
 
 def timed(run: Any, n: int) -> dict[str, float]:
-    """Tokens per second, by the clock and by CPU seconds, of `n` tokens after a short warm-up."""
-    run(20)
-    wall, cpu = time.perf_counter(), time.process_time()
-    run(n)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return {"per_s": n / wall, "per_cpu_s": n / cpu, "peak_mb": peak_mb()}
+    """Tokens per second of `n` tokens, and the peak of memory."""
+    return _sides.timed(run, n) | {"peak_mb": peak_mb()}
 
 
 SIDES = {"kapelle": ours, "transformers": peer, "floor": floor}
 
 
 def measure(rounds: int, n_tokens: int, threads: int, shape: str) -> dict[str, Any]:
-    made: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder))
         size = (Path(folder) / "bundle" / "step.onnx").stat().st_size
-        for _ in range(rounds):
-            for side, results in made.items():
-                command = [
-                    sys.executable,
-                    __file__,
-                    "--side",
-                    side,
-                    "--place",
-                    folder,
-                    "--tokens",
-                    str(n_tokens),
-                    "--threads",
-                    str(threads),
-                    "--shape",
-                    shape,
-                ]
-                answer = subprocess.run(
-                    command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": str(threads)}
-                )
-                results.append(json.loads(answer.stdout.splitlines()[-1]))
+        made = _sides.rounds(__file__, SIDES, Path(folder), rounds, n_tokens, threads, shape)
 
     def middle(values: list[float]) -> float:
         return statistics.median(values)

@@ -13,17 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import _sides
 import numpy as np
 
 from kapelle.models import lstm
@@ -57,7 +54,7 @@ def ours(place: Path, n_tokens: int, threads: int) -> dict[str, float]:
         for _ in range(n):
             token = sample(decoder.feed(np.array([token])), SAMPLING, rng)
 
-    return timed(run, n_tokens)
+    return _sides.timed(run, n_tokens)
 
 
 def peer(place: Path, n_tokens: int, threads: int, *, mkldnn: bool) -> dict[str, float]:
@@ -77,15 +74,7 @@ def peer(place: Path, n_tokens: int, threads: int, *, mkldnn: bool) -> dict[str,
             hidden, memory = network.lstm(network.embedding(token), memory)
             token[0, 0] = sample(network.output(hidden[0, -1]).numpy(), SAMPLING, rng)
 
-    return timed(run, n_tokens)
-
-
-def timed(run: Any, n: int) -> dict[str, float]:
-    """Tokens per second, by the clock and by CPU seconds, of `n` tokens after a short warm-up."""
-    run(30)
-    wall, cpu = time.perf_counter(), time.process_time()
-    run(n)
-    return {"per_s": n / (time.perf_counter() - wall), "per_cpu_s": n / (time.process_time() - cpu)}
+    return _sides.timed(run, n_tokens)
 
 
 SIDES: dict[str, Any] = {
@@ -116,28 +105,9 @@ def write_inputs(folder: Path) -> None:
 def measure(rounds: int, n_tokens: int, threads: int, shape: str) -> dict[str, Any]:
     global CONFIG
     CONFIG = config_of(shape)
-    made: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder))
-        for _ in range(rounds):
-            for side, results in made.items():
-                command = [
-                    sys.executable,
-                    __file__,
-                    "--side",
-                    side,
-                    "--place",
-                    folder,
-                    "--tokens",
-                    str(n_tokens),
-                    "--threads",
-                    str(threads),
-                    "--shape",
-                    shape,
-                ]
-                environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-                answer = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-                results.append(json.loads(answer.stdout.splitlines()[-1]))
+        made = _sides.rounds(__file__, SIDES, Path(folder), rounds, n_tokens, threads, shape)
 
     def ratio(key: str) -> float:
         rows = zip(*made.values(), strict=True)
