@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 KIND: Kind = "autoregressive"
 
-PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
 
 @dataclass(frozen=True)
 class Config:
@@ -101,7 +99,7 @@ def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.
     import numpy as np
 
     from kapelle.models.onnx_parts import GraphWriter, last_positions, linear
-    from kapelle.models.recurrent_onnx import lstm_layer
+    from kapelle.models.recurrent_onnx import PARTS, lstm_layer
 
     graph = GraphWriter("chord_lstm.step")
     ids = graph.input("ids", "int64", ["batch", "tokens"])

@@ -77,13 +77,13 @@ def logits(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
 def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.ModelProto]:
     """The step graph in 32-bit floats, from the arrays of the network's ``state_dict()``."""
     from kapelle.models.onnx_parts import GraphWriter, last_positions, linear
-    from kapelle.models.recurrent_onnx import lstm_layer
+    from kapelle.models.recurrent_onnx import PARTS, lstm_layer
 
     graph = GraphWriter("lstm.step")
     ids = graph.input("ids", "int64", ["batch", "tokens"])
     hidden = graph.op("Gather", [graph.constant("embedding.weight", weights["embedding.weight"]), ids])  # (B, T, E)
     for layer in range(config.num_layers):
-        arrays: Any = [weights[f"lstm.{part}_l{layer}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        arrays: Any = [weights[f"lstm.{part}_l{layer}"] for part in PARTS]
         hidden = lstm_layer(graph, f"lstm.{layer}", hidden, *arrays)  # (B, T, D)
     linear(graph, "output", last_positions(graph, hidden), weights, out="logits")
     graph.output("logits", "float32", ["batch", "kept", config.vocabulary])

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from kapelle.models.onnx_parts import GraphWriter
 
 
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""The arrays of a layer, in the order in which `lstm_layer` takes them."""
+
+
 def lstm_states(name: str, width: int) -> tuple[StateSpec, StateSpec]:
     """The memory of the layer `name`: its output h and its cell c, each (1, B, D)."""
     h, c = (StateSpec(f"{name}.{part}", (1, "batch", width), "float32", "recurrent") for part in "hc")
