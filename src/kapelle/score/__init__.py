@@ -9,6 +9,7 @@ module         what it offers
 `edit`         pure changes: `transpose`, `resolve_overlaps`, `crop_bars`, `clip_to`, `concat`, `resample`, `split_voices`, ...
 `keys`         `Key`, `parse_key`, `estimate_key`
 `instruments`  General MIDI: `program_of`, `program_name`, `instrument_of`, `INSTRUMENTS`, `DRUMS`
+`roll`         `from_score`, `to_score`, `Roll`, `Form`, `FORMS`, `TRACKS`: a band of five as cells, and back
 `marks`        `Mark`, `with_marks`, `marks_of`: themes and sections as markers
 `info`         `info`, `Info`: a score in numbers
 =============  ==========================================================================================================
