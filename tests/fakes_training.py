@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
     from kapelle.training.objectives import Figures, Turn
-    from kapelle.training.recipe import TrainingSection
+    from kapelle.training.recipe import Recipe
 
 KIND = "one_shot"
 WIDTH = 8
@@ -59,8 +59,8 @@ def drawn(seed: int, step: int, n: int) -> torch.Generator:
 class Base:
     """What the three share: synthetic data by step, an epoch of five steps."""
 
-    def __init__(self, data: Path, settings: TrainingSection, family: Any) -> None:
-        self.settings, self.steps_per_epoch = settings, 5
+    def __init__(self, data: Path, recipe: Recipe, family: Any) -> None:
+        self.settings, self.steps_per_epoch = recipe.training, 5
         self.sizes: Mapping[str, Any] = {}
 
     def share(self, turn: Turn, rows: torch.Tensor) -> torch.Tensor:

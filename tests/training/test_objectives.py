@@ -12,7 +12,7 @@ import fakes_training  # noqa: E402
 from kapelle.errors import Interrupted, UnknownName, UsageError  # noqa: E402
 from kapelle.training import checkpoint, objectives, trackers  # noqa: E402
 from kapelle.training.fit import FitOptions, Moment, Progress, fit, schedule  # noqa: E402
-from kapelle.training.recipe import TrainingSection  # noqa: E402
+from kapelle.training.recipe import Recipe, TrainingSection  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,7 +119,7 @@ def test_a_network_that_remembers_its_batches_is_not_stopped_in_the_middle_of_a_
 
 def test_an_unknown_objective_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownName) as caught:
-        objectives.make("language-model", tmp_path, TrainingSection(1), None)
+        objectives.make(tmp_path, Recipe("a", "gpt", "remi", TrainingSection(1), objective="language-model"), None)
     assert str(caught.value) == "unknown objective 'language-model'" and "language_model" in caught.value.hint
 
 
@@ -206,3 +206,15 @@ def test_a_machine_without_the_device_says_so(tiny: Tiny, tmp_path: Path) -> Non
         pytest.skip("this machine has a GPU")
     with pytest.raises(UsageError, match="cannot train here as asked"):
         fit(tiny.recipe, tiny.shards, tmp_path / "run", FitOptions(accelerator="cuda"))
+
+
+def test_weights_of_chosen_steps_are_kept_with_the_statistics_of_batch_norms(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    train(tmp_path, "contrastive", overrides=("training.stages=[1, 5, 12]",))
+    assert [file.name for file in sorted((tmp_path / "run/stages").iterdir())] == [
+        "step-00000001.safetensors", "step-00000005.safetensors", "step-00000012.safetensors",
+    ]  # fmt: skip
+    first, last = (load_file(tmp_path / f"run/stages/step-{step:08d}.safetensors") for step in (1, 12))
+    assert first["1.num_batches_tracked"] == 2 and last["1.num_batches_tracked"] == 24  # two views a step
+    assert (first["1.running_mean"] != last["1.running_mean"]).any()

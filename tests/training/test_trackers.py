@@ -69,7 +69,7 @@ def test_figures_that_belong_together_are_drawn_together(tmp_path: Path, monkeyp
     trackers.draw_curves(tmp_path)
     told = {axes.get_title(): {line.get_label(): list(line.get_ydata()) for line in axes.lines} for axes in drawn[0].axes}
     assert told == {
-        "loss (nats)": {"training": [3.0, 2.0], "held-out": [2.5]},
+        "loss": {"training": [3.0, 2.0], "held-out": [2.5]},
         "accuracy": {"training": [0.1], "held-out": [0.2]},
     }
 

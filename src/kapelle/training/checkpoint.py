@@ -68,7 +68,7 @@ def save(folder: Path, step: int, network: torch.nn.Module, optimizers: Optimize
 
 
 def _write(folder: Path, step: int, network: torch.nn.Module, optimizers: Optimizers, extra: Mapping[str, Any]) -> None:
-    save_file({name: _plain(value) for name, value in _tensors(network).items()}, folder / "model.safetensors")
+    save_file({name: _plain(value) for name, value in tensors_of(network).items()}, folder / "model.safetensors")
     for name, optimizer in optimizers.items():
         save_file(_flatten(optimizer, network), folder / f"{name}.safetensors")
     sums = {item.name: _sha256(item) for item in sorted(folder.iterdir())}
@@ -108,7 +108,7 @@ def load(place: Path, network: torch.nn.Module, optimizers: Optimizers) -> dict[
         states = {name: load_file(place / f"{name}.safetensors") for name in optimizers}
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError("the checkpoint {place} is damaged: {why}", place=place, why=error) from error
-    put_into(_tensors(network), held, place)
+    put_into(tensors_of(network), held, place)
     for name, optimizer in optimizers.items():
         _unflatten(optimizer, network, states[name])
     return state
@@ -128,7 +128,7 @@ def put_into(own: Mapping[str, torch.Tensor], held: Mapping[str, torch.Tensor], 
             value.copy_(held[name])
 
 
-def _tensors(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+def tensors_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Parameters, shared ones once, and those buffers that a network keeps, by name."""
     kept = network.state_dict()
     return {**dict(network.named_parameters()), **{name: value for name, value in network.named_buffers() if name in kept}}

@@ -7,6 +7,7 @@ Takes a recipe and a data folder, gives a run folder::
     log.jsonl  curves.png  tensorboard/        what happened
     examples/                                  pictures and sounds of callbacks
     weights.safetensors                        the best weights by validation, without the optimiser
+    stages/                                    weights of the steps that the recipe names
     figures.json                               steps, time, tokens, best and last figures
 
 The loop steps, logs, validates, saves and stops; what a step is, the objective says. Ctrl-C and SIGTERM finish the step, save
@@ -128,7 +129,7 @@ def fit(recipe_path: Path, data: Path, run: Path, options: FitOptions | None = N
     options = options or FitOptions()
     recipe = read(recipe_path, options.overrides)
     trackers.check(options.trackers)
-    objective = objectives.make(recipe.objective, data, recipe.training, models.family(recipe.family))
+    objective = objectives.make(data, recipe, models.family(recipe.family))
     with ExitStack() as held, _translated(run):
         if is_first_process():
             held.enter_context(run_folder.alone(run))
@@ -256,6 +257,8 @@ class _Run:
         self.step += 1
         self.tokens += summed(self.fabric, [float(figures.get("tokens", 0.0))])[0]
         self.seconds = self._elapsed
+        if self.step in self.settings.stages and self.fabric.is_global_zero:
+            run_folder.write_weights(self.run, self.network, self.step, run_folder.stage(self.step))
         return figures
 
     def _validate(self) -> dict[str, float]:

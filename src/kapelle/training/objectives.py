@@ -22,7 +22,7 @@ from kapelle.data import shards as shard_files
 from kapelle.data.shards import Shards
 from kapelle.errors import UnknownName
 from kapelle.training import batches, score
-from kapelle.training.recipe import TrainingSection
+from kapelle.training.recipe import Recipe, TrainingSection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,26 +145,37 @@ class LanguageModel:
         return {**told, **same, "validation": bits}
 
 
-def _language_model(data: Path, settings: TrainingSection, family: Any) -> Objective:
-    return LanguageModel(shard_files.read(data), settings, family.logits)
+def _language_model(data: Path, recipe: Recipe, family: Any) -> Objective:
+    return LanguageModel(shard_files.read(data), recipe.training, family.logits)
 
 
-def _next_item(data: Path, settings: TrainingSection, family: Any) -> Objective:
+def _next_item(data: Path, recipe: Recipe, family: Any) -> Objective:
     from kapelle.training.windows import NextItem
 
-    return NextItem(shard_files.read(data), settings, family.logits)
+    return NextItem(shard_files.read(data), recipe.training, family.logits)
 
 
-OBJECTIVES: dict[str, Callable[[Path, TrainingSection, Any], Objective]] = {"language_model": _language_model, "next_item": _next_item}
-"""Name in a recipe -> how to make it of (data folder, [training], module of the family)."""
+def _adversarial(data: Path, recipe: Recipe, family: Any) -> Objective:
+    from kapelle.data import phrase_shards
+    from kapelle.training.adversarial import Adversarial
+
+    return Adversarial(phrase_shards.read(data), recipe.training, family, recipe.model)
 
 
-def make(name: str, data: Path, settings: TrainingSection, family: Any) -> Objective:
-    """The objective `name` of a data folder.
+OBJECTIVES: dict[str, Callable[[Path, Recipe, Any], Objective]] = {
+    "language_model": _language_model,
+    "next_item": _next_item,
+    "adversarial": _adversarial,
+}
+"""Name in a recipe -> how to make it of (data folder, recipe, module of the family)."""
+
+
+def make(data: Path, recipe: Recipe, family: Any) -> Objective:
+    """The objective that a recipe names, over a data folder.
 
     Raises:
         UnknownName: The table has no such row.
     """
-    if name not in OBJECTIVES:
-        raise UnknownName("objective", name, OBJECTIVES)
-    return OBJECTIVES[name](data, settings, family)
+    if recipe.objective not in OBJECTIVES:
+        raise UnknownName("objective", recipe.objective, OBJECTIVES)
+    return OBJECTIVES[recipe.objective](data, recipe, family)

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class AdversarialSection:
+    """The [training.adversarial] section: what objective ``adversarial`` reads beside the rest."""
+
+    critic_steps: int = setting(5, help="updates of the critic for each of the generator", min=1)
+    opening_critic_steps: int = setting(0, help="the same during the opening, when the critic must get ahead; 0: as always", min=0)
+    opening_steps: int = setting(0, help="steps of the opening", min=0)
+    gradient_penalty: float = setting(10.0, help="weight of the critic's slope being other than 1", min=0.0)
+    average: float = setting(0.999, help="share of the averaged generator that a step leaves; 0: it is the generator", min=0.0, max=1.0)
+    validation_phrases: int = setting(512, help="phrases made at each validation and compared with held-out ones", min=8)
+
+
+@dataclass(frozen=True)
 class TrainingSection:
     """The [training] section."""
 
@@ -48,6 +60,8 @@ class TrainingSection:
         min=0.0,
     )
     log_every: int = setting(20, help="steps between two lines of the log", min=1)
+    stages: tuple[int, ...] = setting((), help="steps whose weights are kept in stages/, to study how a model learns")
+    adversarial: AdversarialSection = setting(AdversarialSection(), help="for objective adversarial")
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ def read_again(path: Path) -> Recipe:
     return read(path, [line.removeprefix(OVERRIDE) for line in lines if line.startswith(OVERRIDE)])
 
 
-FREE = ("checkpoint_minutes", "log_every", "micro_batch", "compile")
+FREE = ("checkpoint_minutes", "log_every", "micro_batch", "compile", "stages")
 """Keys of [training] that may change between two calls of one run: they decide how it runs, not what it learns."""
 
 

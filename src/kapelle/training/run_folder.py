@@ -1,7 +1,8 @@
 """The folder of a run: made or recognised at the start, locked while somebody trains in it, and the files that others read.
 
 ``recipe.toml`` (overrides as comments below it), ``shards.json``, ``tokenizer.json``, ``weights.safetensors`` (the best by
-validation, or the latest while there was none), ``figures.json``. Checkpoints and logs have files of their own.
+validation, or the latest while there was none), ``stages/`` (weights of chosen steps), ``figures.json``. Checkpoints and logs have
+files of their own.
 """
 
 from __future__ import annotations
@@ -100,13 +101,19 @@ def alone(run: Path) -> Iterator[None]:
         yield
 
 
-def write_weights(run: Path, network: torch.nn.Module, step: int) -> None:
-    """Write the parameters in 32-bit floats, with the step they are from."""
-    tensors = {name: value.detach().float().cpu().contiguous() for name, value in network.named_parameters()}
+def write_weights(run: Path, network: torch.nn.Module, step: int, name: str = WEIGHTS) -> None:
+    """Write parameters and kept buffers in 32-bit floats, with the step they are from, to the file `name` of a run."""
+    tensors = {key: value.detach().float().cpu().contiguous() for key, value in checkpoint.tensors_of(network).items()}
     try:
-        put(run / WEIGHTS, lambda temporary: save_file(tensors, temporary, metadata={"step": str(step)}))
+        (run / name).parent.mkdir(exist_ok=True)
+        put(run / name, lambda temporary: save_file(tensors, temporary, metadata={"step": str(step)}))
     except SafetensorError as error:
         raise OSError(str(error)) from error
+
+
+def stage(step: int) -> str:
+    """The file in a run that keeps the weights of a step in `TrainingSection.stages`."""
+    return f"stages/step-{step:08d}.safetensors"
 
 
 def weights_step(run: Path) -> int:
@@ -125,7 +132,7 @@ def begin_with(network: torch.nn.Module, place: Path) -> None:
         Missing: There are none.
         CheckpointError: They are damaged or belong to another network.
     """
-    checkpoint.put_into(dict(network.named_parameters()), weights_of(place), place)
+    checkpoint.put_into(checkpoint.tensors_of(network), weights_of(place), place)
 
 
 def weights_of(place: Path) -> dict[str, torch.Tensor]:

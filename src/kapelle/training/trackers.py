@@ -31,7 +31,9 @@ NAMES = {"tensorboard": "tensorboard", "wandb": "wandb", LOG_ALONE: "json"}
 """Tracker -> the package that it needs."""
 
 CURVES = {
-    "loss (nats)": ("loss", "validation_loss"),
+    "loss": ("loss", "validation_loss", "generator_loss"),
+    "distance from held-out music (deviations)": ("distance",),
+    "slope of the critic": ("slope",),
     "perplexity, held-out": ("perplexity",),
     "accuracy": ("accuracy", "validation_accuracy"),
     "bits per note, held-out": ("bits_per_note",),
@@ -39,6 +41,9 @@ CURVES = {
     "learning rate": ("learning_rate",),
 }
 """What is drawn: title -> figures of one diagram, training first. What a run does not log is left out."""
+
+LABELS = {"validation_loss": "held-out", "validation_accuracy": "held-out", "generator_loss": "generator"}
+"""What the curves of one diagram are called; the others are of the training."""
 
 COLUMNS = 3
 
@@ -204,7 +209,7 @@ def draw_curves(run: Path) -> None:
         axes = figure.add_subplot(rows, columns, place)
         for name in names:
             points = [(line["step"], line[name]) for line in lines if name in line]
-            label = "held-out" if name.startswith("validation") else "training"
+            label = LABELS.get(name, "training")
             axes.plot(*zip(*points, strict=True), linewidth=1.2, marker="." if len(points) < 3 else "", label=label)
         if len(names) > 1:
             axes.legend(frameon=False)

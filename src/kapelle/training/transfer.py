@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kapelle.errors import CheckpointError
-from kapelle.training import run_folder
+from kapelle.training import checkpoint, run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def begin_with(network: torch.nn.Module, place: Path, data: Path) -> None:
     if not before or before == now:
         run_folder.begin_with(network, place)
         return
-    own, held = dict(network.named_parameters()), run_folder.weights_of(place)
+    own, held = checkpoint.tensors_of(network), run_folder.weights_of(place)
     if own.keys() != held.keys():
         raise _other_network(place)
     with torch.no_grad():
