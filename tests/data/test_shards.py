@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapelle.data import shards
+from kapelle.data import shards, storage
 from kapelle.errors import Missing, ShardError, StorageError
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_no_half_written_shards(tmp_path: Path, monkeypatch: 
     def full(place: Path, array: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shards, "_save", full)
+    monkeypatch.setattr(storage, "_save", full)
     with pytest.raises(StorageError, match="No space left on device"):
         shards.write(tmp_path, info(16), arrays([[2]], 2, 16, 0.25))
     with pytest.raises(Missing):

@@ -21,7 +21,6 @@ This file needs numpy alone: it travels to training machines that have no music 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kapelle.data.storage import put, put_text, writing
+from kapelle.data.storage import put_arrays, put_text, writing
 from kapelle.errors import Missing, ShardError
 
 Ids = NDArray[np.int64]
@@ -135,23 +134,12 @@ def write(path: Path, info: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> 
     Raises:
         StorageError: The disk is full or not writable.
     """
-    fingerprint = hashlib.sha256()
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         (path / INFO).unlink(missing_ok=True)
-        for name in ARRAYS:
-            array = np.ascontiguousarray(arrays[name])
-            fingerprint.update(f"{name} {array.dtype.descr} {array.shape}".encode())
-            fingerprint.update(array.view(np.uint8).data if array.size else b"")
-            put(path / f"{name}.npy", lambda place, array=array: _save(place, array))  # type: ignore[misc]
-        made = {**info, "fingerprint": fingerprint.hexdigest()}
+        made = {**info, "fingerprint": put_arrays(path, {name: arrays[name] for name in ARRAYS})}
         put_text(path / INFO, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
     return made
-
-
-def _save(place: Path, array: NDArray[Any]) -> None:
-    with place.open("wb") as file:  # given a name, numpy would add its own ending
-        np.save(file, array, allow_pickle=False)
 
 
 def read(path: Path) -> Shards:

@@ -5,15 +5,20 @@ Takes a path and what to write. Nothing here knows what the files mean. Used by 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kapelle.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 @contextmanager
@@ -54,6 +59,26 @@ def put(path: Path, write: Callable[[Path], object]) -> None:
 def put_text(path: Path, text: str) -> None:
     """Make the text file `path` as `put` does, in UTF-8."""
     put(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+
+
+def put_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Write every array as ``NAME.npy`` into a folder, and return the fingerprint of them all: a SHA-256 of names, shapes and contents.
+
+    Raises:
+        OSError: As the operating system says; wrap it in `writing`.
+    """
+    fingerprint = hashlib.sha256()
+    for name, array in arrays.items():
+        whole = np.ascontiguousarray(array)
+        fingerprint.update(f"{name} {whole.dtype.descr} {whole.shape}".encode())
+        fingerprint.update(whole.view(np.uint8).data if whole.size else b"")
+        put(folder / f"{name}.npy", lambda place, whole=whole: _save(place, whole))  # type: ignore[misc]
+    return fingerprint.hexdigest()
+
+
+def _save(place: Path, array: NDArray[Any]) -> None:
+    with place.open("wb") as file:  # given a name, numpy would add its own ending
+        np.save(file, array, allow_pickle=False)
 
 
 def sync(path: Path) -> None:
