@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -497,16 +497,20 @@ def _checks() -> Path:
 
 
 def train(recipe: str | Path, shards: str | Path, run: str | Path, options: FitOptions | None = None) -> dict[str, Any]:
-    """Train a model, or go on training it, and return its figures.
+    """Train a model, or go on training it, and return its figures; bands show phrases at every validation.
 
     Raises:
         Missing: The train extra is not installed.
         Interrupted: Stopped; everything is saved.
     """
     _needs_train()
+    from kapelle.fitting import showing
+    from kapelle.training.fit import FitOptions
     from kapelle.training.fit import fit as loop
 
-    return loop(recipe_path(recipe), Path(shards), Path(run), options)
+    options, place = options or FitOptions(), recipe_path(recipe)
+    shown = showing.callbacks(place, options.overrides, Path(shards))
+    return loop(place, Path(shards), Path(run), replace(options, callbacks=(*options.callbacks, *shown)))
 
 
 def export(

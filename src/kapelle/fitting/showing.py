@@ -1,0 +1,55 @@
+"""What is shown while a band is trained: pictures and sound of phrases from latents that never change, at every validation.
+
+Takes a recipe and its shards, gives callbacks for the training loop; a trained model of another kind shows nothing. With the same latents
+at every stage it can be seen and heard how a generator comes to music: noise, blocks, rhythm, chords.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from kapelle.training.fit import Moment
+
+N_PICTURED, N_SOUNDED = 8, 4
+"""Phrases in the picture, and those of them that are heard one after the other."""
+
+SAMPLE_RATE = 22_050
+
+
+def callbacks(recipe: Path, overrides: Sequence[str], data: Path) -> tuple[Callable[[Moment], None], ...]:
+    """What to call after every validation of a training of `recipe` on the shards `data`."""
+    from kapelle.training.recipe import read
+
+    return (_band(recipe, overrides, data),) if read(recipe, overrides).objective == "adversarial" else ()
+
+
+def _band(recipe: Path, overrides: Sequence[str], data: Path) -> Callable[[Moment], None]:
+    from kapelle import models
+    from kapelle.data import phrase_shards
+    from kapelle.score.roll import Form, Roll, to_score
+    from kapelle.training.adversarial import Adversarial
+    from kapelle.training.recipe import read
+
+    read_recipe, phrases = read(recipe, overrides), phrase_shards.read(data)
+    objective: Any = Adversarial(phrases, read_recipe.training, models.family(read_recipe.family), read_recipe.model)
+    form = Form(**phrases.info["form"])
+
+    def show(moment: Moment) -> None:
+        from kapelle.engraving.mosaic import mosaic
+        from kapelle.render import render
+
+        network: Any = moment.network
+        cells = objective.made(network.averaged, N_PICTURED, moment.device)
+        heard = np.concatenate(list(cells[:N_SOUNDED]), axis=1)  # (M, 4 phrases of bars, S, P)
+        sound = render(to_score(Roll(heard, phrases.tracks, form)), "sine", sample_rate=SAMPLE_RATE)
+        for tracker in moment.trackers:
+            tracker.picture(moment.step, "phrases", mosaic(cells, phrases.tracks))
+            tracker.sound(moment.step, "phrases", sound.samples, sound.sample_rate)
+
+    return show
