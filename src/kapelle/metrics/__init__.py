@@ -1,10 +1,11 @@
-"""Pure functions from a score, or from figures of many scores, to numbers and verdicts.
+"""Pure functions from a score, a band's cells, or figures of many scores, to numbers and verdicts.
 
 ============  ========================================================================================
 module        what it offers
 ============  ========================================================================================
 `degenerate`  `degeneracy`: empty spans, loops, one pitch class, no ending; `Degeneracy`
 `obedience`   `key`, `tempo`, `metre`, `instruments`, `bars`: asked against found; `Answer`
+`musegan`     `measure`, `deviations`, `distance`, `shuffle_bars`: EB, UPC, QN, DP and TD of a band's cells; `Tally`
 `bootstrap`   `ratio`, `share`, `saving`: a figure over pieces with its interval; `Estimate`
 ============  ========================================================================================
 
