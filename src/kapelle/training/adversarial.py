@@ -179,7 +179,7 @@ class Adversarial:
         batch = self.batch(turn.step, number, turn)
         made = network.generator(self.latents(len(batch.rolls), self._draw(turn, number), turn.device), batch.lead(self.off))
         told = network.critic(batch.shown(made, self.off))
-        loss = -(_weights_of_critics(batch.known, told.shape[1]) * told).sum() / self.settings.batch_size
+        loss: torch.Tensor = -(_weights_of_critics(batch.known, told.shape[1]) * told).sum() / self.settings.batch_size
         turn.backward(loss)
         turn.update("generator")
         return loss.detach()
@@ -251,7 +251,8 @@ def _weights_of_critics(known: torch.Tensor, n_critics: int) -> torch.Tensor:
 def _one_of(known: NDArray[np.bool_], draw: np.random.Generator) -> NDArray[np.bool_]:
     """(B, M) true for one of the known tracks of every row."""
     chosen = np.where(known, draw.random(known.shape), -1).argmax(axis=1)
-    return np.eye(known.shape[1], dtype=bool)[chosen]
+    out: NDArray[np.bool_] = np.eye(known.shape[1], dtype=bool)[chosen]
+    return out
 
 
 def _flags(rows: NDArray[np.bool_], device: torch.device) -> torch.Tensor:
