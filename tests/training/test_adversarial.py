@@ -63,8 +63,8 @@ def test_training_resumes_bit_for_bit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["", "conditional = true", "n_critics = 2"])
 def test_it_learns(model: str, tmp_path: Path) -> None:
-    text = fakes_band.recipe(400, model).replace("validate_every = 4", "validate_every = 400").replace("log_every = 1", "log_every = 400")
-    before = train(tmp_path, "before", text.replace("steps = 400", "steps = 1", 1))["last"]
+    text = fakes_band.recipe(800, model).replace("validate_every = 4", "validate_every = 800").replace("log_every = 1", "log_every = 800")
+    before = train(tmp_path, "before", text.replace("steps = 800", "steps = 1", 1))["last"]
     after = train(tmp_path, "after", text)["last"]
     assert after["validation"] < before["validation"] / 4
     assert after["EB/drums"] < 5 and abs(after["UPC/piano"] - 3) < 1
