@@ -25,6 +25,8 @@ FAMILIES = {
     "chord_lstm": "kapelle.models.chord_lstm",
     "gpt": "kapelle.models.gpt",
     "lstm": "kapelle.models.lstm",
+    "musegan": "kapelle.models.musegan",
+    "musegan_tutorial": "kapelle.models.musegan_tutorial",
 }
 """Family name -> module."""
 
