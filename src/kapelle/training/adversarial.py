@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from kapelle.training.objectives import Figures, Turn
     from kapelle.training.recipe import AdversarialSection, TrainingSection
 
+Flags = NDArray[np.bool_]
+
 SLOPE_EPSILON = 1e-8
 """Below the root of the slope, so that its gradient is finite where the slope is 0."""
 
@@ -92,7 +94,10 @@ class Adversarial:
         self.rules: AdversarialSection = self.settings.adversarial
         self.conditional = bool(getattr(self.config, "conditional", False))
         self.shapes: Mapping[str, tuple[int, ...]] = self.family.latents(self.config)
-        self.off = float(self.family.real(self.config, torch.zeros(1, dtype=torch.bool)))
+        silence = self.family.real(self.config, torch.zeros(1, *self.phrases.sizes.values(), dtype=torch.bool))
+        self.off = float(silence.flatten()[0])
+        self.items = len(silence)  # that the network makes of a phrase: 1, or its bars
+        self.n_items = self.items * self.settings.batch_size
         self.training = self.phrases.of("train")
         if not len(self.training):
             raise ShardError("the shards in {path} hold no phrases to train on", path=self.phrases.path, hint="prepare them again")
@@ -143,12 +148,12 @@ class Adversarial:
         known = self.phrases.present(places)
         given = _one_of(known, draw) if self.conditional else None
         mine = slice(turn.rank, None, turn.world)
-        cells = torch.from_numpy(self.phrases.cells(places[mine], shifts[mine])).to(turn.device)
-        return Batch(
-            self.family.real(self.config, cells),
-            _flags(known[mine], turn.device),
-            None if given is None else _flags(given[mine], turn.device),
-        )
+        return self._batch(self.phrases.cells(places[mine], shifts[mine]), known[mine], None if given is None else given[mine], turn.device)
+
+    def _batch(self, cells: Flags, known: Flags, given: Flags | None, device: torch.device) -> Batch:
+        """Cells (B, M, L, S, P) and flags (B, M) as the network takes them; a network of single bars makes L items of each phrase."""
+        rolls = self.family.real(self.config, torch.from_numpy(cells).to(device))
+        return Batch(rolls, _flags(known, self.items, device), None if given is None else _flags(given, self.items, device))
 
     def latents(self, n: int, draw: torch.Generator, device: torch.device) -> dict[str, torch.Tensor]:
         """Standard normal latents of `n` phrases by name."""
@@ -158,7 +163,7 @@ class Adversarial:
 
     def _update_critic(self, turn: Turn, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """One update; this process's share of the loss and of the mean slope."""
-        network, n = turn.network, self.settings.batch_size
+        network, n = turn.network, self.n_items
         batch, draw = self.batch(turn.step, number, turn), self._draw(turn, number)
         with torch.no_grad():
             made = network.generator(self.latents(len(batch.rolls), draw, turn.device), batch.lead(self.off))
@@ -179,7 +184,7 @@ class Adversarial:
         batch = self.batch(turn.step, number, turn)
         made = network.generator(self.latents(len(batch.rolls), self._draw(turn, number), turn.device), batch.lead(self.off))
         told = network.critic(batch.shown(made, self.off))
-        loss: torch.Tensor = -(_weights_of_critics(batch.known, told.shape[1]) * told).sum() / self.settings.batch_size
+        loss: torch.Tensor = -(_weights_of_critics(batch.known, told.shape[1]) * told).sum() / self.n_items
         turn.backward(loss)
         turn.update("generator")
         return loss.detach()
@@ -201,20 +206,19 @@ class Adversarial:
 
     # --- judging --------------------------------------------------------------------------------------------------------
 
-    def made(self, generator: Any, n: int, device: torch.device) -> NDArray[np.bool_]:
-        """(n, M, L, S, P) phrases by a generator from latents that never change; to a conditional one held-out tracks are given."""
+    def made(self, generator: Any, n: int, device: torch.device) -> Flags:
+        """(n, M, L, S, P) phrases (or n L single bars) by a generator from latents that never change; to a conditional one held-out tracks are given."""
         draw = torch.Generator().manual_seed(self.settings.seed + 1)
         places = np.resize(self._reference_places, n)
         given = _one_of(self.phrases.present(places), np.random.Generator(np.random.Philox(key=[self.settings.seed, 1])))
         out = []
         for start in range(0, n, MAKE_AT_ONCE):
             here = slice(start, min(n, start + MAKE_AT_ONCE))
-            cells = torch.from_numpy(self.phrases.cells(places[here])).to(device)
-            known = torch.ones(len(cells), len(self.phrases.tracks), dtype=torch.bool).numpy()
-            lead = _flags(given[here], device) if self.conditional else None
-            batch = Batch(self.family.real(self.config, cells), _flags(known, device), lead)
+            batch = self._batch(
+                self.phrases.cells(places[here]), np.ones_like(given[here]), given[here] if self.conditional else None, device
+            )
             with torch.no_grad():
-                rolls = generator(self.latents(len(cells), draw, device), batch.lead(self.off))
+                rolls = generator(self.latents(len(batch.rolls), draw, device), batch.lead(self.off))
             out.append((self.family.scores(self.config, batch.shown(rolls, self.off)) > 0).cpu().numpy())
         return np.concatenate(out)
 
@@ -248,15 +252,16 @@ def _weights_of_critics(known: torch.Tensor, n_critics: int) -> torch.Tensor:
     return flat if n_critics > 1 else torch.ones_like(flat[:, :1])
 
 
-def _one_of(known: NDArray[np.bool_], draw: np.random.Generator) -> NDArray[np.bool_]:
+def _one_of(known: Flags, draw: np.random.Generator) -> Flags:
     """(B, M) true for one of the known tracks of every row."""
     chosen = np.where(known, draw.random(known.shape), -1).argmax(axis=1)
-    out: NDArray[np.bool_] = np.eye(known.shape[1], dtype=bool)[chosen]
+    out: Flags = np.eye(known.shape[1], dtype=bool)[chosen]
     return out
 
 
-def _flags(rows: NDArray[np.bool_], device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(rows)).to(device)[:, :, None, None, None]
+def _flags(rows: Flags, times: int, device: torch.device) -> torch.Tensor:
+    """(B, M) as (B times, M, 1, 1, 1), each row repeated."""
+    return torch.from_numpy(rows.repeat(times, axis=0)).to(device)[:, :, None, None, None]
 
 
 def _balanced(sources: NDArray[np.integer], balance: float) -> NDArray[np.float64]:
