@@ -205,9 +205,10 @@ def test_another_metre_is_refused(at: int) -> None:
     assert "4/4" in told.value.hint
 
 
-def test_a_metre_after_the_last_note_makes_no_difference() -> None:
+@pytest.mark.parametrize("at", [480, 1920])
+def test_a_metre_after_the_last_note_makes_no_difference(at: int) -> None:
     score = piano((0, 480, 60))
-    score.time_signatures.extend([TimeSignature(0, 4, 4), TimeSignature(1920, 3, 4)])
+    score.time_signatures.extend([TimeSignature(0, 4, 4), TimeSignature(at, 3, 4)])
     assert from_score(score, TUTORIAL)[0].n_bars == 1
 
 
