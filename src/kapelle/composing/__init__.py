@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WAYS = {
     "remi": "kapelle.composing.remi",
     "chords": "kapelle.composing.chopin",
+    "roll": "kapelle.composing.band",
 }
 """Codec of the bundle -> module."""
 

@@ -8,7 +8,7 @@ wrong with a result, each way says itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kapelle.bundles.load import Bundle
     from kapelle.composing.request import ComposeRequest
+    from kapelle.score.marks import Mark
 
 MAX_ATTEMPTS = 16
 
@@ -37,6 +38,8 @@ class Outcome:
         n_tokens: Tokens drawn.
         dropped: Tokens or notes that found no place in the score.
         closed: How it ended, as in `PieceReport`.
+        marks: Sections of it.
+        facts: What was found on the way, for the report.
     """
 
     score: symusic.Score
@@ -46,6 +49,8 @@ class Outcome:
     n_tokens: int
     dropped: int = 0
     closed: str = "bar line"
+    marks: tuple[Mark, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 Attempt = Callable[[int], Generator[Event, None, Outcome]]
@@ -82,6 +87,6 @@ def first_sound(bundle: Bundle, request: ComposeRequest, facts: Mapping[str, Any
         n_tokens=made.n_tokens,
         dropped=made.dropped,
         closed=made.closed,
-        facts=facts,
+        facts={**facts, **made.facts},
     )
-    yield Done(Piece(made.score, request, bundle.name, bundle.hash, made.end_ticks, report=report))
+    yield Done(Piece(made.score, request, bundle.name, bundle.hash, made.end_ticks, made.marks, report))
