@@ -82,7 +82,7 @@ def test_rows_that_are_no_whole_octaves_fold_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "lengths", "short", "eighth"), [(96, (1, 2, 3, 12), 50, 25), (16, (1, 2, 3, 4), 100, 75), (48, (1, 2, 6, 6), 75, 50)]
+    ("steps", "lengths", "short", "eighth"), [(96, (1, 2, 3, 11), 50, 25), (16, (1, 2, 3, 4), 100, 75), (48, (1, 4, 5, 5), 75, 50)]
 )
 def test_notes_qualify_from_a_32nd_and_from_an_eighth_on(steps: int, lengths: tuple[int, ...], short: float, eighth: float) -> None:
     cells = silence(steps=steps)
@@ -96,6 +96,17 @@ def test_the_shortest_note_can_be_chosen() -> None:
     cells = silence()
     cells[0, 0, 0, 0:3, 0] = cells[0, 0, 0, 0:5, 7] = True
     assert [measure(cells, ("piano",), qualified_steps=steps)["QN/piano"] for steps in (3, 4, 6, 40)] == [100, 50, 0, 0]
+
+
+def test_the_released_code_takes_two_steps_for_a_note_whatever_the_resolution_and_means_over_bars() -> None:
+    cells = silence(bars=3, steps=96)
+    cells[0, 0, 0, 0:2, 0] = cells[0, 0, 0, 5, 0] = True  # one of two
+    cells[0, 0, 1, 0:9, 0:3] = True  # three of three
+    assert measure(cells, ("piano",), legacy=True)["QN/piano"] == 75
+    assert measure(cells, ("piano",))["QN/piano"] == 60
+    coarse = silence()
+    coarse[0, 0, 0, 0:2, 0] = coarse[0, 0, 0, 5, 0] = True
+    assert measure(coarse, ("piano",), legacy=True)["QN/piano"] == 50
 
 
 def test_notes_are_paired_by_pitch_and_go_over_bar_lines_but_not_over_phrases() -> None:

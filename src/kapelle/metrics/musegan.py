@@ -9,12 +9,13 @@ key    what it is                                                               
 EB     percent of bars in which nothing sounds                                                          every track
 UPC    pitch classes that sound in a bar, 0 to 12, mean over bars that are not empty                    pitched tracks
 QN     percent of notes of at least ceil(S / 32) steps, a 32nd note                                     pitched tracks
-QN8    percent of notes of at least S / 8 steps, an eighth                                              pitched tracks
+QN8    percent of notes of at least S / 8 steps, an eighth; a step less from 48 steps a bar on          pitched tracks
 DP     percent of drum onsets in the pattern of `DRUM_PATTERNS`, those beside it counting 0.1           drums
 TD     tonal distance, 0 to 2.83: mean over beats in which both sound                                   pairs of pitched tracks
 =====  ===============================================================================================  =========================
 
-With 16 steps a bar a 32nd note is shorter than a step: QN is then 100 by definition and tells nothing, QN8 takes its place.
+With 16 steps a bar a 32nd note is shorter than a step: QN is then 100 by definition and tells nothing, QN8 takes its place. It is ours.
+From 48 steps a bar on it allows for the step of silence with which every note ends in such rolls.
 
 Conventions. A note is a run of cells of one pitch of one track, and runs go on over the bar lines inside a phrase, not over its ends;
 every cell of the drums is an onset, as the rolls are made. Percentages of notes are over all notes, tonal distance over all
@@ -61,6 +62,9 @@ BESIDE, LEGACY_BESIDE = 0.1, 0.3
 """What a drum onset counts that lies beside the pattern."""
 
 LEGACY_STEPS = 2
+FINE = 48
+"""From so many steps a bar on, rolls take the last step of every note."""
+
 BEATS = 4
 C_MAJOR = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1], np.bool_)
 _AT_ONCE = 512
@@ -202,8 +206,13 @@ def tally(cells: Cells, tracks: Sequence[str], *, legacy: bool = False, qualifie
     parts = [_part(cells[i : i + _AT_ONCE], tracks, legacy, qualified_steps) for i in range(0, max(len(cells), 1), _AT_ONCE)]
     sums = {key: np.concatenate([part[key][0] for part in parts]) for key in parts[0]}
     counts = {key: np.concatenate([part[key][1] for part in parts]) for key in parts[0]}
-    shortest = {"QN": qualified_steps, "QN8": -(-n_steps // 8)}
+    shortest = {"QN": qualified_steps, "QN8": _eighth(n_steps)}
     return Tally(sums, counts, frozenset(key for key in sums if shortest.get(key.split("/")[0], 2) <= 1))
+
+
+def _eighth(n_steps: int) -> int:
+    """The cells of an eighth note."""
+    return -(-n_steps // 8) - (n_steps >= FINE)
 
 
 def _check(cells: Cells, tracks: Sequence[str]) -> None:
@@ -232,7 +241,7 @@ def _part(cells: Cells, tracks: Sequence[str], legacy: bool, qualified_steps: in
             continue
         chroma[name] = _bands(beats) if legacy else _fold(beats)  # (n, L, beats, 12)
         out[f"UPC/{name}"] = chroma[name].any(axis=2).sum(axis=(1, 2)).astype(np.float64), sounds.sum(axis=1).astype(np.float64)
-        for key, steps in (("QN", qualified_steps), ("QN8", -(-n_steps // 8))):
+        for key, steps in (("QN", qualified_steps), ("QN8", _eighth(n_steps))):
             out[f"{key}/{name}"] = _long_notes(rows, steps, by_bars=legacy)
     for (first, one), (second, other) in _pairs(chroma):
         out[f"TD/{first}-{second}"] = _tonal(one, other, by_bars=legacy)
