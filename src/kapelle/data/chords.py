@@ -26,7 +26,7 @@ from kapelle.config import setting
 from kapelle.data import augment
 from kapelle.data.clean import Rejected
 from kapelle.data.cleaning import File, over_processes
-from kapelle.data.collect import nothing_fit
+from kapelle.data.collect import nothing_fit, write_tokens
 from kapelle.data.shards import BLOCK, PIECE, PREFIX_WIDTH, cut_blocks
 from kapelle.data.split import PARTS, TEST, TRAIN, VALIDATION, assign
 from kapelle.data.storage import put
@@ -281,6 +281,10 @@ class ChordCollector:
             }
             for path, why in self.fates
         ]
+
+    def write(self, out: Path) -> dict[str, Any]:
+        """Write the shards, and return what ``shards.json`` says."""
+        return write_tokens(out, self.codec, self.spec, self.words, (self.info(), self.arrays()))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of `shards.ARRAYS`."""

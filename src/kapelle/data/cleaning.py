@@ -1,8 +1,8 @@
-"""Many files through `clean`, over processes, with a cache that an interrupted run goes on from.
+"""Many files read and cleaned, over processes, with a cache that an interrupted run goes on from.
 
-Takes files in order, gives their results in the same order, in batches. A finished batch is kept as one file under a hash of its
-contents, the settings and the versions that decide the result; a damaged one is made again. Workers end with their parent, however
-that ends.
+Takes files in order and a `Reading`, which knows what is made of one; gives the results in the same order, in batches. A finished batch
+is kept as one file under a hash of its contents, the settings and the versions that decide the result; a damaged one is made again.
+Workers end with their parent, however that ends.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kapelle import config, interrupts
 from kapelle.data.clean import ALL, CleaningRules, CleanPiece, Rejected, Take, clean
@@ -31,7 +32,7 @@ from kapelle.score import limits
 from kapelle.tokens import remi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from multiprocessing.synchronize import Event
 
 BATCH = 32
@@ -43,6 +44,8 @@ EDITION = 2
 Result = CleanPiece | Rejected
 Work = TypeVar("Work")
 Done = TypeVar("Done")
+Kept = TypeVar("Kept")
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,59 @@ class File:
     grid: Path | None = None
 
 
-@dataclass(frozen=True)
-class Job:
-    """One batch for one worker."""
+class Reading(Protocol[Kept]):
+    """What is made of a file for one codec. It travels to other processes: a frozen dataclass of a module."""
 
-    files: tuple[tuple[Path, Take, Path | None], ...]
+    arrays: tuple[str, ...]
+    """Names of the arrays of a result."""
+
+    def settings(self, files: Sequence[File]) -> list[Any]:
+        """All that decides the results of these files beside their contents, fit for JSON."""
+
+    def read(self, data: bytes, file: File, grid: bytes | None) -> Kept | Rejected:
+        """What a file's bytes are, put on the bars of `grid` if given; never raises on any bytes."""
+
+    def taken_apart(self, result: Kept) -> tuple[dict[str, Any], Arrays]:
+        """A result as facts fit for JSON, none of them called "reason", and arrays."""
+
+    def put_together(self, facts: Mapping[str, Any], arrays: Arrays) -> Kept:
+        """The result of which these are the parts."""
+
+
+@dataclass(frozen=True)
+class RemiReading:
+    """Files as pieces in tokens."""
+
     spec: remi.RemiSpec
     rules: CleaningRules
+    arrays = ("ids",)
+
+    def settings(self, files: Sequence[File]) -> list[Any]:
+        """See `Reading`."""
+        takes = [config.plain(file.take) for file in files]
+        return [[EDITION, version("symusic")], config.plain(self.spec), config.plain(self.rules), takes]
+
+    def read(self, data: bytes, file: File, grid: bytes | None) -> Result:
+        """See `Reading`."""
+        return clean(data, self.spec, remi.vocabulary(self.spec), self.rules, file.take, grid)
+
+    def taken_apart(self, result: CleanPiece) -> tuple[dict[str, Any], Arrays]:
+        """See `Reading`."""
+        table = config.plain(result)
+        table.pop("ids")
+        return table, {"ids": result.ids.astype(np.uint16)}
+
+    def put_together(self, facts: Mapping[str, Any], arrays: Arrays) -> CleanPiece:
+        """See `Reading`."""
+        return CleanPiece(**{**facts, "ids": arrays["ids"].astype(np.int64), "instruments": tuple(facts["instruments"])})
+
+
+@dataclass(frozen=True)
+class _Job(Generic[Kept]):
+    """One batch for one worker."""
+
+    files: tuple[File, ...]
+    reading: Reading[Kept]
     cache: Path
 
 
@@ -87,6 +136,13 @@ _given_up: Event | None = None
 def clean_all(
     files: Sequence[File], spec: remi.RemiSpec, rules: CleaningRules, cache: Path, processes: int
 ) -> Generator[tuple[Sequence[File], list[Result]], None, None]:
+    """What `clean` makes of all files, as `read_all` gives it."""
+    return read_all(files, RemiReading(spec, rules), cache, processes)
+
+
+def read_all(
+    files: Sequence[File], reading: Reading[Kept], cache: Path, processes: int
+) -> Generator[tuple[Sequence[File], list[Kept | Rejected]], None, None]:
     """The results of all files, in batches, in order; closing the iterator ends the workers within one file's time.
 
     Raises:
@@ -94,12 +150,12 @@ def clean_all(
         StorageError: The cache cannot be written.
     """
     batches = [files[i : i + BATCH] for i in range(0, len(files), BATCH)]
-    jobs = [Job(tuple((file.path, file.take, file.grid) for file in batch), spec, rules, cache) for batch in batches]
+    jobs = [_Job(tuple(batch), reading, cache) for batch in batches]
     cache.mkdir(parents=True, exist_ok=True)
     for leftover in cache.glob(".*.npz"):
         leftover.unlink(missing_ok=True)
-    with closing(over_processes(_clean_batch, jobs, processes)) as cleaned:
-        yield from zip(batches, cleaned, strict=True)
+    with closing(over_processes(_read_batch, jobs, processes)) as results:
+        yield from zip(batches, results, strict=True)
 
 
 def over_processes(work: Callable[[Work], Done], jobs: Sequence[Work], processes: int) -> Generator[Done, None, None]:
@@ -154,19 +210,18 @@ def _begin_worker(given_up: Event) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _clean_batch(job: Job) -> list[Result]:
-    contents = [_content(path) for path, _, _ in job.files]
-    grids = [_content(grid) if grid else None for _, _, grid in job.files]
+def _read_batch(job: _Job[Kept]) -> list[Kept | Rejected]:
+    contents = [_content(file.path) for file in job.files]
+    grids = [_content(file.grid) if file.grid else None for file in job.files]
     place = job.cache / f"{_key(job, [*contents, *grids])}.npz"
-    if (held := _load_batch(place, len(contents))) is not None:
+    if (held := _load_batch(place, job.reading, len(contents))) is not None:
         return held
-    words = remi.vocabulary(job.spec)
-    results: list[Result] = []
-    for data, grid, (_, take, _) in zip(contents, grids, job.files, strict=True):
+    results: list[Kept | Rejected] = []
+    for data, grid, file in zip(contents, grids, job.files, strict=True):
         if _given_up is not None and _given_up.is_set():
             raise _GivenUp
-        results.append(Rejected("cannot be opened") if data is None else clean(data, job.spec, words, job.rules, take, grid))
-    put(place, lambda temporary: _save_batch(temporary, results))
+        results.append(Rejected("cannot be opened") if data is None else job.reading.read(data, file, grid))
+    put(place, lambda temporary: _save_batch(temporary, job.reading, results))
     return results
 
 
@@ -179,38 +234,33 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _key(job: Job, contents: Sequence[bytes | None]) -> str:
-    takes = [config.plain(take) for _, take, _ in job.files]
-    versions = [EDITION, version("symusic")]
-    key = hashlib.sha256(json.dumps([versions, config.plain(job.spec), config.plain(job.rules), takes], sort_keys=True).encode())
+def _key(job: _Job[Kept], contents: Sequence[bytes | None]) -> str:
+    key = hashlib.sha256(json.dumps(job.reading.settings(job.files), sort_keys=True).encode())
     for data in contents:
         key.update(b"absent" if data is None else hashlib.sha256(data).digest())
     return key.hexdigest()[:32]
 
 
-def _save_batch(place: Path, results: Sequence[Result]) -> None:
+def _save_batch(place: Path, reading: Reading[Kept], results: Sequence[Kept | Rejected]) -> None:
     facts: list[dict[str, Any]] = []
-    for result in results:
-        table = config.plain(result)
-        table.pop("ids", None)
+    arrays: Arrays = {}
+    for i, result in enumerate(results):
+        table, own = (config.plain(result), {}) if isinstance(result, Rejected) else reading.taken_apart(result)
         facts.append(table)
-    arrays = {f"ids{i}": result.ids.astype(np.uint16) for i, result in enumerate(results) if isinstance(result, CleanPiece)}
+        arrays |= {f"{name}{i}": array for name, array in own.items()}
     with place.open("wb") as file:
         np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
 
 
-def _load_batch(place: Path, n_files: int) -> list[Result] | None:
+def _load_batch(place: Path, reading: Reading[Kept], n_files: int) -> list[Kept | Rejected] | None:
     """What the cache holds; None if it holds nothing or something damaged."""
     if not place.is_file():
         return None
     try:
         with np.load(place, allow_pickle=False) as held:
-            facts = json.loads(held["facts"].tobytes())
-            results: list[Result] = [
-                Rejected(**fact)
-                if "reason" in fact
-                else CleanPiece(**{**fact, "ids": held[f"ids{i}"].astype(np.int64), "instruments": tuple(fact["instruments"])})
-                for i, fact in enumerate(facts)
+            results = [
+                Rejected(**fact) if "reason" in fact else reading.put_together(fact, {name: held[f"{name}{i}"] for name in reading.arrays})
+                for i, fact in enumerate(json.loads(held["facts"].tobytes()))
             ]
         return results if len(results) == n_files else None
     except Exception:  # zip, zlib, JSON and numpy each have their own way to say it; it is made again in any case

@@ -17,10 +17,10 @@ from kapelle import config
 from kapelle.data import augment
 from kapelle.data.clean import CleanPiece, Rejected
 from kapelle.data.cleaning import clean_all
-from kapelle.data.shards import BLOCK, PIECE, PREFIX_WIDTH, cut_blocks
+from kapelle.data.shards import BLOCK, PIECE, PREFIX_WIDTH, cut_blocks, write
 from kapelle.data.split import PARTS, assign
 from kapelle.errors import UsageError
-from kapelle.tokens import controls, remi
+from kapelle.tokens import controls, remi, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kapelle.data.cleaning import File
+    from kapelle.data.cleaning import Arrays, File
     from kapelle.data.recipe import Preparation
 
 
@@ -37,6 +37,20 @@ def nothing_fit(rejected: Counter[str], n_files: int) -> UsageError:
     why = ", ".join(f"{n} {reason}" for reason, n in rejected.most_common())
     hint = "the limits are in [preprocessing] of the recipe, the metres in [tokenizer]"
     return UsageError("none of {n} files is fit for training: {why}", n=n_files, why=why, hint=hint)
+
+
+def write_tokens(out: Path, codec: str, spec: object, words: vocabulary.Vocabulary, held: tuple[dict[str, Any], Arrays]) -> dict[str, Any]:
+    """Write shards of tokens, with their vocabulary, and return what ``shards.json`` says.
+
+    Args:
+        out: The folder.
+        codec: Who made tokens of music.
+        spec: With which settings.
+        words: The vocabulary.
+        held: What ``shards.json`` says, and the arrays of `shards.ARRAYS`.
+    """
+    vocabulary.save(words, out / "tokenizer.json", {"codec": codec, "spec": config.plain(spec)})
+    return write(out, *held)
 
 
 class Collector:
@@ -120,6 +134,10 @@ class Collector:
         table = np.array(self.pieces, PIECE)
         table["part"] = assign(self.groups, self.preparation.data.validation, self.preparation.data.test)
         return table
+
+    def write(self, out: Path) -> dict[str, Any]:
+        """Write the shards, and return what ``shards.json`` says."""
+        return write_tokens(out, self.codec, self.preparation.tokenizer, self.words, (self.info(), self.arrays()))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of `shards.ARRAYS`."""

@@ -1,4 +1,4 @@
-"""Folders of MIDI to token shards: in parallel, resumable, deterministic, with a report of what was kept and why the rest was not.
+"""Folders of MIDI to shards: in parallel, resumable, deterministic, with a report of what was kept and why the rest was not.
 
 Takes a folder and the [data], [tokenizer] and [preprocessing] sections of a recipe; gives a folder of shards. Files are read in
 sorted order; what was read is kept in ``.cache`` inside the output folder, so that an interrupted run goes on where it was. The
@@ -11,22 +11,28 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kapelle import config
 from kapelle.data import shards
 from kapelle.data.chords import ChordCollector
-from kapelle.data.clean import Take
+from kapelle.data.clean import ALL, Take
 from kapelle.data.cleaning import File, interruptible
 from kapelle.data.collect import Collector
-from kapelle.data.recipe import AnyPreparation, ChordPreparation, DataSection, Preparation, Source, preparation
+from kapelle.data.phrase_collect import PhraseCollector
+from kapelle.data.recipe import (
+    AnyPreparation,
+    BandSource,
+    ChordPreparation,
+    DataSection,
+    PhrasePreparation,
+    Preparation,
+    Source,
+    preparation,
+)
 from kapelle.data.split import group_key
 from kapelle.data.storage import put_text, writing
 from kapelle.errors import Interrupted, Missing
-from kapelle.tokens import vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
 __all__ = ["DataSection", "Preparation", "Progress", "Source", "find_files", "preparation", "prepare"]
 
@@ -40,8 +46,6 @@ Progress = Callable[[int, int], None]
 class Collecting(Protocol):
     """Gathers files into shards, in the way of one codec."""
 
-    codec: str
-    words: vocabulary.Vocabulary
     seen: int
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Progress) -> None:
@@ -50,18 +54,19 @@ class Collecting(Protocol):
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
 
-    def info(self) -> dict[str, Any]:
-        """What `shards.json` says."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays of `shards.ARRAYS`."""
+    def write(self, out: Path) -> dict[str, Any]:
+        """Write the shards to `out`, ``shards.json`` last, and return what that says."""
 
 
-COLLECTORS: dict[type, Callable[[Any], Collecting]] = {Preparation: Collector, ChordPreparation: ChordCollector}
-"""Sections of a recipe -> what gathers files so."""
+COLLECTORS: dict[type, Callable[[Any, Path], Collecting]] = {
+    Preparation: lambda sections, folder: Collector(sections),
+    ChordPreparation: lambda sections, folder: ChordCollector(sections),
+    PhrasePreparation: PhraseCollector,
+}
+"""Sections of a recipe -> what gathers files so, given the sections and the folder of the data."""
 
 
-def find_files(folder: Path, sources: Sequence[Source]) -> list[File]:
+def find_files(folder: Path, sources: Sequence[Source | BandSource]) -> list[File]:
     """The MIDI files of all sources, sorted.
 
     Raises:
@@ -75,9 +80,8 @@ def find_files(folder: Path, sources: Sequence[Source]) -> list[File]:
         for path in sorted((folder / source.folder).rglob("*")):
             if path.suffix.lower() in SUFFIXES and path.is_file():
                 group = group_of(path, folder, source)
-                parent = path.parent.name
-                composer = source.composers.index(parent) if parent in source.composers else -1
-                found.append(File(path, number, group, composer, Take(source.tracks, source.programs), grids.get(path.stem)))
+                composer, take = _named(path.parent.name, source) if isinstance(source, Source) else (-1, ALL)
+                found.append(File(path, number, group, composer, take, grids.get(path.stem)))
     if not found:
         raise Missing(
             "no MIDI files in {folder}", folder=folder, hint="the recipe looks in: {looked}", looked=", ".join(s.folder for s in sources)
@@ -85,7 +89,13 @@ def find_files(folder: Path, sources: Sequence[Source]) -> list[File]:
     return found
 
 
-def group_of(path: Path, folder: Path, source: Source) -> str:
+def _named(parent: str, source: Source) -> tuple[int, Take]:
+    """The number of the composer after whom a folder is named, -1 if none, and what is taken of its files."""
+    composer = source.composers.index(parent) if parent in source.composers else -1
+    return composer, Take(source.tracks, source.programs)
+
+
+def group_of(path: Path, folder: Path, source: Source | BandSource) -> str:
     """What keeps a file of a source together with others."""
     match source.group:
         case "parent":
@@ -114,17 +124,15 @@ def prepare(
         Interrupted: Ctrl-C or SIGTERM; what was read is kept in `out`.
         NotEnoughMemory: The system ended a process that was reading.
     """
-    collected = COLLECTORS[type(preparation)](preparation)
+    collected = COLLECTORS[type(preparation)](preparation, folder)
     files = find_files(folder, preparation.data.sources)
     try:
         with writing(out), interruptible():
             progress(0, len(files))
             collected.collect(files, out / CACHE, processes, progress)
             (out / shards.INFO).unlink(missing_ok=True)  # from here on, until all is written, these are no shards
-            tokenizer: dict[str, object] = {"codec": collected.codec, "spec": config.plain(preparation.tokenizer)}
-            vocabulary.save(collected.words, out / "tokenizer.json", tokenizer)
             put_text(out / FILES, json.dumps(collected.files_under(folder), indent=0, ensure_ascii=False) + "\n")
-            return shards.write(out, collected.info(), collected.arrays())
+            return collected.write(out)
     except KeyboardInterrupt as error:
         hint = "the same command goes on from there"
         done, total = collected.seen, len(files)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kapelle import config
 from kapelle.config import setting
+from kapelle.data import band
 from kapelle.data.chords import ChordRules
 from kapelle.data.clean import CleaningRules
+from kapelle.data.phrases import PhraseRules, RollSpec
 from kapelle.tokens import chords, remi
 
 if TYPE_CHECKING:
@@ -36,6 +38,37 @@ class Source:
     programs: tuple[int, ...] = setting((), help="programs of the first tracks, where the files do not tell them; -1: drums")
     align: str = setting("", help="folder with files of the same names whose bars are right; the tracks are put on them")
     composers: tuple[str, ...] = setting((), help="parent folders that have a composer token, in the order of their numbers")
+
+
+@dataclass(frozen=True)
+class BandSource:
+    """One row of [[data.sources]] of a recipe of codec ``roll``."""
+
+    folder: str = setting(help="folder below the data folder")
+    group: str = setting(
+        "file",
+        help="what must not be split: files of one parent folder, files of one name, or each file alone",
+        choices=("parent", "file", "path"),
+    )
+    licence: str = setting("not stated", help="licence of the music, drums included, for the card")
+    align: str = setting("", help="folder with files of the same names whose bars are right; the tracks are put on them")
+    arrange: str = setting(
+        "", help="the rule of data/band.py that makes a band of the tracks; none: they are one", choices=("", *band.RULES)
+    )
+    key: str = setting(
+        "notes", help="where the key is from: found in the notes, or the file's key signatures", choices=("notes", "signature")
+    )
+    drums: str = setting("", help="folder of drum performances that the band plays to; none: it has its own drums or no drums")
+    drum_styles: tuple[str, ...] = setting((), help="styles of performances that fit; all where none is named")
+
+
+@dataclass(frozen=True)
+class BandSection:
+    """The [data] section of a recipe of codec ``roll``."""
+
+    sources: tuple[BandSource, ...] = setting(help="folders of bands")
+    validation: float = setting(0.05, help="share of every source's songs for validation", min=0.0, max=0.5)
+    test: float = setting(0.1, help="share of every source's songs for the test", min=0.0, max=0.5)
 
 
 @dataclass(frozen=True)
@@ -65,9 +98,18 @@ class ChordPreparation:
     preprocessing: ChordRules
 
 
-AnyPreparation: TypeAlias = Preparation | ChordPreparation
+@dataclass(frozen=True)
+class PhrasePreparation:
+    """The same of a recipe of codec ``roll``."""
 
-CODECS: dict[str, type[AnyPreparation]] = {"remi": Preparation, "chords": ChordPreparation}
+    data: BandSection
+    tokenizer: RollSpec
+    preprocessing: PhraseRules
+
+
+AnyPreparation: TypeAlias = Preparation | ChordPreparation | PhrasePreparation
+
+CODECS: dict[str, type[AnyPreparation]] = {"remi": Preparation, "chords": ChordPreparation, "roll": PhrasePreparation}
 """What a recipe's codec makes of its three sections."""
 
 

@@ -1,0 +1,196 @@
+"""Songs, one after the other, to phrase shards and their report.
+
+Takes results of `phrases.song` in a fixed order; equal phrases are kept once, the first one, whatever song it is of. Parts are dealt by
+song when all are there, each source in its shares; drum performances are dealt in the same shares, so that no groove of training is
+heard in the test; then every song whose source plays to drums from elsewhere gets its performance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from contextlib import closing
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kapelle import config
+from kapelle.data import grooves, phrase_shards
+from kapelle.data.clean import Rejected
+from kapelle.data.cleaning import read_all
+from kapelle.data.collect import nothing_fit
+from kapelle.data.phrase_shards import PHRASE
+from kapelle.data.phrases import DRUMS, PhraseReading, Song
+from kapelle.data.split import PARTS, assign
+from kapelle.errors import UsageError
+from kapelle.score.roll import FORMS, TRACKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from kapelle.data.cleaning import File
+    from kapelle.data.grooves import Performance
+    from kapelle.data.recipe import PhrasePreparation
+
+
+class PhraseCollector:
+    """Gathers songs into the arrays of the phrase shards."""
+
+    def __init__(self, preparation: PhrasePreparation, folder: Path) -> None:
+        for source in preparation.data.sources:
+            if source.arrange and not source.align:
+                raise UsageError(
+                    "source {folder!r} is arranged but has no copy with chords", folder=source.folder, hint="name that folder with align"
+                )
+        self.preparation, self.folder = preparation, folder
+        self.form = FORMS[preparation.tokenizer.form]
+        self.songs: list[tuple[File, Song]] = []
+        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
+        self.rejected, self.files = Counter[str](), Counter[int]()
+        self.dropped, self.lost = Counter[str](), Counter[str]()  # phrases; notes
+        self.known: set[bytes] = set()
+        self.performances: dict[str, list[Performance]] = {}
+        self.played: dict[str, str] = {}  # song -> performance
+        self.seen = 0
+
+    def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
+        """Read all files, tell the progress, and refuse if none is fit; then find the drums."""
+        sections = self.preparation
+        reading = PhraseReading(sections.tokenizer, sections.preprocessing, sections.data.sources)
+        with closing(read_all(files, reading, cache, processes)) as results:
+            for batch, found in results:
+                for file, result in zip(batch, found, strict=True):
+                    self.add(file, result)
+                progress(self.seen, len(files))
+        if not self.songs:
+            raise nothing_fit(self.rejected, len(files))
+        self.parts = assign([self._group(file) for file, _ in self.songs], sections.data.validation, sections.data.test)
+        for source in sections.data.sources:
+            if source.drums:
+                self.performances[source.folder] = grooves.performances(self.folder / source.drums, source.drum_styles, self.form)
+
+    def _group(self, file: File) -> tuple[str, str]:
+        return self.preparation.data.sources[file.source].folder, file.group
+
+    def add(self, file: File, result: Song | Rejected) -> None:
+        """Take one file's result."""
+        self.seen += 1
+        self.files[file.source] += 1
+        if isinstance(result, Song):
+            self.dropped.update(result.dropped)
+            result = self._without_repetitions(result)
+        self.fates.append((file.path, result.reason if isinstance(result, Rejected) else ""))
+        if isinstance(result, Rejected):
+            self.rejected[result.reason] += 1
+            return
+        self.lost.update(result.lost)
+        self.songs.append((file, result))
+
+    def _without_repetitions(self, song: Song) -> Song | Rejected:
+        fresh = []
+        for cells in song.cells:
+            digest = hashlib.sha256(cells.tobytes()).digest()
+            fresh.append(digest not in self.known)
+            self.known.add(digest)
+        self.dropped["the same as another phrase"] += len(fresh) - sum(fresh)
+        if not any(fresh):
+            return Rejected("the same as another piece")
+        kept = np.array(fresh)
+        return replace(song, cells=song.cells[kept], bars=song.bars[kept], resting=song.resting[kept])
+
+    def write(self, out: Path) -> dict[str, Any]:
+        """Write the shards, and return what ``shards.json`` says."""
+        arrays = self.arrays()
+        return phrase_shards.write(out, self.info(arrays), arrays)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of `phrase_shards.ARRAYS`."""
+        cells = np.concatenate([song.cells for _, song in self.songs])
+        table = np.zeros(len(cells), PHRASE)
+        at = 0
+        for number, ((file, song), part) in enumerate(zip(self.songs, self.parts, strict=True)):
+            rows = slice(at, at + len(song.bars))
+            at = rows.stop
+            present = song.present
+            if self.preparation.data.sources[file.source].drums:
+                present |= 1 << DRUMS
+                self._drum(cells[rows], file, song, part)
+            table["song"][rows], table["bar"][rows], table["part"][rows] = number, song.bars, part
+            table["source"][rows], table["present"][rows] = file.source, present
+        table["down"], table["up"] = self._ranges(cells)
+        return {"cells": cells, "phrases": table}
+
+    def _drum(self, cells: NDArray[np.uint8], file: File, song: Song, part: int) -> None:
+        """Put the drums of a song's performance under its phrases, in place."""
+        source, shares = self.preparation.data.sources[file.source], self.preparation.data
+        found = self.performances[source.folder]
+        dealt = assign([("", one.name) for one in found], shares.validation, shares.test)
+        own = [one for one, its in zip(found, dealt, strict=True) if its == part]
+        if not own:
+            raise UsageError(
+                "{n} drum performances are too few for songs of training, validation and test", n=len(found), hint="name more drum_styles"
+            )
+        performance = grooves.performance_for(file.group, song.bpm, own)
+        self.played[file.group] = performance.name
+        n_bars = self.preparation.tokenizer.bars
+        for number, (phrase, resting) in enumerate(zip(cells, song.resting, strict=True)):
+            bars = grooves.bars_for(performance, number, n_bars)
+            phrase[DRUMS] = 0 if resting else phrase_shards.pack(bars)
+
+    def _ranges(self, cells: NDArray[np.uint8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """How far down, 0 or less, and up each phrase may be moved without leaving the range."""
+        most, n_pitches = self.preparation.preprocessing.transpose, self.form.n_pitches
+        used = np.bitwise_or.reduce(np.delete(cells, DRUMS, axis=1), axis=(1, 2, 3))  # (N, ceil(P / 8))
+        rows = np.unpackbits(used, axis=-1, count=n_pitches)
+        lowest, highest = rows.argmax(1), n_pitches - 1 - rows[:, ::-1].argmax(1)
+        return -np.minimum(most, lowest).astype(np.int8), np.minimum(most, n_pitches - 1 - highest).astype(np.int8)
+
+    def files_under(self, folder: Path) -> list[dict[str, str]]:
+        """Every file by its name below `folder`, with the part it went to or why it was left out."""
+        parts = iter(self.parts)
+        return [
+            {"file": path.relative_to(folder).as_posix(), **({"dropped": why} if why else {"part": PARTS[next(parts)]})}
+            for path, why in self.fates
+        ]
+
+    def info(self, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+        """What `shards.json` says."""
+        cells, table = arrays["cells"], arrays["phrases"]
+        n, n_tracks, n_bars, n_steps, _ = cells.shape
+        sounding = cells.any((2, 3, 4)).mean(0)
+        sources = self.preparation.data.sources
+        songs = Counter((file.source, part) for (file, _), part in zip(self.songs, self.parts, strict=True))
+
+        def phrases(source: int, part: int) -> int:
+            return int(((table["source"] == source) & (table["part"] == part)).sum())
+
+        return {
+            "format": 1,
+            "tracks": list(TRACKS),
+            "form": asdict(self.form),
+            "sizes": {"n_tracks": n_tracks, "n_bars": n_bars, "n_steps": n_steps, "n_pitches": self.form.n_pitches},
+            "normalised_key": self.preparation.tokenizer.normalise_key,
+            "files": self.seen, "kept": len(self.songs), "phrases": n, "bars": n * n_bars,
+            "parts": {
+                name: {"songs": self.parts.count(p), "phrases": int((table["part"] == p).sum())} for p, name in enumerate(PARTS)
+            },
+            "pieces": {source.folder: {name: songs[s, p] for p, name in enumerate(PARTS)} for s, source in enumerate(sources)},
+            "sounding": {name: round(float(share), 4) for name, share in zip(TRACKS, sounding, strict=True)},
+            "dropped": dict(sorted(self.rejected.items())),
+            "phrases_dropped": dict(sorted(self.dropped.items())),
+            "notes": dict(sorted(self.lost.items())),
+            "performances": len(set(self.played.values())),
+            "sources": [
+                {
+                    **config.plain(source), "name": source.folder, "files": self.files[s],
+                    "kept": sum(songs[s, p] for p in range(len(PARTS))),
+                    "songs": {name: songs[s, p] for p, name in enumerate(PARTS)},
+                    "phrases": {name: phrases(s, p) for p, name in enumerate(PARTS)},
+                }
+                for s, source in enumerate(sources)
+            ],
+        }  # fmt: skip
