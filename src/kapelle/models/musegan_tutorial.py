@@ -1,25 +1,22 @@
-"""The small MuseGAN of the ISMIR 2019 tutorial, which is the one that the thesis trains: phrases of 4 bars of 16 steps and 72 pitches.
+"""The small MuseGAN of the ISMIR 2019 tutorial: phrases of 4 bars of 16 steps and 72 pitches.
 
-Takes latents ``{"z": (B, 128)}``, standard normal, gives cells (B, M, 4, 16, 72) from 0 up; a cell sounds where it is more than 0.5, and data
-is 0 and 1. One generator and one critic, shared layers first and private ones for each track at the generator's end and the critic's
-beginning. Nothing else may be set: it is kept as it was, down to the names of its weights, so that checkpoints can be compared. It knows
-nothing of music.
+Takes latents ``{"z": (B, 128)}``, standard normal, gives cells (B, M, 4, 16, 72) from 0 up; a cell sounds where it is more than 0.5, and
+data is 0 and 1. One generator and one critic, with private layers for each track at the generator's end and the critic's beginning.
+Nothing else may be set: it is kept as it was, down to the names of its weights, so that checkpoints can be compared. It knows nothing
+of music.
 
-Both networks work on rows of channels (see `musegan.rows`): the order is phrase, bar, beat, octave, and after the private layers step
-within the beat and pitch within the octave, so that every layer but the overlapping ones is one product.
-
-Source: Dong and Yang 2019, tutorial "Generating Music with GANs" at ISMIR, notebook (MIT). Parameters with five tracks: 313,951 and 204,321.
-Known differences: none in the networks. Once trained the generator's norms use their running statistics; the notebook does the same,
-since it samples in eval mode. Data is not drawn at random bars but is whatever the shards hold.
+Source: Dong and Yang 2019, tutorial "Generating Music with GANs" at ISMIR, notebook (MIT). With five tracks the generator has
+313,951 parameters and the critic 204,321.
+Known differences: none in the networks; once trained, the generator's norms use their running statistics.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from kapelle.config import setting
-from kapelle.errors import CannotObey, UsageError
+from kapelle.errors import CannotObey, CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
     from kapelle.models import Kind, StateSpec
+    from kapelle.models.musegan.graph import Folded
 
 KIND: Kind = "one_shot"
 
@@ -40,7 +38,13 @@ THRESHOLD = 0.5
 SLOPE = 0.01
 """Of the critic's leaky ReLU."""
 
-GENERATOR = (
+Sides = tuple[int, int, int]
+Row = tuple[int, int, Sides, Sides]
+
+REACH = 4
+"""Rows along pitch that the overlapping transconv3 makes into the octaves."""
+
+GENERATOR: tuple[Row, ...] = (
     (128, 256, (4, 1, 1), (4, 1, 1)),
     (256, 128, (1, 4, 1), (1, 4, 1)),
     (128, 64, (1, 1, 4), (1, 1, 4)),
@@ -50,7 +54,7 @@ GENERATOR = (
 )
 """Channels in and out, kernel and stride over (bar, time, pitch) of transconv0 to transconv5; the last two once for each track."""
 
-CRITIC = (
+CRITIC: tuple[Row, ...] = (
     (1, 16, (1, 1, 12), (1, 1, 12)),
     (16, 16, (1, 4, 1), (1, 4, 1)),
     (80, 64, (1, 1, 3), (1, 1, 1)),
@@ -104,118 +108,57 @@ def scores(config: Config, made: torch.Tensor) -> torch.Tensor:
 
 def build(config: Config) -> torch.nn.Module:
     """A fresh network: ``generator``, ``critic`` and ``averaged``; random weights come from torch's global generator."""
-    import torch
-    from torch import nn
-    from torch.nn import functional as F
+    from kapelle.models.musegan_tutorial_network import players
 
-    from kapelle.models.musegan.rows import Players, grow, merge, slide, spread
-
-    class GeneratorBlock(nn.Module):
-        """Transposed convolution, batch norm, ReLU."""
-
-        def __init__(self, inputs: int, channels: int, kernel: tuple[int, ...], stride: tuple[int, ...]) -> None:
-            super().__init__()
-            self.transconv = nn.ConvTranspose3d(inputs, channels, kernel, stride)  # type: ignore[arg-type]
-            self.batchnorm = nn.BatchNorm1d(channels)  # of rows; the same weights as BatchNorm3d
-            self.overlaps = kernel != stride
-
-        def forward(self, rows: torch.Tensor) -> torch.Tensor:
-            weight = self.transconv.weight.flatten(2).transpose(1, 2)  # (C, k, C'): only one of the three sides is not 1
-            if self.overlaps:
-                rows = spread(rows.view(-1, PITCHES // 3, rows.shape[1]), weight, self._bias()).flatten(0, 1)
-            else:
-                rows = grow(rows, weight, self._bias())
-            return F.relu(self.batchnorm(rows))
-
-        def _bias(self) -> torch.Tensor:
-            assert self.transconv.bias is not None
-            return self.transconv.bias
-
-    class Generator(nn.Module):
-        """z (B, 128) to rolls (B, M, L, S, P)."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            for number, row in enumerate(GENERATOR):
-                private = number in PRIVATE["transconv"]
-                block = nn.ModuleList(GeneratorBlock(*row) for _ in range(config.n_tracks)) if private else GeneratorBlock(*row)
-                self.add_module(f"transconv{number}", block)
-
-        def forward(self, latents: Mapping[str, torch.Tensor], given: torch.Tensor | None = None) -> torch.Tensor:
-            rows = latents["z"]
-            for number in range(4):
-                rows = self.get_submodule(f"transconv{number}")(rows)  # at last (B · bar · beat · octave, 32)
-            tracks = []
-            for track in range(config.n_tracks):
-                own = self.get_submodule(f"transconv4.{track}")(rows)  # (... step, 16)
-                tracks.append(self.get_submodule(f"transconv5.{track}")(own))  # (... pitch, 1)
-            cells = torch.stack(tracks).view(config.n_tracks, -1, BARS, BEATS, OCTAVES, STEPS, PITCHES)
-            return cells.permute(1, 0, 2, 3, 5, 4, 6).reshape(-1, config.n_tracks, BARS, BEATS * STEPS, OCTAVES * PITCHES)
-
-    class LayerNorm(nn.Module):
-        """Over the whole sample, with a scale and a shift for each channel; deviation with n - 1, the small number added to it."""
-
-        def __init__(self, channels: int) -> None:
-            super().__init__()
-            self.gamma = nn.Parameter(torch.rand(channels))
-            self.beta = nn.Parameter(torch.zeros(channels))
-
-        def forward(self, rows: torch.Tensor, n_items: int) -> torch.Tensor:
-            whole = rows.reshape(n_items, -1)
-            normed = (whole - whole.mean(dim=1, keepdim=True)) / (whole.std(dim=1, keepdim=True) + 1e-5)
-            return normed.view(rows.shape) * self.gamma + self.beta
-
-    class CriticBlock(nn.Module):
-        """Convolution, layer norm, leaky ReLU."""
-
-        def __init__(self, inputs: int, channels: int, kernel: tuple[int, ...], stride: tuple[int, ...]) -> None:
-            super().__init__()
-            self.transconv = nn.Conv3d(inputs, channels, kernel, stride)  # type: ignore[arg-type]  # the notebook's name for it
-            self.layernorm = LayerNorm(channels)
-            self.window = {(1, 1, 3): OCTAVES, (2, 1, 1): BARS}[kernel] if kernel != stride else 0
-
-        def forward(self, rows: torch.Tensor, n_items: int) -> torch.Tensor:
-            weight, bias = self.transconv.weight.flatten(2).permute(2, 1, 0), self.transconv.bias  # (k, C, C')
-            assert bias is not None
-            if self.window:
-                rows = slide(rows.view(-1, self.window, rows.shape[1]), weight, bias, 1).flatten(0, 1)
-            else:
-                rows = merge(rows, weight, bias)
-            return F.leaky_relu(self.layernorm(rows, n_items), SLOPE)
-
-    class Critic(nn.Module):
-        """Rolls (B, M, L, S, P) to marks (B, 1), high for real ones."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            for number, (inputs, *row) in enumerate(CRITIC):
-                inputs = 16 * config.n_tracks if number == 2 else inputs
-                private = number in PRIVATE["conv"]
-                make: Any = lambda inputs=inputs, row=row: CriticBlock(inputs, *row)
-                self.add_module(f"conv{number}", nn.ModuleList(make() for _ in range(config.n_tracks)) if private else make())
-            self.dense = nn.Linear(256, 1)
-
-        def forward(self, rolls: torch.Tensor) -> torch.Tensor:
-            n_items = len(rolls)
-            cells = (
-                rolls.reshape(n_items, -1, BARS, BEATS, STEPS, OCTAVES, PITCHES).permute(1, 0, 2, 3, 5, 4, 6).reshape(rolls.shape[1], -1, 1)
-            )
-            tracks = []
-            for track, rows in enumerate(cells):
-                rows = self.get_submodule(f"conv0.{track}")(rows, n_items)  # (B · bar · beat · octave · step, 16)
-                tracks.append(self.get_submodule(f"conv1.{track}")(rows, n_items))  # (B · bar · beat · octave, 16)
-            rows = torch.cat(tracks, dim=1)
-            for number in range(2, len(CRITIC)):
-                rows = self.get_submodule(f"conv{number}")(rows, n_items)
-            mark: torch.Tensor = self.dense(rows)
-            return mark
-
-    return Players(Generator(), Critic())
+    return players(config.n_tracks)
 
 
 def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.ModelProto]:
-    """The averaged generator in 32-bit floats, from the arrays of the network's ``state_dict()``."""
-    raise NotImplementedError
+    """The averaged generator in 32-bit floats, from the arrays of the network's ``state_dict()``.
+
+    ``scores`` are what stands before the last ReLU, less the threshold.
+
+    Raises:
+        CheckpointError: The weights are of another shape than the network.
+    """
+    from kapelle.models.musegan.graph import Folded, product, reshaped
+    from kapelle.models.onnx_parts import GraphWriter
+
+    graph = GraphWriter("musegan_tutorial.generate")
+    rows = graph.input("z", "float32", ["batch", LATENT])
+    for number in range(4):
+        inputs, _, kernel, stride = GENERATOR[number]
+        layer = _folded(weights, number, f"transconv{number}")
+        overlaps = kernel != stride
+        matrix, bias = layer.spread(REACH) if overlaps else (layer.matrix(), layer.biases())
+        rows = reshaped(graph, rows, (-1, inputs * (REACH if overlaps else 1))) if number else rows
+        rows = graph.op("Relu", [product(graph, f"transconv{number}", rows, matrix, bias)])
+    shared, tracks = reshaped(graph, rows, (-1, GENERATOR[4][0])), []
+    for track in range(config.n_tracks):
+        first, last = (_folded(weights, number, f"transconv{number}.{track}") for number in PRIVATE["transconv"])
+        last = Folded(last.weight, last.bias - THRESHOLD)
+        own = graph.op("Relu", [product(graph, f"transconv4.{track}", shared, first.matrix(), first.biases())])
+        own = product(graph, f"transconv5.{track}", reshaped(graph, own, (-1, GENERATOR[5][0])), last.matrix(), last.biases())
+        tracks.append(reshaped(graph, own, (-1, 1, BARS, BEATS, OCTAVES, STEPS, PITCHES)))
+    cells = graph.op("Transpose", [graph.op("Concat", tracks, axis=1)], perm=[0, 1, 2, 3, 5, 4, 6])
+    form = (config.n_tracks, BARS, BEATS * STEPS, OCTAVES * PITCHES)
+    reshaped(graph, cells, (-1, *form), out="scores")
+    graph.output("scores", "float32", ["batch", *form])
+    return {"generate": graph.model()}
+
+
+def _folded(weights: Mapping[str, np.ndarray], number: int, name: str) -> Folded:
+    """The block `name`, which is one of transconv`number`, as one product."""
+    from kapelle.models.musegan.graph import PREFIX, folded
+
+    inputs, channels, kernel, _ = GENERATOR[number]
+    held = weights[f"{PREFIX}{name}.transconv.weight"]
+    if held.shape != (inputs, channels, *kernel):
+        raise CheckpointError(
+            "{name} is {found}, the recipe makes it {expected}", name=name, found=held.shape, expected=(inputs, channels, *kernel)
+        )
+    norm = [weights[f"{PREFIX}{name}.batchnorm.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
+    return folded(held.reshape(inputs, channels, -1).transpose(0, 2, 1), weights[f"{PREFIX}{name}.transconv.bias"], norm)
 
 
 def weights(config: Config, constants: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

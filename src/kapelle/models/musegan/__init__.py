@@ -99,7 +99,7 @@ class Config:
 
 
 def latents(config: Config) -> dict[str, tuple[int, ...]]:
-    """Name -> shape without batch of every latent: shared ones (d,), private ones (M, d); in all, each bar generator reads ``latent`` numbers."""
+    """Name -> shape without batch of every latent: shared ones (d,), private ones (M, d), so that ``latent`` numbers make a bar."""
     size = config.latent // len(config.parts)
     return {name: (config.n_tracks, size) if "i" in name else (size,) for name in sorted(config.parts)}
 
@@ -113,7 +113,7 @@ def build(config: Config) -> torch.nn.Module:
 
 def real(config: Config, cells: torch.Tensor) -> torch.Tensor:
     """Cells of data (B, M, L, S, P) bool in the network's own range, -1 and 1; for a network of single bars (B L, M, 1, S, P)."""
-    if not config.temporal:
+    if not config.temporal and cells.ndim == 5:  # a single cell has no bars to part
         cells = cells.transpose(1, 2).flatten(0, 1).unsqueeze(2)
     return cells.float() * 2 - 1
 
@@ -125,9 +125,9 @@ def scores(config: Config, made: torch.Tensor) -> torch.Tensor:
 
 def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.ModelProto]:
     """The averaged generator in 32-bit floats, from the arrays of the network's ``state_dict()``."""
-    from kapelle.models.musegan import graph
+    from kapelle.models.musegan.graph import generate
 
-    return {"generate": graph.generate(config, weights)}
+    return {"generate": generate(config, weights)}
 
 
 def weights(config: Config, constants: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -7,8 +7,8 @@ and the encoder's do the opposite. It holds no weights and loads no torch.
 The published tables are for bars of 96 steps and 84 pitches; for other forms the same rules give other rows:
 - time grows from 2 by twos and then by threes to the number of steps, with 512 channels halved every second layer;
 - pitch grows from 1 to the number of octaves and from there to the pitches: an octave is one product;
-- a critic folds pitches and octaves, then time twice by two; what remains (24 steps of 96, the 4 beats of 16) it reads by the two overlapping
-  layers of the paper if they fit, else in one.
+- a critic folds pitches and octaves, then time twice by two; what remains (24 steps of 96, the 4 beats of 16) it reads by the two
+  overlapping layers of the paper if they fit, else in one.
 """
 
 from __future__ import annotations

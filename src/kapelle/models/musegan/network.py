@@ -42,7 +42,8 @@ class Grow(nn.Module):
         self.norm = nn.BatchNorm1d(channels) if norm else None
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        made = grow(rows, self.weight, self.bias)  # (R k, C)
+        """(R, C) to (R k, C')."""
+        made = grow(rows, self.weight, self.bias)
         return made if self.norm is None else F.relu(self.norm(made))
 
 
@@ -57,11 +58,12 @@ class Shrink(nn.Module):
         self.stride, self.overlaps = stride, stride != kernel
 
     def forward(self, rows: torch.Tensor, n_items: int) -> torch.Tensor:
+        """(R, C) to (R', C'); `n_items` bars or phrases share the rows, and overlapping kernels stay inside one."""
         if self.overlaps:
             made = slide(rows.view(n_items, -1, rows.shape[1]), self.weight, self.bias, self.stride).flatten(0, 1)
         else:
             made = merge(rows, self.weight, self.bias)
-        return F.leaky_relu(made if self.norm is None else self.norm(made), SLOPE)  # (R', C)
+        return F.leaky_relu(made if self.norm is None else self.norm(made), SLOPE)
 
 
 class TemporalGenerator(nn.Module):
@@ -75,6 +77,7 @@ class TemporalGenerator(nn.Module):
         self.norm = nn.BatchNorm1d(size)
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        """(B, d) to (B, L, d)."""
         halves = self.halves(latent).view(len(latent), 2, -1)  # (B, 2, hidden)
         bars = spread(halves, self.weight, self.bias)  # (B, L, d): each half reaches all bars but one
         return F.relu(self.norm(bars.flatten(0, 1))).view_as(bars)
@@ -95,7 +98,7 @@ class BarGenerator(nn.Module):
 
     def forward(self, bars: torch.Tensor, features: Sequence[torch.Tensor] = ()) -> torch.Tensor:
         """Latents (B L, Z), and the encoder's features from e0 on, to cells (B L S P, outputs)."""
-        rows = self.h0(bars).view(-1, self.width)
+        rows: torch.Tensor = self.h0(bars).view(-1, self.width)
         for number, name in enumerate(self.others, start=1):
             if features:
                 rows = torch.cat([rows, features[-number]], dim=1)
@@ -114,8 +117,7 @@ class Encoder(nn.Module):
 
     def forward(self, given: torch.Tensor) -> list[torch.Tensor]:
         """(B, M, L, S, P) to e0, e1, ..., each of as many rows as the layer has that reads it."""
-        rows = _rows(given)
-        features = []
+        rows, features = _rows(given), []
         for name in self.names:
             rows = self.get_submodule(name)(rows, 0)
             features.append(rows)
@@ -139,6 +141,7 @@ class Generator(nn.Module):
             self.encoder = Encoder(layers.encoder(config))
 
     def forward(self, latents: Mapping[str, torch.Tensor], given: torch.Tensor | None = None) -> torch.Tensor:
+        """Rolls from -1 to 1; with binary neurons nothing but these two."""
         raw = self.raw(latents, given)
         return torch.tanh(raw) if self.config.binary == "none" else self._binary(raw)
 
@@ -176,7 +179,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Rolls of `n_in` tracks (B, n_in, L, S, P) to one mark each (B, 1), high for real ones. No norms: the penalty is one of each sample."""
+    """Rolls of `n_in` tracks (B, n_in, L, S, P) to one mark each (B, 1), high for real ones; no norms: the penalty is each roll's own."""
 
     def __init__(self, config: Config, n_in: int) -> None:
         super().__init__()
@@ -198,6 +201,7 @@ class Critic(nn.Module):
         nn.init.zeros_(self.mark.bias)
 
     def forward(self, rolls: torch.Tensor) -> torch.Tensor:
+        """(B, n_in, L, S, P) to (B, 1)."""
         n_items = rolls.shape[0]
         rows, n_bars = _rows(rolls), n_items * self.n_bars
         for name in self.names:
@@ -219,7 +223,8 @@ class Critics(nn.Module):
         self.critics = nn.ModuleList(Critic(config, n_in) for _ in range(config.n_critics))
 
     def forward(self, rolls: torch.Tensor) -> torch.Tensor:
-        heard = [rolls] if len(self.critics) == 1 else rolls.split(1, dim=1)
+        """(B, M, L, S, P) to (B, K)."""
+        heard = [rolls] if len(self.critics) == 1 else [rolls[:, track : track + 1] for track in range(rolls.shape[1])]
         return torch.cat([critic(part) for critic, part in zip(self.critics, heard, strict=True)], dim=1)
 
 

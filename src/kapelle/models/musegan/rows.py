@@ -1,10 +1,10 @@
 """Convolutions of piano-rolls as products of matrices.
 
 Cells are kept as *rows* of channels: a matrix (R, C), in the order phrase, bar, step, pitch. A transposed convolution whose kernel
-equals its stride makes each row into `k` rows that stand next to each other, so it is one product (R, C) x (C, k C') looked at as (R k, C'):
-nothing is moved, and batch norm finds channels last. A convolution with kernel = stride is the same backwards. Two kinds of layers
-overlap and are done for what they are: few and small. On one thread this is 2 to 3 times as fast as the same network of torch's
-ConvTranspose2d and Conv2d, forward and backward.
+equals its stride makes each row into `k` rows that stand next to each other, so it is one product (R, C) x (C, k C') looked at as
+(R k, C'): nothing is moved, and batch norm finds channels last. A convolution with kernel = stride is the same backwards. Two kinds of
+layers overlap and are done for what they are: few and small. On one thread a generator is about three times as fast as one of torch's
+ConvTranspose2d.
 
 Every function can be differentiated twice, which the gradient penalty needs. torch is loaded when this file is; nobody imports it but
 the networks, when they are built.
