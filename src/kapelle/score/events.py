@@ -29,6 +29,8 @@ class Budget:
     """How much has been read of what `limits` allow; shared by the tracks of a file."""
 
     limits: Limits
+    silent_notes: bool = False
+    """Take a note-on of velocity 0 for a note, where none of its pitch is open. By the standard it is an end, so this is for repairs."""
     events: int = 0
     notes: int = 0
     tempos: int = 0
@@ -51,6 +53,8 @@ class TrackEvents:
     """-1: never released."""
     pitch: array[int] = field(default_factory=_column)
     velocity: array[int] = field(default_factory=_column)
+    velocity_at: array[int] = field(default_factory=_column)
+    """Which byte of the file the velocity is."""
     slot: array[int] = field(default_factory=_column)
     control_tick: array[int] = field(default_factory=_column)
     control: array[int] = field(default_factory=_column)
@@ -151,8 +155,8 @@ class _TrackReader:
         if second > 127:
             second = 127
             self.counts["values"] += 1
-        if kind == 0x90 and second:
-            self._note_on(channel, first, second)
+        if kind == 0x90 and (second or (self.budget.silent_notes and not self.open[channel].get(first))):
+            self._note_on(channel, first, second, pos + 1)
         elif kind <= 0x90:
             self._note_off(channel, first)
         elif kind == 0xB0:
@@ -165,7 +169,7 @@ class _TrackReader:
             self.out.bend.append(channel << 14 | second << 7 | first)
         return pos + 2
 
-    def _note_on(self, channel: int, pitch: int, velocity: int) -> None:
+    def _note_on(self, channel: int, pitch: int, velocity: int, at: int) -> None:
         out = self.out
         self.budget.notes += 1
         if self.budget.notes > self.budget.limits.notes:
@@ -178,6 +182,7 @@ class _TrackReader:
         out.release.append(-1)
         out.pitch.append(pitch)
         out.velocity.append(velocity)
+        out.velocity_at.append(self.offset + at)
         out.slot.append(channel << 7 | self.program[channel])
 
     def _note_off(self, channel: int, pitch: int) -> None:

@@ -120,19 +120,57 @@ def read(source: str | Path | bytes, limits: Limits = DEFAULT) -> Score:
 
 def read_with_report(source: str | Path | bytes, limits: Limits = DEFAULT) -> tuple[Score, Report]:
     """The score in `source`, as `read` gives it, and what was repaired or left out on the way."""
+    found = read_file(source, limits)
+    container, parts, counts = found.container, found.parts, found.counts
+    damage = tuple(part.damage for part in parts if part.damage is not None)
+    score = _score(parts, container, limits, counts, found.name)
+    report = Report(container.format, {key: counts[key] for key in REPAIRS if counts[key]}, damage, _texts(parts))
+    if not report.lossless:
+        _log.warning("%s: %s", found.name, "; ".join(report.lines()))
+    return score, report
+
+
+@dataclass(frozen=True)
+class File:
+    """A MIDI file taken apart, before it is a score.
+
+    Attributes:
+        data: Its bytes.
+        name: What errors call it.
+        container: Its header, and where its tracks are.
+        parts: The events of each track.
+        counts: What was repaired so far.
+    """
+
+    data: bytes
+    name: str
+    container: Container
+    parts: list[TrackEvents]
+    counts: Counter[str]
+
+
+def read_file(source: str | Path | bytes, limits: Limits = DEFAULT, *, silent_notes: bool = False) -> File:
+    """The events of `source`; where they are damaged before the first note, an error.
+
+    Args:
+        source: A path, or the bytes themselves.
+        limits: How large the piece may be; bars and seconds are not known yet.
+        silent_notes: Take a note-on of velocity 0 for a note, where none of its pitch sounds.
+
+    Raises:
+        MidiError: As in `read`.
+        Missing: There is no such file.
+        StorageError: It may not be read.
+    """
     data, name = _load(source, limits)
     counts: Counter[str] = Counter()
     container = open_container(data, name, limits.tracks, counts)
-    budget = Budget(limits)
+    budget = Budget(limits, silent_notes)
     parts = [read_events(data, start, stop, budget, counts, name) for start, stop in container.tracks]
-    damage = tuple(part.damage for part in parts if part.damage is not None)
-    if damage and not any(part.onset for part in parts):
-        raise damage[0]
-    score = _score(parts, container, limits, counts, name)
-    report = Report(container.format, {key: counts[key] for key in REPAIRS if counts[key]}, damage, _texts(parts))
-    if not report.lossless:
-        _log.warning("%s: %s", name, "; ".join(report.lines()))
-    return score, report
+    damage = next((part.damage for part in parts if part.damage is not None), None)
+    if damage is not None and not any(part.onset for part in parts):
+        raise damage
+    return File(data, name, container, parts, counts)
 
 
 def _texts(parts: Sequence[TrackEvents]) -> tuple[str, ...]:
