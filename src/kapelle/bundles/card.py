@@ -18,7 +18,7 @@ PRECISIONS = {"8bit": "8-bit blocks", "fp32": "32-bit floats"}
 def text(manifest: Manifest, precision: str) -> str:
     """The card, in Markdown, with one newline at the end."""
     source = manifest.provenance
-    sizes = ", ".join(f"{key} {manifest.options[key]}" for key in ("vocabulary", "context") if key in manifest.options)
+    sizes = ", ".join(f"{key} {manifest.options[key]}" for key in ("vocabulary", "context") if key in manifest.options) or _cells(manifest)
     parts = [
         f"# {manifest.name}",
         _table(
@@ -45,6 +45,14 @@ def text(manifest: Manifest, precision: str) -> str:
         f"```toml\n{source.recipe.strip()}\n```" if source.recipe else "The recipe was not kept.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _cells(manifest: Manifest) -> str:
+    """What a model that makes piano-rolls makes in one go; empty for others."""
+    options, form = manifest.options, manifest.options.get("form") or {}
+    if manifest.codec != "roll" or "tracks" not in options or not form:
+        return ""
+    return f"{', '.join(options['tracks'])}; bars {options['bars']}, steps of a bar {form['steps_per_bar']}, pitches {form['n_pitches']}"
 
 
 def _data(sources: tuple[Mapping[str, Any], ...]) -> str:

@@ -21,17 +21,15 @@ from typing import Any, Literal
 import numpy as np
 
 from kapelle import config, models
-from kapelle.bundles import card, load, manifest
+from kapelle.bundles import card, load, manifest, rounding
 from kapelle.bundles.manifest import FILE_NAME, FileEntry, Manifest, Provenance
-from kapelle.bundles.session import Decoder
 from kapelle.errors import CheckpointError, Missing, StorageError, UsageError
 
 Precision = Literal["8bit", "fp32"]
 
-N_PROBES = 64
-"""Ids on which the rounding of 8 bits is measured."""
-
-SHARD_KEYS = ("genres", "pad", "bos", "eos", "genre_ids", "note_ids", "context_len", "families")
+SHARD_KEYS = (
+    "genres", "pad", "bos", "eos", "genre_ids", "note_ids", "context_len", "families", "tracks", "form", "normalised_key",
+)  # fmt: skip
 """What of shards.json a composer needs, copied into the options."""
 
 
@@ -86,8 +84,8 @@ def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manife
     held = _read_run(run)
     family = models.family(str(held.recipe["family"]))
     shape = _shape(family, held, run)
-    graphs, rounding = _graphs(family, shape, held, options.precision, run)
-    figures = {**held.figures, **options.figures, **({} if rounding is None else {"largest_logit_error": rounding})}
+    graphs, rounded = _graphs(family, shape, held, options.precision, run)
+    figures = {**held.figures, **options.figures, **rounded}
     best = held.figures.get("best") or {}
     provenance = Provenance(
         recipe=held.recipe_text,
@@ -105,7 +103,7 @@ def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manife
         licence=options.licence or str(held.recipe.get("licence") or "not stated; see the licences of the data"),
         states=family.states(shape),
         codec=held.recipe.get("codec"),
-        options=_options(shape, held, options),
+        options=_options(family, shape, held, options),
         provenance=provenance,
     )
     extra = {"card.md": card.text(draft, options.precision).encode(), **options.files}
@@ -239,16 +237,16 @@ def _weights(run: Path) -> dict[str, np.ndarray]:
 
 
 def _shape(family: models.Family, held: _Run, run: Path) -> Any:
-    """The family's Config, with the vocabulary that the shards tell."""
-    table = dict(held.recipe.get("model", {}))
+    """The family's Config, with the vocabulary or the sizes that the shards tell."""
+    table = dict(held.recipe.get("model", {})) | dict(held.shards.get("sizes", {}))
     vocabulary = held.shards.get("vocabulary_size", held.shards.get("vocabulary"))
     if vocabulary is not None:
         table["vocabulary"] = vocabulary
     return config.build(family.Config, table, f"{run / 'recipe.toml'}: model")
 
 
-def _graphs(family: models.Family, shape: Any, held: _Run, precision: Precision, run: Path) -> tuple[dict[str, bytes], float | None]:
-    """The ONNX files by role, and how far rounding moves a logit; None where that was not measured."""
+def _graphs(family: models.Family, shape: Any, held: _Run, precision: Precision, run: Path) -> tuple[dict[str, bytes], dict[str, float]]:
+    """The ONNX files by role, and figures of what rounding changes."""
     try:
         from kapelle.bundles.quantise import quantise
 
@@ -259,25 +257,12 @@ def _graphs(family: models.Family, shape: Any, held: _Run, precision: Precision,
         raise CheckpointError("{path} does not fit its recipe: {why}", path=run / "weights.safetensors", why=error) from error
     plain = {role: graph.SerializeToString(deterministic=True) for role, graph in graphs.items()}
     if precision == "fp32":
-        return plain, None
+        return plain, {}
     small = {role: quantise(graph).SerializeToString(deterministic=True) for role, graph in graphs.items()}
-    rounding = _rounding(plain["step"], small["step"], family, shape) if family.KIND == "autoregressive" else None
-    return small, rounding
+    return small, rounding.figures(family, shape, plain, small)
 
 
-def _rounding(plain: bytes, small: bytes, family: models.Family, shape: Any) -> float:
-    """The largest difference of a logit between two step graphs, over `N_PROBES` ids drawn with a fixed seed."""
-    context = getattr(shape, "n_positions", None)
-    ids = np.random.default_rng(0).integers(0, shape.vocabulary, min(N_PROBES, context or N_PROBES))
-    draft = Manifest("probe", "probe", family.KIND, {"step": "step.onnx"}, {}, "", family.states(shape), options={"context": context})
-    scores = []
-    for data in (plain, small):
-        bundle = load.Bundle(Path("probe"), draft, "", {"step.onnx": data})
-        scores.append(Decoder(bundle).score(ids))
-    return round(float(np.abs(scores[0] - scores[1]).max()), 4)
-
-
-def _options(shape: Any, held: _Run, options: ExportOptions) -> dict[str, Any]:
+def _options(family: Any, shape: Any, held: _Run, options: ExportOptions) -> dict[str, Any]:
     """What those who run the model, or train it on, must know of it."""
     out: dict[str, Any] = {"precision": options.precision, "generation": held.recipe.get("generation", {}), "model": config.plain(shape)}
     if hasattr(shape, "vocabulary"):
@@ -286,6 +271,9 @@ def _options(shape: Any, held: _Run, options: ExportOptions) -> dict[str, Any]:
         out["context"] = shape.n_positions
     if hasattr(shape, "window"):
         out["window"] = shape.window
+    if hasattr(family, "latents"):  # it makes rolls
+        out["latents"] = {name: list(sides) for name, sides in family.latents(shape).items()}
+        out |= {"bars": shape.bars, "conditional": bool(shape.conditional)}
     out |= {key: held.shards[key] for key in SHARD_KEYS if key in held.shards}
     return out | dict(options.options)
 

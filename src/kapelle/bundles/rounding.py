@@ -1,0 +1,65 @@
+"""What 8 bits change: a graph in 32-bit floats beside the small one, on inputs drawn with a fixed seed.
+
+Takes both as bytes, gives figures by name for the card. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kapelle.bundles.load import Bundle
+from kapelle.bundles.manifest import Manifest
+from kapelle.bundles.session import Decoder, Generator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kapelle.models import Family
+
+N_IDS = 64
+"""Ids that a step graph reads."""
+
+N_ITEMS = 16
+"""Items that a graph of kind one_shot makes, one at a time, as in use."""
+
+
+def figures(family: Family, shape: Any, plain: Mapping[str, bytes], small: Mapping[str, bytes]) -> dict[str, float]:
+    """``largest_logit_error`` of a step graph, ``cells_changed`` (share of 1) of one that makes piano-rolls; nothing for others.
+
+    Args:
+        family: The module that wrote the graphs.
+        shape: Its Config.
+        plain: Role -> file in 32-bit floats.
+        small: Role -> file in 8 bits.
+    """
+    if family.KIND == "autoregressive":
+        return {"largest_logit_error": _logit_error(family, shape, plain["step"], small["step"])}
+    if family.KIND == "one_shot" and hasattr(family, "latents"):
+        return {"cells_changed": _cells_changed(family, plain["generate"], small["generate"])}
+    return {}
+
+
+def _logit_error(family: Family, shape: Any, plain: bytes, small: bytes) -> float:
+    """The largest difference of a logit over `N_IDS` ids."""
+    context = getattr(shape, "n_positions", None)
+    ids = np.random.default_rng(0).integers(0, shape.vocabulary, min(N_IDS, context or N_IDS))
+    draft = Manifest("probe", "probe", family.KIND, {"step": "step.onnx"}, {}, "", family.states(shape), options={"context": context})
+    scores = [Decoder(Bundle(Path("probe"), draft, "", {"step.onnx": data})).score(ids) for data in (plain, small)]
+    return round(float(np.abs(scores[0] - scores[1]).max()), 4)
+
+
+def _cells_changed(family: Family, plain: bytes, small: bytes) -> float:
+    """The share of cells, of those that sound in either, that sound in one only; of latents from a normal distribution, nothing given."""
+    draft = Manifest("probe", "probe", family.KIND, {"generate": "generate.onnx"}, {}, "")
+    sessions = [Generator(Bundle(Path("probe"), draft, "", {"generate.onnx": data})) for data in (plain, small)]
+    draw, either, one = np.random.default_rng(0), 0, 0
+    for _ in range(N_ITEMS):
+        inputs = {name: draw.standard_normal((1, *port.shape[1:]), np.float32) for name, port in sessions[0].inputs.items()}  # type: ignore[arg-type]
+        if "given" in inputs:
+            inputs["given"] = np.zeros_like(inputs["given"])
+        on = [session.generate(inputs)["scores"] > 0 for session in sessions]
+        either, one = either + int((on[0] | on[1]).sum()), one + int((on[0] ^ on[1]).sum())
+    return round(one / max(1, either), 5)
