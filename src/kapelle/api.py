@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kapelle.fitting import Fitted, Fitting
     from kapelle.score.analysis import Analysis
     from kapelle.score.info import Info
+    from kapelle.score.velocity import Struck
     from kapelle.training.fit import FitOptions
 
 DEFAULT_MODELS = ("genre", "genre-small")
@@ -329,6 +330,39 @@ def plot_file(source: str | Path, out: str | Path, *, theme: str = "light", forc
     out = _free(out, force)
     pianoroll.draw(read_midi(source), out, pianoroll.PictureOptions(theme=theme, title=Path(source).stem))
     return out
+
+
+def velocity_file(
+    source: str | Path,
+    out: str | Path,
+    *,
+    value: int = 50,
+    every: bool = False,
+    humanise: bool = False,
+    seed: int = 0,
+    force: bool = False,
+) -> Struck:
+    """Write a MIDI file whose notes have velocity 0 or 1 with velocities that can be heard, and tell what was changed.
+
+    Args:
+        source: The MIDI file.
+        out: Where to.
+        value: Velocity of every note, 1 to 127.
+        every: Also where notes have velocities of their own.
+        humanise: Louder on bars and beats, softer between, a little by chance.
+        seed: Of that chance.
+        force: Replace a file that is there.
+
+    Raises:
+        UsageError: The notes have velocities of their own, or `out` is there already.
+        MidiError: It is no MIDI file, or has no notes.
+    """
+    from kapelle.score import velocity, write
+
+    out = _free(out, force)
+    made = velocity.with_velocity(source, value, every=every, humanise=humanise, seed=seed)
+    write.write_bytes(out, made.data)
+    return made
 
 
 def engrave_file(

@@ -44,6 +44,7 @@ VERBS: Mapping[str, Verb] = {
     "compose": Verb("compose a piece, or many", "kapelle.cli.compose"),
     "extend": Verb("go on where a MIDI file ends", "kapelle.cli.extend"),
     "render": Verb("turn a MIDI file into sound", "kapelle.cli.render"),
+    "velocity": Verb("make the notes of a MIDI file audible whose velocities are all 0 or 1", "kapelle.cli.velocity"),
     "plot": Verb("draw a MIDI file as a piano roll", "kapelle.cli.plot"),
     "engrave": Verb("write a MIDI file as sheet music", "kapelle.cli.engrave"),
     "analyse": Verb("tell key, chords, ranges, metre, tempo and density of a MIDI file", "kapelle.cli.analyse"),
