@@ -20,7 +20,7 @@ from kapelle import composing, config, interrupts
 from kapelle.composing.events import Done, Event
 from kapelle.composing.piece import Piece, request_of
 from kapelle.composing.request import LENGTHS, ComposeRequest, Length
-from kapelle.errors import Interrupted, Missing, NotEnoughMemory, UnreadableInput, UsageError
+from kapelle.errors import CannotObey, Interrupted, Missing, NotEnoughMemory, UnreadableInput, UsageError
 from kapelle.sampling.options import SamplingOptions
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MODELS = ("genre", "genre-small")
 """The first of these that is installed composes when no model is named."""
+
+ACCOMPANISTS = {"": "band-accompany", "band": "band-accompany"}
+"""What a name of a model means where it is to play around a lead; others mean themselves."""
 
 RECIPES = ("genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful")
 
@@ -80,6 +83,8 @@ def request(
     sampling: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     prompt: bytes | None = None,
+    lead: bytes | None = None,
+    band: str = "",
 ) -> ComposeRequest:
     """A checked request.
 
@@ -91,27 +96,45 @@ def request(
         sampling: Fields of SamplingOptions; the bundle's own for what is left out.
         options: What the model can be told: genre, key, tempo, metre, instruments ...; a file by its path or its bytes.
         prompt: A MIDI file to go on from.
+        lead: A MIDI file to play around.
+        band: The bundle that is to play around the piece, which is then in 4/4; none if empty.
 
     Raises:
         UsageError: Something is out of range or unknown to the model.
         Missing: No such bundle.
     """
+    from kapelle.bundles import load
+
     held = bundle(model)
     way = composing.way_of(held.manifest.codec)
     given = _with_files(way, {name: value for name, value in (options or {}).items() if value is not None})
+    if band:
+        given = _for_a_band(held, way, given)
     composing.options_of(way, given)
     drawn = None
     if sampling:
         drawn = config.build(SamplingOptions, {**(held.manifest.options.get("generation") or {}), **sampling}, "sampling")
     return ComposeRequest(
-        model or held.path.name,  # the name by which it is found again
+        held.path.name if not model or model in load.ALIASES else model,  # the name by which it is found again
         length or Length(),
         secrets.randbelow(2**31) if seed is None else seed,
         count,
         drawn,
         given,
         prompt,
+        lead,
+        band=ACCOMPANISTS.get(band, band) if band else "",
     )
+
+
+def _for_a_band(held: Bundle, way: composing.Way, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for a piece that a band is to play around: in 4/4."""
+    names = {item.name for item in fields(way.Options)}
+    if held.manifest.codec == "roll":
+        raise CannotObey("{name} is a band already", name=held.name, hint="leave --band out, or compose with another model")
+    if given.get("metre", "4/4") != "4/4":
+        raise CannotObey("a band plays in 4/4 alone, not in {metre}", metre=given["metre"], hint="leave --metre or --band out")
+    return {**given, "metre": "4/4"} if "metre" in names else dict(given)
 
 
 def _with_files(way: composing.Way, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +147,13 @@ def compose_events(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda:
     """Events of the first piece of a request as they happen; Done with the Piece is the last."""
     held = bundle(wish.model)
     way = composing.way_of(held.manifest.codec)
-    return way.compose(held, wish.piece(0), composing.options_of(way, wish.options), cancelled)
+    one = wish.piece(0)
+    events = way.compose(held, one, composing.options_of(way, one.options), cancelled)
+    if not wish.band:
+        return events
+    from kapelle.composing.together import together
+
+    return together(events, bundle(wish.band), one, cancelled)
 
 
 def compose_one(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: False) -> Piece:
@@ -192,6 +221,7 @@ def compose(
     seed: int | None = None,
     count: int = 1,
     processes: int = 1,
+    band: str | bool = "",
     **settings: Any,
 ) -> Any:
     """A `Piece`, or a list of them if `count` is above 1.
@@ -205,6 +235,7 @@ def compose(
         seed: Drawn if left out.
         count: Pieces.
         processes: To compose several pieces with.
+        band: Play a band around the piece: True, or the name of the bundle that plays.
         settings: Sampling (temperature, top_k, top_p, min_p, repetition_penalty) and the model's options (genre, key, tempo ...).
 
     Raises:
@@ -213,9 +244,80 @@ def compose(
     """
     sampling, options = split_settings(settings)
     wish = request(model, length=length_of(bars=bars, seconds=seconds, tokens=tokens, notes=notes), seed=seed, count=count,
-                   sampling=sampling, options=options)  # fmt: skip
+                   sampling=sampling, options=options, band="band" if band is True else band or "")  # fmt: skip
     pieces = list(compose_many(wish, processes=processes))
     return pieces if count > 1 else pieces[0]
+
+
+def interpolate(
+    seed: int,
+    towards: int,
+    *,
+    count: int = 5,
+    model: str = "band",
+    bars: int | None = None,
+    seconds: float | None = None,
+    processes: int = 1,
+    **settings: Any,
+) -> list[Piece]:
+    """Pieces on the way from one seed to another: the first is the first seed's piece, the last the other's, between them they blend.
+
+    Args:
+        seed: Where the way begins.
+        towards: Where it ends.
+        count: Pieces, 2 or more.
+        model: A band.
+        bars: Length of each; one of the two lengths, 16 bars if none.
+        seconds: The same in seconds.
+        processes: To compose with.
+        settings: The model's options (key, tempo, instruments ...).
+
+    Raises:
+        UsageError, CannotObey: What is asked is out of range, or the model has no such way.
+    """
+    if count < 2:
+        raise UsageError("a way between two seeds has at least 2 pieces, not {count}", count=count)
+    options = {**settings, "towards": towards}
+    wish = request(model, length=length_of(bars=bars, seconds=seconds), seed=seed, count=count, options=options)
+    return list(compose_many(wish, processes=processes))
+
+
+def accompany(
+    lead: str | Path | bytes,
+    *,
+    model: str = "band",
+    track: str = "",
+    seed: int | None = None,
+    count: int = 1,
+    processes: int = 1,
+    **settings: Any,
+) -> Any:
+    """A `Piece`, or a list of them if `count` is above 1: a track of `lead`, note for note, and a band around it.
+
+    Args:
+        lead: A MIDI file in 4/4, or its bytes.
+        model: Bundle name or path of a band that plays around a lead; "band" is the one that ships.
+        track: Whose place the lead takes: drums, piano, guitar, bass or strings; that of its instrument if left out.
+        seed: Drawn if left out.
+        count: Pieces.
+        processes: To compose several pieces with.
+        settings: The model's options (lead_track, key, instruments, voices ...).
+
+    Raises:
+        MidiError: `lead` is no MIDI file.
+        UsageError, CannotObey: It has no notes, is in another metre or too long; or what is asked is unknown or beyond the model.
+        Missing: No such bundle, or no such file.
+    """
+    wish = accompaniment(lead, model=model, seed=seed, count=count, options={"track": track or None, **settings})
+    pieces = list(compose_many(wish, processes=processes))
+    return pieces if count > 1 else pieces[0]
+
+
+def accompaniment(
+    lead: str | Path | bytes, *, model: str = "band", seed: int | None = None, count: int = 1, options: Mapping[str, Any] | None = None
+) -> ComposeRequest:
+    """The checked request of `accompany`, with its arguments."""
+    return request(ACCOMPANISTS.get(model, model), seed=seed, count=count, options=options, lead=midi_bytes(lead))
 
 
 def extend(
@@ -270,13 +372,14 @@ def remake(path: str | Path) -> ComposeRequest:
         UnreadableInput: The file is none.
         Missing: The bundle that made the piece is not the one installed under that name.
     """
-    wish, hashed = request_of(Path(path))
-    held = bundle(wish.model)
-    if held.hash != hashed:
-        raise Missing(
-            "the piece was made by bundle {wanted}, and {name} is now {found}", wanted=hashed[:16], name=wish.model, found=held.hash[:16],
-            hint="install that bundle, or give its folder with --model",
-        )  # fmt: skip
+    wish, hashes = request_of(Path(path))
+    for name, hashed in hashes.items():
+        held = bundle(name)
+        if held.hash != hashed:
+            raise Missing(
+                "the piece was made by bundle {wanted}, and {name} is now {found}", wanted=hashed[:16], name=name, found=held.hash[:16],
+                hint="install that bundle, or give its folder with --model",
+            )  # fmt: skip
     return wish
 
 
@@ -330,6 +433,31 @@ def plot_file(source: str | Path, out: str | Path, *, theme: str = "light", forc
     out = _free(out, force)
     pianoroll.draw(read_midi(source), out, pianoroll.PictureOptions(theme=theme, title=Path(source).stem))
     return out
+
+
+def plot_row(
+    sources: Sequence[str | Path],
+    out: str | Path,
+    labels: Sequence[str] = (),
+    *,
+    title: str = "",
+    theme: str = "light",
+    force: bool = False,
+) -> Path:
+    """Draw several MIDI files of one length as one picture (.png, .svg), a row each, and return its path.
+
+    Args:
+        sources: The files.
+        out: The picture.
+        labels: What each is called in it.
+        title: Above it.
+        theme: Colours, "light" or "dark".
+        force: Replace a picture that is there already.
+    """
+    from kapelle.engraving import rows
+
+    names = [*labels, *(Path(source).stem for source in sources[len(labels) :])]
+    return rows.draw([read_midi(source) for source in sources], _free(out, force), names, title=title, theme=theme)
 
 
 def velocity_file(

@@ -20,8 +20,8 @@ from kapelle.bundles.manifest import FILE_NAME, MAX_MANIFEST_BYTES, Manifest
 from kapelle.bundles.onnx_file import check_graph
 from kapelle.errors import BundleError, Missing, StorageError
 
-ALIASES = {"band": "band-composer"}
-"""Other names under which a bundle is found."""
+ALIASES: Mapping[str, tuple[str, ...]] = {"band": ("band-hybrid", "band-composer", "band-jamming")}
+"""Other names under which bundles are found: of several, the first that is installed."""
 
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """Files that file managers leave in every folder; they are ignored, everything else that is not listed is refused."""
@@ -129,10 +129,11 @@ def find(name: str | Path) -> Path:
         if path.is_dir():
             return path
         raise Missing("no bundle at {path}", path=path, hint="`kapelle models` lists those installed")
-    for place in (*places(), Path()):
-        path = place / ALIASES.get(name, name)
-        if (path / FILE_NAME).is_file():
-            return path
+    for known in ALIASES.get(name, (name,)):
+        for place in (*places(), Path()):
+            path = place / known
+            if (path / FILE_NAME).is_file():
+                return path
     raise Missing(
         "no bundle named {name!r} is installed",
         name=name,

@@ -43,6 +43,7 @@ class Verb:
 VERBS: Mapping[str, Verb] = {
     "compose": Verb("compose a piece, or many", "kapelle.cli.compose"),
     "extend": Verb("go on where a MIDI file ends", "kapelle.cli.extend"),
+    "accompany": Verb("play a band around a MIDI file", "kapelle.cli.accompany"),
     "render": Verb("turn a MIDI file into sound", "kapelle.cli.render"),
     "velocity": Verb("make the notes of a MIDI file audible whose velocities are all 0 or 1", "kapelle.cli.velocity"),
     "plot": Verb("draw a MIDI file as a piano roll", "kapelle.cli.plot"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kapelle.cli.flags import option
-from kapelle.cli.pieces import compose_all, files_of, show
+from kapelle.cli.pieces import claim, compose_all, files_of, row_of, show
 from kapelle.cli.wish import WishArguments, wish_of
 from kapelle.errors import UsageError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Arguments(WishArguments):
     """What can be asked."""
 
+    band: str = option("", help="play a band around the piece, which is then in 4/4", metavar="NAME", implied="band")
     from_: Path | None = option(None, help="make a piece again from a file of --save-recipe", metavar="FILE.json")
 
 
@@ -30,16 +31,25 @@ def run(arguments: Arguments, console: Console) -> None:
         _refuse_wishes(arguments)
         wish = api.remake(arguments.from_)
     else:
-        wish = wish_of(arguments)
+        wish = wish_of(arguments, band=arguments.band)
     stem = f"kapelle-{wish.options.get('genre') or Path(wish.model).name}"
     files = files_of(wish, arguments.output, arguments.files, stem)
-    show(compose_all(wish, files, arguments.files, arguments.processes, console), console)
+    row = row_of(wish, files)
+    if row is not None:
+        claim([row], force=arguments.files.force)
+    tables = compose_all(wish, files, arguments.files, arguments.processes, console)
+    if row is not None:
+        first, last = wish.seed, wish.options["towards"]
+        labels = [f"{i / (wish.count - 1):.0%}" for i in range(wish.count)]
+        api.plot_row([place.midi for place in files], row, labels, title=f"{first} → {last}", force=True)
+    show(tables, console, row)
 
 
 def _refuse_wishes(arguments: Arguments) -> None:
     """A recipe says everything; what else is asked would contradict it."""
     asked = [*arguments.options, *arguments.sampling, *(name for name, value in asdict(arguments.length).items() if value is not None)]
-    others = {"model": bool(arguments.model), "seed": arguments.seed is not None, "count": arguments.count > 1}
+    others = {"model": bool(arguments.model), "seed": arguments.seed is not None, "count": arguments.count > 1,
+              "band": bool(arguments.band)}  # fmt: skip
     asked += [name for name, given in others.items() if given]
     if asked:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in asked)

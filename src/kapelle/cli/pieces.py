@@ -33,6 +33,7 @@ MIDI = (".mid", ".midi")
 FACTS = (
     *("wav", "plot", "score", "recipe", "genre", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "model", "attempts"),
     *("heard", "mapped"),  # of the music that a model was given to begin from
+    *("lead", "track", "band"),  # of a band around a lead
 )
 COLUMNS = ("file", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "attempts")
 NUMBERS = ("bars", "notes", "seconds", "tempo", "seed", "attempts")
@@ -90,7 +91,7 @@ def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: 
         UsageError: One file is named for several pieces, has a wrong suffix or is there already.
         StorageError: A folder does not let itself be written to.
     """
-    names = [f"{stem}-{wish.seed + number}" for number in range(wish.count)]
+    names = _names(wish, stem)
     if wish.count > 1 and (flags.save_recipe or any(named not in ("", AUTO) for named in (flags.wav, flags.plot, flags.score))):
         raise UsageError(
             "{count} pieces cannot share one file",
@@ -117,6 +118,24 @@ def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: 
     _check_formats(out[0], flags)
     claim([path for files in out for path in (files.midi, files.wav, files.plot, files.score, files.recipe) if path], force=flags.force)
     return out
+
+
+def _names(wish: ComposeRequest, stem: str) -> list[str]:
+    """Names of the files, without suffixes: by their seeds, or by their number on the way from one seed to another."""
+    towards = wish.options.get("towards")
+    if towards is None:
+        return [f"{stem}-{wish.seed + number}" for number in range(wish.count)]
+    way = f"{stem}-{wish.seed}-to-{towards}"
+    if wish.count == 1:
+        return [f"{way}-{wish.options.get('blend', 0.0):.0%}".rstrip("%")]
+    return [f"{way}-{number + 1:0{len(str(wish.count))}}" for number in range(wish.count)]
+
+
+def row_of(wish: ComposeRequest, files: list[Files]) -> Path | None:
+    """The picture of all pieces on the way from one seed to another, if pictures are drawn."""
+    if wish.count == 1 or wish.options.get("towards") is None or files[0].plot is None:
+        return None
+    return files[0].plot.with_stem(files[0].plot.stem.rpartition("-")[0] + "-row")
 
 
 def _check_formats(files: Files, flags: FileFlags) -> None:
@@ -247,14 +266,17 @@ def _facts(piece: Piece) -> dict[str, Any]:
         "attempts": piece.report.attempts,
         "heard": facts.get("seed_items"),
         "mapped": facts.get("seed_mapped"),
+        "lead": facts.get("lead"),
+        "track": facts.get("track"),
+        "band": facts.get("band"),
         "problems": list(piece.report.problems),
     }
 
 
-def show(tables: list[dict[str, Any]], console: Console) -> None:
-    """Print what was composed."""
+def show(tables: list[dict[str, Any]], console: Console, row: Path | None = None) -> None:
+    """Print what was composed, and where the picture of all of it is."""
     if console.as_json:
-        console.data({"pieces": tables})
+        console.data({"pieces": tables} | ({"row": str(row)} if row else {}))
         return
     shown = [{**table, "key": console.texts.key(str(table["key"])), "tempo": f"{table['tempo']:g}"} for table in tables]
     if len(shown) == 1:
@@ -263,3 +285,5 @@ def show(tables: list[dict[str, Any]], console: Console) -> None:
         console.facts({label: table[label] for label in FACTS})
         return
     console.table(COLUMNS, [[table[label] for label in COLUMNS] for table in shown], numbers=NUMBERS)
+    if row is not None:
+        console.line(str(row))

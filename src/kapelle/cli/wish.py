@@ -27,8 +27,8 @@ class WishArguments:
     files: FileFlags = group(FileFlags, "Files")
 
 
-def wish_of(arguments: WishArguments, prompt: bytes | None = None) -> ComposeRequest:
-    """The checked request of the flags, going on from the MIDI file `prompt` if there is one."""
+def wish_of(arguments: WishArguments, prompt: bytes | None = None, band: str = "") -> ComposeRequest:
+    """The checked request of the flags, going on from the MIDI file `prompt` if there is one, with the bundle `band` around it."""
     from kapelle import api
 
     return api.request(
@@ -39,4 +39,5 @@ def wish_of(arguments: WishArguments, prompt: bytes | None = None) -> ComposeReq
         sampling=arguments.sampling,
         options=arguments.options,
         prompt=prompt,
+        band=band,
     )

@@ -172,12 +172,8 @@ def _told(band: symusic.Score, end_ticks: int) -> Iterator[Event]:
 
 def _marks(score: symusic.Score, form: list[Place], phrase_bars: int, n_bars: int) -> tuple[Mark, ...]:
     """The phrases by the letters of the form."""
-    places = enumerate(form)
-    return tuple(
-        mark_bars(score, i * phrase_bars, min((i + 1) * phrase_bars, n_bars), place.label)
-        for i, place in places
-        if i * phrase_bars < n_bars
-    )
+    lines = [*range(0, n_bars, phrase_bars), n_bars]
+    return tuple(mark_bars(score, first, last, place.label) for first, last, place in zip(lines, lines[1:], form, strict=False))
 
 
 def _playing(score: symusic.Score) -> list[str]:

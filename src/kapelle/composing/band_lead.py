@@ -111,7 +111,7 @@ def _chosen(score: symusic.Score, track: str, which: str) -> list[int]:
         return named[:1]
     able = [i for i in sounding if tracks[i].is_drum == (track == "drums")]
     if not able:
-        raise UsageError("the lead has no {what}", what="drums" if track == "drums" else "pitched notes", hint="choose another --track")
+        raise UsageError("the lead has no drums" if track == "drums" else "the lead has no pitched notes", hint="choose another --track")
     family = [i for i in able if track and _family(tracks[i]) == track]
     melody = [i for i in able if MELODY.search(tracks[i].name)]
     groups = [family, melody, able] if track in ("drums", "bass") else [melody, family, able]

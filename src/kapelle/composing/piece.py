@@ -63,6 +63,7 @@ class Piece:
         end_ticks: The final bar line.
         marks: Sections and themes.
         report: How it came about.
+        band_hash: Of the bundle that played around it; empty if none did.
     """
 
     score: symusic.Score
@@ -72,11 +73,13 @@ class Piece:
     end_ticks: int
     marks: tuple[Mark, ...] = ()
     report: PieceReport = field(default_factory=PieceReport)
+    band_hash: str = ""
 
     @property
     def provenance(self) -> str:
         """One line for the file: model, bundle and seed. No time and no version, so that bytes repeat."""
-        return f"composed by Kapelle; model {self.model}; bundle {self.bundle_hash[:16]}; seed {self.request.seed}"
+        band = f"; band {self.request.band} {self.band_hash[:16]}" if self.band_hash else ""
+        return f"composed by Kapelle; model {self.model}; bundle {self.bundle_hash[:16]}{band}; seed {self.request.seed}"
 
     def to_midi(self) -> bytes:
         """The bytes of a MIDI file: type 1, named tracks, markers, all tracks ending at the final bar line."""
@@ -108,7 +111,7 @@ class Piece:
         """Draw the piano roll to `path` (.png or .svg), which is returned."""
         from kapelle.engraving import pianoroll
 
-        pianoroll.draw(self.score, Path(path))
+        pianoroll.draw(self.score, Path(path), marks=self.marks or None)
         return Path(path)
 
     def engrave(self, path: str | Path, options: EngravingOptions | None = None) -> tuple[Path, ...]:
@@ -147,6 +150,7 @@ class Piece:
             "request": self.request.to_json(),
             "model": self.model,
             "bundle": self.bundle_hash,
+            **({"band_bundle": self.band_hash} if self.band_hash else {}),
             "midi": base64.b64encode(self.to_midi()).decode(),
         }
 
@@ -184,14 +188,15 @@ class Piece:
         )
 
 
-def request_of(path: Path) -> tuple[ComposeRequest, str]:
-    """The request and the bundle hash in a file made by `Piece.save_recipe`.
+def request_of(path: Path) -> tuple[ComposeRequest, dict[str, str]]:
+    """The request in a file made by `Piece.save_recipe`, and the hash of every bundle by the name that the request has for it.
 
     Raises:
         UnreadableInput: The file is none.
     """
     try:
         table = json.loads(path.read_bytes())
-        return from_json(table["request"]), str(table["bundle"])
+        wish = from_json(table["request"])
+        return wish, {wish.model: str(table["bundle"])} | ({wish.band: str(table["band_bundle"])} if wish.band else {})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableInput("{path} is no recipe of a piece: {why}", path=path, why=error, hint="--save-recipe writes one") from error

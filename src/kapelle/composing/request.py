@@ -51,6 +51,7 @@ class ComposeRequest:
         prompt: A MIDI file to go on from.
         lead: A MIDI file to accompany.
         theme: A MIDI file to develop.
+        band: Name or path of the bundle that plays around the piece; empty for none.
     """
 
     model: str = ""
@@ -62,6 +63,7 @@ class ComposeRequest:
     prompt: bytes | None = field(default=None, repr=False)
     lead: bytes | None = field(default=None, repr=False)
     theme: bytes | None = field(default=None, repr=False)
+    band: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_COUNT:
@@ -70,7 +72,9 @@ class ComposeRequest:
             raise UsageError("seed must be 0 to {limit}, not {seed}", limit=MAX_SEED - MAX_COUNT, seed=self.seed)
 
     def piece(self, number: int) -> ComposeRequest:
-        """The request for the piece `number` of `count` alone."""
+        """The request for the piece `number` of `count` alone: with the next seed, or a part of the way if they go towards another one."""
+        if self.options.get("towards") is not None and self.count > 1:
+            return dataclasses.replace(self, count=1, options={**self.options, "blend": number / (self.count - 1)})
         return dataclasses.replace(self, seed=self.seed + number, count=1)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""``kapelle accompany``: a band around a MIDI file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kapelle.cli.flags import argument, generated, group, option
+from kapelle.cli.pieces import FileFlags, compose_all, files_of, show
+
+if TYPE_CHECKING:
+    from kapelle.cli.console import Console
+
+
+def band_options() -> list[type[Any]]:
+    """The options of a band."""
+    from kapelle.composing.band import Options
+
+    return [Options]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What can be asked."""
+
+    source: Path = argument(help="MIDI file to play around; its lead is kept note for note", metavar="LEAD.mid")
+    output: Path | None = option(None, help="MIDI file to write, or a folder when several", short="-o", metavar="FILE.mid")
+    model: str = option("band", help="band to play with, by name or folder", short="-m", metavar="NAME")
+    options: dict[str, Any] = generated(band_options, "Music")
+    seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
+    count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
+    processes: int = option(1, help="how many processes compose them", min=1, max=256)
+    files: FileFlags = group(FileFlags, "Files")
+
+
+def run(arguments: Arguments, console: Console) -> None:
+    """Read, accompany, write, tell."""
+    from kapelle import api
+
+    wish = api.accompaniment(arguments.source, model=arguments.model, seed=arguments.seed, count=arguments.count, options=arguments.options)
+    files = files_of(wish, arguments.output, arguments.files, f"{arguments.source.stem}-band")
+    show(compose_all(wish, files, arguments.files, arguments.processes, console), console)
