@@ -56,7 +56,7 @@ def build(
         "tracks": list(tracks), "form": config.plain(form), "bars": N_BARS, "normalised_key": True, "conditional": conditional,
         "latents": {name: list(shape) for name, shape in shapes.items()},
     }  # fmt: skip
-    return fakes._write(folder, "one_shot", {"generate": graph.model()}, codec="roll", **(told | options))
+    return fakes.write(folder, "one_shot", {"generate": graph.model()}, codec="roll", **(told | options))
 
 
 def _heard(graph: GraphWriter, shapes: dict[str, tuple[int, ...]], n_tracks: int) -> str:

@@ -48,7 +48,7 @@ def autoregressive(folder: Path, config: gpt.Config | None = None, *, codec: Cod
     config = config or gpt.Config(vocabulary=40, n_positions=32, n_embd=32, n_layer=2, n_head=2)
     graphs = gpt.graphs(config, gpt_weights(config))
     options = {"vocabulary": config.vocabulary, "context": config.n_positions} | options
-    return _write(folder, "autoregressive", graphs, gpt.states(config), codec=codec, family="gpt", **options)
+    return write(folder, "autoregressive", graphs, gpt.states(config), codec=codec, family="gpt", **options)
 
 
 def markov(folder: Path, table: np.ndarray, *, codec: Codec | None = None, files: dict[str, bytes] | None = None, **options: Any) -> Path:
@@ -58,7 +58,7 @@ def markov(folder: Path, table: np.ndarray, *, codec: Codec | None = None, files
     graph.op("Identity", [last_positions(graph, found)], ["logits"])
     graph.output("logits", "float32", ["batch", "kept", table.shape[1]])
     options = {"vocabulary": table.shape[1]} | options
-    return _write(folder, "autoregressive", {"step": graph.model()}, codec=codec, files=files, **options)
+    return write(folder, "autoregressive", {"step": graph.model()}, codec=codec, files=files, **options)
 
 
 def uniform(folder: Path, vocabulary: int, *, codec: Codec | None = None, files: dict[str, bytes] | None = None, **options: Any) -> Path:
@@ -76,7 +76,7 @@ def recurrent(folder: Path, vocabulary: int = 40, width: int = 16, seed: int = 0
         "MatMul", [last_positions(graph, _lstm(graph, rng, embedded, width)), _random(graph, rng, "out", (width, vocabulary))], ["logits"]
     )
     graph.output("logits", "float32", ["batch", "kept", vocabulary])
-    return _write(folder, "autoregressive", {"step": graph.model()}, _lstm_states(width), vocabulary=vocabulary)
+    return write(folder, "autoregressive", {"step": graph.model()}, _lstm_states(width), vocabulary=vocabulary)
 
 
 def symbols(folder: Path, n_pitches: int = 12, n_lengths: int = 5, width: int = 16, seed: int = 0) -> Path:
@@ -94,7 +94,7 @@ def symbols(folder: Path, n_pitches: int = 12, n_lengths: int = 5, width: int = 
     for name, size in sizes.items():
         graph.op("MatMul", [kept, _random(graph, rng, f"out.{name}", (width, size))], [f"logits.{name}"])
         graph.output(f"logits.{name}", "float32", ["batch", "kept", size])
-    return _write(folder, "symbols", {"step": graph.model()}, _lstm_states(width), codec="chords")
+    return write(folder, "symbols", {"step": graph.model()}, _lstm_states(width), codec="chords")
 
 
 def encoder_decoder(folder: Path, vocabulary: int = 20, width: int = 8, seed: int = 0) -> Path:
@@ -111,7 +111,7 @@ def encoder_decoder(folder: Path, vocabulary: int = 20, width: int = 8, seed: in
     hidden = step.op("Add", [step.op("Gather", [_random(step, rng, "embedding", (vocabulary, width)), ids]), mean])
     step.op("MatMul", [last_positions(step, hidden), _random(step, rng, "out", (width, vocabulary))], ["logits"])
     step.output("logits", "float32", ["batch", "kept", vocabulary])
-    return _write(folder, "encoder_decoder", {"encode": encode.model(), "step": step.model()}, codec="theme", vocabulary=vocabulary)
+    return write(folder, "encoder_decoder", {"encode": encode.model(), "step": step.model()}, codec="theme", vocabulary=vocabulary)
 
 
 def one_shot(folder: Path, n_tracks: int = 5, n_steps: int = 16, n_pitches: int = 12, seed: int = 0) -> Path:
@@ -125,7 +125,7 @@ def one_shot(folder: Path, n_tracks: int = 5, n_steps: int = 16, n_pitches: int 
     shape = graph.constant("shape", np.array([0, n_tracks, n_steps, n_pitches]))
     graph.op("Sigmoid", [graph.op("Reshape", [flat, shape])], ["roll"])
     graph.output("roll", "float32", ["batch", n_tracks, n_steps, n_pitches])
-    return _write(folder, "one_shot", {"generate": graph.model()}, codec="roll", tracks=n_tracks)
+    return write(folder, "one_shot", {"generate": graph.model()}, codec="roll", tracks=n_tracks)
 
 
 def classifier(folder: Path, n_features: int = 6, classes: tuple[str, ...] = ("jazz", "pop", "rock"), seed: int = 0) -> Path:
@@ -136,7 +136,7 @@ def classifier(folder: Path, n_features: int = 6, classes: tuple[str, ...] = ("j
     scores = graph.op("MatMul", [features, _random(graph, rng, "out", (n_features, len(classes)))])
     graph.op("Softmax", [scores], ["probabilities"], axis=-1)
     graph.output("probabilities", "float32", ["batch", len(classes)])
-    return _write(folder, "classifier", {"predict": graph.model()}, classes=list(classes))
+    return write(folder, "classifier", {"predict": graph.model()}, classes=list(classes))
 
 
 EVERY_KIND = {
@@ -149,7 +149,7 @@ EVERY_KIND = {
 }
 
 
-def _write(
+def write(
     folder: Path,
     kind: Kind,
     graphs: dict[str, Any],
@@ -160,6 +160,7 @@ def _write(
     files: dict[str, bytes] | None = None,
     **options: Any,
 ) -> Path:
+    """Write graphs as a bundle with a card, and return its path."""
     draft = Manifest(
         name=f"fake-{kind.replace('_', '-')}",
         family=family,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kapelle.api import (
+        accompany,
         bundle,
         compose,
         compose_events,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         export,
         extend,
         info_file,
+        interpolate,
         plot_file,
         prepare,
         read_midi,
@@ -45,8 +47,8 @@ _HOMES = {
     "Length": "kapelle.composing.request",
     "Piece": "kapelle.composing.piece",
     **dict.fromkeys(
-        ("bundle", "compose", "compose_events", "compose_many", "export", "extend", "info_file", "plot_file", "prepare",
-         "read_midi", "remake", "render_file", "request", "train"), "kapelle.api",
+        ("accompany", "bundle", "compose", "compose_events", "compose_many", "export", "extend", "info_file", "interpolate",
+         "plot_file", "prepare", "read_midi", "remake", "render_file", "request", "train"), "kapelle.api",
     ),
 }  # fmt: skip
 
@@ -55,6 +57,7 @@ __all__ = [
     "KapelleError",
     "Length",
     "Piece",
+    "accompany",
     "bundle",
     "compose",
     "compose_events",
@@ -62,6 +65,7 @@ __all__ = [
     "export",
     "extend",
     "info_file",
+    "interpolate",
     "plot_file",
     "prepare",
     "read_midi",
