@@ -116,6 +116,19 @@ def _recall(found: dict[str, Any]) -> str:
     )
 
 
+def _band_definitions(found: dict[str, Any]) -> str:
+    ways = {"published": "published", "legacy": "ours by that definition", "defined": "pitch classes"}
+    kinds = [(way, name) for way in ways for name in ("data", "shuffled")]
+    pairs = [key for key in found["defined"]["data"] if key.startswith("TD/")]
+    rows = [(key[3:], *(f"{found[way][name][key]:.2f}" for way, name in kinds)) for key in pairs]
+    return (
+        "## Tonal distance of a band, by definition\n\n`python benchmarks/band_definitions.py FOLDER`; published: training data of "
+        f"Dong et al. 2018, table 2; ours: {found['phrases']:,} phrases of {found['pieces']} pieces of {found['folder']}. "
+        "Shuffled: every track's bars in an order of their own.\n\n"
+        + _table(("pair", *(f"{ways[way]}, {name}" for way, name in kinds)), rows)
+    )
+
+
 SECTIONS = {
     "acceptance": _acceptance,
     "acceptance-remi-lstm": _acceptance_of,
@@ -127,6 +140,7 @@ SECTIONS = {
     "startup": _startup,
     "engraving": _engraving,
     "sine_render": _sine,
+    "band_definitions": _band_definitions,
 }
 
 if __name__ == "__main__":
