@@ -10,6 +10,7 @@ from symusic import ControlChange, KeySignature, Score, Tempo, TextMeta
 
 import pieces
 from kapelle.errors import MidiError, Missing, UsageError
+from kapelle.score.limits import Limits
 from kapelle.score.read import read, read_with_report
 from kapelle.score.velocity import with_velocity
 from kapelle.score.write import to_bytes
@@ -138,6 +139,8 @@ def test_a_pause_beyond_the_limits_is_refused_for_silent_notes_too() -> None:
     before = midi(CONDUCTOR, b"\x00\x90\x3c\x00\xff\xff\xff\x7f\x3c\x00")
     with pytest.raises(MidiError, match="longer than"):
         with_velocity(before, humanise=True)
+    with pytest.raises(MidiError, match="more than 1 bars"):
+        with_velocity(midi(CONDUCTOR, b"\x00\x90\x3c\x01\x83\x10\x3c\x00"), limits=Limits(bars=1))
 
 
 @pytest.mark.parametrize("value", [0, 128, -5])
@@ -147,7 +150,7 @@ def test_a_velocity_out_of_range_is_refused(value: int) -> None:
 
 
 def test_humanised_notes_are_loudest_on_bar_lines_and_softest_between_beats() -> None:
-    eighths = to_bytes(pieces.score(pieces.track(*((240 * i + i % 2, 240, 60, 1) for i in range(8 * 50)))))
+    eighths = to_bytes(pieces.score(pieces.track(*((240 * i + i % 3, 230, 60, 1) for i in range(8 * 50)))))
     made = with_velocity(eighths, 60, humanise=True)
     levels = np.array([note[3] for note in notes(made.data)]).reshape(50, 8)
     means = levels.mean(axis=0)
