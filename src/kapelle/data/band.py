@@ -1,8 +1,13 @@
 """A band made of an arrangement for fewer: the rules by which the tracks of a song become guitar, piano, bass and strings.
 
-Takes a score that is already on the right bars and in the wanted key, and its copy with a track of chords; gives a score with one track for
-each part, of the programs of `roll.PROGRAMS`. Drums come from elsewhere (`data.grooves`). Nothing is drawn by chance, and no note is
-invented: each is one of the arrangement or of its chords, at a time at which one of these begins.
+Takes a score in the wanted key, and its copy with a track of chords; gives a score with one track for each part, of the programs of
+`roll.PROGRAMS`. Drums come from elsewhere (`data.grooves`). Nothing is drawn by chance, and no note is invented: each is one of the
+arrangement or of its chords, at a time at which one of these begins.
+
+Chords tell where bars begin, too. In the corrected POP909 a third of the songs have bar lines a beat or two off, since what comes before
+the first downbeat is written as if it were a whole bar. A song is therefore moved so that the beat on which chords most often begin, each
+weighed by its length up to a bar, is the first one (`on_downbeats`). Where a song slips by half a bar later on, its chords say so for
+every phrase (`chord_beats`).
 
 The rule ``lead-piano-chords``, for POP909: three tracks (the sung melody, a second voice, the piano) and a copy whose last track holds
 the chords, the lowest note of each its bass.
@@ -29,7 +34,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from symusic import Score, Track
 
-from kapelle.score import units
+from kapelle.score import edit, units
 from kapelle.score.edit import note_arrays, note_list
 from kapelle.score.roll import PROGRAMS
 
@@ -80,6 +85,33 @@ def lead_piano_chords(score: Score, grid: Score) -> Score | None:
     out = score.copy()
     out.tracks = type(score.tracks)([_track(name, notes) for name, notes in parts.items()])
     return out
+
+
+def chord_beats(grid: Score, n_bars: int) -> NDArray[np.float64]:
+    """(L, 4) how many beats of chords, up to four of each, begin on each beat of each bar of 4/4.
+
+    Args:
+        grid: A score whose last track holds chords.
+        n_bars: Bars to look at.
+    """
+    tpq = max(grid.tpq, 1)
+    chords = chords_of(note_arrays(grid.tracks[-1])) if len(grid.tracks) > 1 else []
+    beats = np.array([round(chord.start / tpq) for chord in chords], np.int64)
+    lengths = np.array([min((chord.end - chord.start) / tpq, 4.0) for chord in chords])
+    inside = beats < 4 * n_bars
+    return np.bincount(beats[inside], lengths[inside], minlength=4 * n_bars).reshape(-1, 4)
+
+
+def on_downbeats(score: Score, grid: Score) -> tuple[Score, Score]:
+    """Both moved to a later time by 0 to 3 beats, so that the beat on which most chords begin is the first of its bar.
+
+    Args:
+        score: A song in 4/4.
+        grid: The same with chords in its last track.
+    """
+    n_bars = units.end_ticks(grid) // (4 * max(grid.tpq, 1)) + 2
+    beat = int(chord_beats(grid, n_bars).sum(0).argmax())
+    return tuple(edit.shift(one, (4 - beat) % 4 * max(one.tpq, 1)) for one in (score, grid))  # type: ignore[return-value]
 
 
 RULES: Mapping[str, Callable[[Score, Score], Score | None]] = {"lead-piano-chords": lead_piano_chords}
@@ -134,7 +166,7 @@ def bass(piano: NoteArrays, chords: list[Chord], tpq: int) -> Notes:
     struck = _struck(piano, chords, tpq)
     out: Notes = []
     for (time, end, pitch, velocity), following in pairwise([*struck, (1 << 60, 0, 0, 0)]):
-        chord = _at(chords, time)
+        chord = _at(chords, time + tpq // 8)  # players come a little early, chords do not
         if chord is not None and pitch % 12 not in chord.classes:
             pitch = chord.pitches[0]
         stop = min(end + 2 * tpq, following[0], chord.end if chord is not None else end)

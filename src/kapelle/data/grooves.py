@@ -2,7 +2,8 @@
 
 Takes a folder of drum performances whose file names end as those of the Groove MIDI Dataset do (``..._rock-groove4_120_beat_4-4.mid``:
 style, tempo, beat or fill, metre), gives performances; takes a song's name and tempo, gives one performance; takes the number of a phrase
-in its song, gives bars that follow one another. One song keeps one performance, so that it keeps its groove. The same on every machine.
+in its song, gives bars that follow one another. One song keeps one performance, so that it keeps its groove. Bars go by fours, counted so
+that crashes, which open a phrase after a fill, fall on the first of four where they can. The same on every machine.
 
 Drummers play off the grid, and softly between the strokes that count. Hits go to the nearest step; a performance of which more than
 `MOST_OFF` of the hits are nearer to the middle between two sixteenths than to one (shuffles, jazz) is left out, since a roll of sixteenths
@@ -32,7 +33,7 @@ Cells = NDArray[np.bool_]
 
 MOST_OFF = 0.3
 SOFTEST = 35
-NEAREST_TEMPI = 12
+NEAREST_TEMPI = 16
 """A song draws from so many performances, those nearest to its tempo."""
 
 _NAME = re.compile(r"(?:^|_)([a-z]+)(?:-[^_]*)?_(\d+)_beat_4-4$")
@@ -50,6 +51,9 @@ KIT: Mapping[int, int] = {
 }  # fmt: skip
 """Drums of General MIDI, and of the Roland TD-11 that the Groove MIDI Dataset was played on, as nine; all others are left out.
 Source: the mapping published with the data set (Gillick et al. 2019), with the hand drums that are played like a hi-hat."""
+
+
+CRASH = 49
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,20 @@ def _performance(path: Path, bpm: float, form: Form) -> Performance | None:
     whole = units.end_ticks(score) // (4 * max(score.tpq, 1))
     score.time_signatures = type(score.time_signatures)([])
     cells = roll.from_score(score, form, bars=min(whole, roll.MAX_BARS))[0].track("drums")
-    sounding = np.flatnonzero(cells.any((1, 2)))
-    if not len(sounding) or len(cells) - sounding[0] < 4:
+    first = _first_of_four(cells, form)
+    if len(cells) - first < 4:
         return None
-    first = int(sounding[0])
     return Performance(path.stem, bpm, cells[first : first + (len(cells) - first) // 4 * 4])
+
+
+def _first_of_four(cells: Cells, form: Form) -> int:
+    """The first sounding bar from which, counted by fours, most crash cymbals are struck on the first beat: a phrase begins there."""
+    sounding = np.flatnonzero(cells.any((1, 2)))
+    if not len(sounding):
+        return len(cells)
+    crashes = cells[:, 0, CRASH - form.lowest_pitch]
+    first = int(sounding[0])
+    return first + int(np.argmax([crashes[first + phase :: 4].sum() for phase in range(4)]))
 
 
 def off_grid(score: Score, grids: Sequence[int] = (4,)) -> float:

@@ -4,6 +4,7 @@ Takes bytes, gives packed cells with what is known of the song, or the reason wh
 key, so that ranges hold in it, and cut when it is on the grid, by `structure`. What a phrase must have:
 
 - its bars are in one key, where the file tells its keys;
+- its chords begin on first beats more than on any other, where the file tells its chords;
 - at least `min_tracks` tracks sound, each in half of its bars at least, counting drums that are still to come.
 
 Instruments of none of the five families play with the strings, as in the paper, or are left out (`others`); melodic percussion and sound
@@ -165,12 +166,14 @@ class _Way:
 
 
 def _song(score: Score, grid: Score | None, way: _Way) -> Song | Rejected:
-    form = FORMS[way.spec.form]
+    form, bpm = FORMS[way.spec.form], _bpm(score)  # a copy with right bars need not have the right tempo
     if grid is not None:
         aligned = align.onto(score, grid)
         if aligned is None:
             return Rejected("not the same music as its copy on the right bars")
         score = aligned
+        if way.source.arrange:
+            score, grid = band.on_downbeats(score, grid)
     if why := _unfit(score, way):
         return Rejected(why)
     spans = keys_of(score, signatures=way.source.key == "signature")
@@ -186,13 +189,14 @@ def _song(score: Score, grid: Score | None, way: _Way) -> Song | Rejected:
     held, lost = roll.from_score(score, form, others=way.rules.others.replace("none", ""))
     if held.n_bars < way.rules.min_bars:
         return Rejected("too few bars")
-    starts, resting, dropped = _phrases(held, way, _key_changes(score, spans))
+    beats = band.chord_beats(grid, held.n_bars) if way.source.arrange and grid is not None else np.zeros((held.n_bars, 4))
+    starts, resting, dropped = _phrases(held, way, _key_changes(score, spans), beats)
     if not starts:
         return Rejected("no phrase in which enough tracks sound")
     cells = np.stack([pack(held.cells[:, bar : bar + way.spec.bars]) for bar in starts])
     present = sum(1 << m for m in range(len(TRACKS)) if held.cells[m].any())
     counts = {**asdict(lost), "effects": effects, "kit": beyond}
-    return Song(cells, np.array(starts, np.int32), np.array(resting), present, _bpm(score), held.n_bars, dict(dropped), counts, way.digest)
+    return Song(cells, np.array(starts, np.int32), np.array(resting), present, bpm, held.n_bars, dict(dropped), counts, way.digest)
 
 
 def _unfit(score: Score, way: _Way) -> str:
@@ -263,8 +267,8 @@ def _without_effects(score: Score) -> tuple[Score, int]:
     return out, lost
 
 
-def _phrases(held: roll.Roll, way: _Way, key_changes: list[int]) -> tuple[list[int], list[bool], Counter[str]]:
-    """Where the phrases begin, in which of them drums from elsewhere rest, and what was left out."""
+def _phrases(held: roll.Roll, way: _Way, key_changes: list[int], beats: NDArray[np.float64]) -> tuple[list[int], list[bool], Counter[str]]:
+    """Where the phrases begin, in which of them drums from elsewhere rest, and what was left out; `beats` as `band.chord_beats` has it."""
     rules, n_bars = way.rules, way.spec.bars
     sounding = held.cells.any((2, 3))  # (M, L)
     found = np.flatnonzero(sounding.any(0))
@@ -280,6 +284,10 @@ def _phrases(held: roll.Roll, way: _Way, key_changes: list[int]) -> tuple[list[i
     for bar in starts:
         active = (sounding[:, bar : bar + n_bars].mean(1) >= max(rules.sounding, 1e-9)).sum()
         rests = bar + n_bars <= opening
+        chords = beats[bar : bar + n_bars].sum(0)
+        if chords[0] < chords.max():
+            dropped["chords begin off the bar lines"] += 1
+            continue
         if active + bool(way.source.drums and not rests) < rules.min_tracks:
             dropped["too few tracks sound"] += 1
             continue
