@@ -97,9 +97,10 @@ def chord_beats(grid: Score, n_bars: int) -> NDArray[np.float64]:
     tpq = max(grid.tpq, 1)
     chords = chords_of(note_arrays(grid.tracks[-1])) if len(grid.tracks) > 1 else []
     beats = np.array([round(chord.start / tpq) for chord in chords], np.int64)
-    lengths = np.array([min((chord.end - chord.start) / tpq, 4.0) for chord in chords])
+    lengths = np.array([min((chord.end - chord.start) / tpq, 4.0) for chord in chords], np.float64)
     inside = beats < 4 * n_bars
-    return np.bincount(beats[inside], lengths[inside], minlength=4 * n_bars).reshape(-1, 4)
+    found: NDArray[np.float64] = np.bincount(beats[inside], lengths[inside], minlength=4 * n_bars).reshape(-1, 4).astype(np.float64)
+    return found
 
 
 def on_downbeats(score: Score, grid: Score) -> tuple[Score, Score]:
@@ -111,7 +112,8 @@ def on_downbeats(score: Score, grid: Score) -> tuple[Score, Score]:
     """
     n_bars = units.end_ticks(grid) // (4 * max(grid.tpq, 1)) + 2
     beat = int(chord_beats(grid, n_bars).sum(0).argmax())
-    return tuple(edit.shift(one, (4 - beat) % 4 * max(one.tpq, 1)) for one in (score, grid))  # type: ignore[return-value]
+    late = (4 - beat) % 4
+    return edit.shift(score, late * max(score.tpq, 1)), edit.shift(grid, late * max(grid.tpq, 1))
 
 
 RULES: Mapping[str, Callable[[Score, Score], Score | None]] = {"lead-piano-chords": lead_piano_chords}
@@ -132,14 +134,14 @@ def chords_of(notes: NoteArrays) -> list[Chord]:
 def voiced(chord: Chord, before: tuple[int, ...]) -> tuple[int, ...]:
     """The pitches of a chord in close position, nearest to those of the chord before; near the middle of the range if there is none."""
     classes = sorted(chord.classes)
-    rows = [sorted((pitch - low) % 12 + low for pitch in classes) for low in range(PAD_LOW, PAD_HIGH - 10)]
+    rows = [tuple(sorted((pitch - low) % 12 + low for pitch in classes)) for low in range(PAD_LOW, PAD_HIGH - 10)]
 
-    def moved(row: list[int]) -> tuple[float, list[int]]:
+    def moved(row: tuple[int, ...]) -> tuple[float, tuple[int, ...]]:
         centre = abs(sum(row) / len(row) - PAD_CENTRE)
         steps = sum(min(abs(pitch - other) for other in before) for pitch in row) if before else 0
         return steps + centre / 4, row
 
-    return tuple(min(rows, key=moved))
+    return min(rows, key=moved)
 
 
 def pad(chords: list[Chord]) -> Notes:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ class File:
 class Reading(Protocol[Kept]):
     """What is made of a file for one codec. It travels to other processes: a frozen dataclass of a module."""
 
-    arrays: tuple[str, ...]
+    arrays: ClassVar[tuple[str, ...]]
     """Names of the arrays of a result."""
 
     def settings(self, files: Sequence[File]) -> list[Any]:
@@ -94,7 +94,7 @@ class RemiReading:
 
     spec: remi.RemiSpec
     rules: CleaningRules
-    arrays = ("ids",)
+    arrays: ClassVar[tuple[str, ...]] = ("ids",)
 
     def settings(self, files: Sequence[File]) -> list[Any]:
         """See `Reading`."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from kapelle.data.cleaning import File
     from kapelle.data.grooves import Performance
-    from kapelle.data.recipe import PhrasePreparation
+    from kapelle.data.recipe import BandSource, PhrasePreparation
 
 
 class PhraseCollector:
@@ -53,13 +53,16 @@ class PhraseCollector:
         self.rejected, self.files = Counter[str](), Counter[int]()
         self.dropped, self.lost = Counter[str](), Counter[str]()  # phrases; notes
         self.known: set[bytes] = set()
-        self.performances: dict[str, list[Performance]] = {}
+        self.performances: dict[tuple[str, int], list[Performance]] = {}  # of a source and a part
         self.played: dict[str, str] = {}  # song -> performance
         self.seen = 0
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
-        """Read all files, tell the progress, and refuse if none is fit; then find the drums."""
+        """Find the drums, read all files, tell the progress, and refuse if none is fit."""
         sections = self.preparation
+        for source in sections.data.sources:
+            if source.drums:
+                self._deal_drums(source)
         reading = PhraseReading(sections.tokenizer, sections.preprocessing, sections.data.sources)
         with closing(read_all(files, reading, cache, processes)) as results:
             for batch, found in results:
@@ -69,9 +72,13 @@ class PhraseCollector:
         if not self.songs:
             raise nothing_fit(self.rejected, len(files))
         self.parts = assign([self._group(file) for file, _ in self.songs], sections.data.validation, sections.data.test)
-        for source in sections.data.sources:
-            if source.drums:
-                self.performances[source.folder] = grooves.performances(self.folder / source.drums, source.drum_styles, self.form)
+
+    def _deal_drums(self, source: BandSource) -> None:
+        """Deal the performances that a source plays to, as its songs are dealt."""
+        found = grooves.performances(self.folder / source.drums, source.drum_styles, self.form)
+        dealt = assign([("", one.name) for one in found], self.preparation.data.validation, self.preparation.data.test)
+        for part in range(len(PARTS)):
+            self.performances[source.folder, part] = [one for one, its in zip(found, dealt, strict=True) if its == part]
 
     def _group(self, file: File) -> tuple[str, str]:
         return self.preparation.data.sources[file.source].folder, file.group
@@ -126,13 +133,12 @@ class PhraseCollector:
 
     def _drum(self, cells: NDArray[np.uint8], file: File, song: Song, part: int) -> None:
         """Put the drums of a song's performance under its phrases, in place."""
-        source, shares = self.preparation.data.sources[file.source], self.preparation.data
-        found = self.performances[source.folder]
-        dealt = assign([("", one.name) for one in found], shares.validation, shares.test)
-        own = [one for one, its in zip(found, dealt, strict=True) if its == part]
+        folder = self.preparation.data.sources[file.source].folder
+        own = self.performances[folder, part]
         if not own:
+            n_all = sum(len(self.performances[folder, part]) for part in range(len(PARTS)))
             raise UsageError(
-                "{n} drum performances are too few for songs of training, validation and test", n=len(found), hint="name more drum_styles"
+                "{n} drum performances are too few for songs of training, validation and test", n=n_all, hint="name more drum_styles"
             )
         performance = grooves.performance_for(file.group, song.bpm, own)
         self.played[file.group] = performance.name

@@ -19,8 +19,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,12 +112,13 @@ class PhraseReading:
     spec: RollSpec
     rules: PhraseRules
     sources: tuple[BandSource, ...]
-    arrays = ("cells", "bars", "resting")
+    arrays: ClassVar[tuple[str, ...]] = ("cells", "bars", "resting")
 
     def settings(self, files: Sequence[File]) -> list[Any]:
         """All that decides the results of these files beside their contents."""
-        ways = [[self.sources[file.source].arrange, self.sources[file.source].key, bool(self.sources[file.source].drums)] for file in files]
-        return ["phrases", EDITION, config.plain(self.spec), config.plain(self.rules), ways]
+        own = [self.sources[file.source] for file in files]
+        ways = [[source.arrange, source.key, bool(source.drums)] for source in own]
+        return ["phrases", EDITION, version("symusic"), config.plain(self.spec), config.plain(self.rules), ways]
 
     def read(self, data: bytes, file: File, grid: bytes | None) -> Song | Rejected:
         """What a file's bytes are."""
@@ -270,7 +272,7 @@ def _without_effects(score: Score) -> tuple[Score, int]:
 def _phrases(held: roll.Roll, way: _Way, key_changes: list[int], beats: NDArray[np.float64]) -> tuple[list[int], list[bool], Counter[str]]:
     """Where the phrases begin, in which of them drums from elsewhere rest, and what was left out; `beats` as `band.chord_beats` has it."""
     rules, n_bars = way.rules, way.spec.bars
-    sounding = held.cells.any((2, 3))  # (M, L)
+    sounding = np.asarray(held.cells.any((2, 3)))  # (M, L)
     found = np.flatnonzero(sounding.any(0))
     if not len(found):
         return [], [], Counter()

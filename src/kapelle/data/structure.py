@@ -64,10 +64,9 @@ def features(cells: Cells) -> Floats:
     flat = cells.reshape(n_tracks, n_bars * n_steps, n_pitches)
     begins = flat.copy()
     begins[:, 1:] &= ~flat[:, :-1]
-    places = np.arange(n_steps) * ONSETS // n_steps
     counts = begins.reshape(n_tracks, n_bars, n_steps, n_pitches).sum(-1, dtype=np.float64)  # (M, L, S)
-    onsets = np.zeros((n_tracks, n_bars, ONSETS))
-    np.add.at(onsets, (slice(None), slice(None), places), counts)
+    places = np.arange(n_steps) * ONSETS // n_steps
+    onsets = counts @ (places[:, None] == np.arange(ONSETS))
     both = np.concatenate([_unit(chroma), _unit(onsets)], axis=-1)
     return np.ascontiguousarray(both.transpose(1, 0, 2).reshape(n_bars, -1))
 
