@@ -253,10 +253,12 @@ def test_without_walking_all_phrases_are_one(band: str) -> None:
     assert bars[0] == bars[1]
 
 
-def test_a_phrase_that_comes_back_is_the_same_music_and_marked_so(band: str) -> None:
+def test_a_phrase_that_comes_back_is_the_same_music_and_marked_so(band: str, tmp_path: Path) -> None:
     piece = kapelle.compose(model=band, bars=20, seed=1, dynamics=0)
     assert [mark.label for mark in piece.marks] == ["A", "A1", "B", "A1", "A"]
     assert [marker.text for marker in read(piece.to_midi()).markers][:3] == ["A", "/A", "A1"]
+    picture = piece.plot(tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert all(f">{label}<" in picture for label in ("A", "A1", "B"))
 
     def bar(number: int) -> set[tuple[str, int, int]]:
         start = number * 1920

@@ -226,7 +226,7 @@ def _draw_marks(canvas: Canvas, colours: Palette, layout: Layout, system: System
         tab = system.top - layout.MARK_PX
         canvas.rect(x, tab, width, layout.MARK_PX - 2, hue, opacity=0.55)
         words = shorten(" ".join(mark.label.split())[:MAX_NAME], 10, width - 8)
-        if len(words) > 1 and x + 5 >= free_from:
+        if words.strip("…") and x + 5 >= free_from:
             canvas.text(x + 5, tab + 10.5, words, colours.text, size=10, bold=True)
             free_from = x + 5 + text_width(words, 10)
 
