@@ -43,13 +43,13 @@ def show(report: dict[str, Any], output: Path, console: Console) -> None:
         console.data({"shards": output, **report})
         return
     console.line(str(output))
-    facts = {name: f"{report[name]:,}" for name in ("files", "kept", "notes", "bars", "tokens", "blocks")}
-    console.facts(facts)
+    console.facts({name: f"{report[name]:,}" for name in ("files", "kept", "notes", "phrases", "bars", "tokens", "blocks") if name in report})
     parts = list(dict.fromkeys(part for counts in report["pieces"].values() for part in counts))
     console.line()
     rows = [[genre, *(counts.get(part, 0) for part in parts)] for genre, counts in report["pieces"].items()]
     console.table(("genre", *parts), rows, numbers=parts)
-    if report["dropped"]:
-        console.line()
-        dropped = sorted(report["dropped"].items(), key=lambda item: -item[1])
-        console.table(("dropped because", "files"), [(console.texts(why), n) for why, n in dropped], numbers=("files",))
+    for dropped, what in ((report["dropped"], "files"), (report.get("phrases_dropped"), "phrases")):
+        if dropped:
+            console.line()
+            counts = sorted(dropped.items(), key=lambda item: -item[1])
+            console.table(("dropped because", what), [(console.texts(why), n) for why, n in counts], numbers=(what,))

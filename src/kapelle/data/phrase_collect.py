@@ -188,7 +188,7 @@ class PhraseCollector:
             "sounding": {name: round(float(share), 4) for name, share in zip(TRACKS, sounding, strict=True)},
             "dropped": dict(sorted(self.rejected.items())),
             "phrases_dropped": dict(sorted(self.dropped.items())),
-            "notes": dict(sorted(self.lost.items())),
+            "notes_changed": dict(sorted(self.lost.items())),
             "performances": len(set(self.played.values())),
             "sources": [
                 {
