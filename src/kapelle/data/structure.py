@@ -11,8 +11,8 @@ It names no sections, and it does not look inside a bar. Where a piece repeats n
 are counted from the first bar that sounds.
 
 Source: Serra, Mueller, Grosche and Arcos 2012, "Unsupervised detection of music boundaries by time series structure features", AAAI.
-Differences: bars instead of frames of sound, degrees of likeness instead of nearest neighbours, a smaller smoothing, since bars are
-exact, and borders chosen together instead of one by one.
+Differences: bars instead of frames of sound, degrees of likeness instead of nearest neighbours, three bars on either side compared instead
+of a smoothed slope, and borders chosen together instead of one by one.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ ONSETS = 16
 """Parts of a bar that onsets are told apart by."""
 
 SHARPNESS = 4
-"""Likeness is raised to this power, so that the same counts and what is merely in the same key does not."""
+"""Likeness, beyond what any two bars of the piece have, is raised to this power, so that the same counts and the akin does not."""
 
-SMOOTHING_BARS = 1.5
+SPAN = 3
+"""Bars before and after a border whose repetitions are compared."""
+
 LAG_SMOOTHING_BARS = 0.6
 
-NO_CHANGE = 1e-3
-"""Changes below this are rounding, or one bar repeated with trifles."""
+WHOLE_CHANGE = 0.8
+"""What `novelty` calls 1 in a piece that never changes more: about what it is where one exact repetition ends and another begins."""
 
-COST = 0.25
+COST = 0.2
 """What a border costs, in the unit of `novelty`."""
 
-ODD_COST = 0.25
+ODD_COST = 0.15
 """What it costs beside that to end a section whose length is no multiple of `GROUP`."""
 
 GROUP = 4
@@ -78,8 +80,7 @@ def _unit(rows: Floats) -> Floats:
 
 
 def novelty(described: Floats) -> Floats:
-    """(L,) how much what repeats changes at the beginning of each bar, as a share of the greatest change; 0 for the first, and for all
-    bars if nothing changes.
+    """(L,) how much what repeats changes at the beginning of each bar, 0 to 1; 0 for the first.
 
     Args:
         described: (L, F) as `features` gives them.
@@ -88,21 +89,26 @@ def novelty(described: Floats) -> Floats:
     out = np.zeros(n_bars)
     if n_bars < 2:
         return out
-    likeness = np.clip(_unit(described) @ _unit(described).T, 0, 1) ** SHARPNESS
+    likeness = np.clip(_unit(described) @ _unit(described).T, 0, 1)
+    usual = (likeness.sum() - np.trace(likeness)) / (n_bars * (n_bars - 1))
+    repeats = np.clip((likeness - usual) / max(1 - usual, 1e-9), 0, 1) ** SHARPNESS
     lags = (np.arange(n_bars)[:, None] + np.arange(n_bars)[None]) % n_bars
-    by_lag = np.take_along_axis(likeness, lags, axis=1)  # (L, lag)
-    smooth = _blur(n_bars, SMOOTHING_BARS) @ by_lag @ _blur(n_bars, LAG_SMOOTHING_BARS, circular=True).T
-    out[1:] = (np.diff(smooth, axis=0) ** 2).sum(axis=1)
-    top = float(out.max())
-    return out / top if top > NO_CHANGE else np.zeros(n_bars)
+    by_lag = np.take_along_axis(repeats, lags, axis=1)  # (L, lag)
+    by_lag[:, 0] = 0  # every bar is like itself
+    by_lag = by_lag @ _blur(n_bars, LAG_SMOOTHING_BARS).T
+    sums = np.concatenate([np.zeros((1, n_bars)), np.cumsum(by_lag, axis=0)])
+    for bar in range(1, n_bars):
+        first, last = max(0, bar - SPAN), min(n_bars, bar + SPAN)
+        before, after = (sums[bar] - sums[first]) / (bar - first), (sums[last] - sums[bar]) / (last - bar)
+        out[bar] = ((after - before) ** 2).sum() * min(bar - first, last - bar) / SPAN
+    scaled: Floats = out / max(float(out.max()), WHOLE_CHANGE)
+    return scaled
 
 
-def _blur(n: int, deviation: float, *, circular: bool = False) -> Floats:
-    """(n, n) the matrix that smooths rows by a bell; each row adds up to 1."""
+def _blur(n: int, deviation: float) -> Floats:
+    """(n, n) the matrix that smooths rows by a bell, round the corner; each row adds up to 1."""
     distance = np.abs(np.arange(n)[:, None] - np.arange(n)[None]).astype(np.float64)
-    if circular:
-        distance = np.minimum(distance, n - distance)
-    bell = np.exp(-0.5 * (distance / deviation) ** 2)
+    bell = np.exp(-0.5 * (np.minimum(distance, n - distance) / deviation) ** 2)
     out: Floats = bell / bell.sum(axis=1, keepdims=True)
     return out
 
