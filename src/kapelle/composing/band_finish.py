@@ -181,7 +181,7 @@ def without_blips(cells: Cells, scores: Floats, strikes: NDArray[np.bool_], step
 
 def in_scale(cells: Cells, scores: Floats, scale: Sequence[int], lowest_pitch: int) -> Cells:
     """Cells (T, P) within a scale: a note outside is left out if its track has others, else moved to the better neighbour."""
-    inside = np.isin((np.arange(cells.shape[1]) + lowest_pitch) % 12, scale)
+    inside = np.asarray(np.isin((np.arange(cells.shape[1]) + lowest_pitch) % 12, scale))
     out: Cells = cells & inside
     filled = out.any(axis=1)
     for start, end, row in notes_of(cells & ~inside):
