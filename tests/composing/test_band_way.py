@@ -360,14 +360,14 @@ def test_in_a_fine_grid_a_note_needs_a_thirty_second() -> None:
 
 def test_a_note_outside_the_scale_leaves_a_chord_and_moves_in_a_line() -> None:
     # rows from C: C, C#, D, D#, E
-    played = np.zeros((4, 5), bool)
+    played = np.zeros((5, 5), bool)
     played[:2, [0, 3]] = True  # C and D# together
-    played[2:, 3] = True  # D# alone
+    played[3:, 3] = True  # D# alone
     sure = np.where(played, 2.0, -3.0).astype(np.float32)
-    sure[2:, 4] = -1.0  # E is likelier than D
+    sure[3:, 4] = -1.0  # E is likelier than D
     made = finish.in_scale(played, sure, MAJOR, 24)
     assert made[:2].tolist() == [[True, False, False, False, False]] * 2
-    assert made[2:].tolist() == [[False, False, False, False, True]] * 2
+    assert made[3:].tolist() == [[False, False, False, False, True]] * 2
 
 
 def test_of_too_many_notes_the_strongest_sound_and_none_is_cut_in_its_middle() -> None:
