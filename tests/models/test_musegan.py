@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +141,33 @@ def test_other_forms_have_networks_too() -> None:
         rolls = made.generator(latents(shape))
         assert rolls.shape == (2, n_tracks, n_bars, n_steps, n_pitches)
         assert made.critic(rolls).shape == (2, 1)
+
+
+def test_the_page_that_explains_it_tells_the_same_sizes() -> None:
+    page = (Path(__file__).parents[2] / "docs/explanation/musegan.md").read_text(encoding="utf-8")
+    told = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    forms = (musegan.Config(**PAPER), musegan.Config(**SMALL), musegan.Config(**SMALL, width=0.5))
+    for row in told:
+        if row[0] in {"d0", "d1", "d2", "d3", "d4", "d5", "h0", "h1", "h2", "h3"}:
+            tables = [layers.bar_critic(form, 5) if row[0][0] == "d" else layers.bar_generator(form, 5) for form in forms[:2]]
+            found = [layer for table in tables for layer in table if layer.name == row[0]]
+            assert row[-2:][: len(found)] == [f"{layer.steps} × {layer.pitches} × {layer.channels}" for layer in found]
+    sizes = {row[0]: row[1:] for row in told if len(row) == 4 and row[1].replace(",", "").isdigit()}
+    assert sizes["one bar generator"] == [count(network.BarGenerator(layers.bar_generator(form, 1))) for form in forms]
+    for model in MODELS:
+        made = [musegan.build(musegan.Config(**config_of(form, model))) for form in forms]
+        assert sizes[f"generators, {model}"] == [count(pair.generator) for pair in made]
+        assert sizes["critics, jamming" if model == "jamming" else "critic, composer and hybrid"] == [
+            count(network.critic) for network in made
+        ]
+
+
+def count(part: Any) -> str:
+    return f"{sum(weight.numel() for weight in part.parameters()):,}"
+
+
+def config_of(form: musegan.Config, model: str) -> dict[str, Any]:
+    return {**{name: getattr(form, name) for name in (*SMALL, "width")}, "model": model}
 
 
 # --- latents, models --------------------------------------------------------------------------------------------------------

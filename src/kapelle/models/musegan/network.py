@@ -27,9 +27,10 @@ SLOPE = 0.2
 """Of the leaky ReLUs in critics and encoder."""
 
 
-def _fresh(*shape: int) -> nn.Parameter:
-    """Weights of deviation 0.02, none beyond twice that."""
-    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02, a=-0.04, b=0.04))
+def _fresh(*shape: int, fan: int) -> nn.Parameter:
+    """Weights of the deviation that keeps the size of what `fan` numbers make, none beyond twice that."""
+    deviation = (2 / fan) ** 0.5
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=deviation, a=-2 * deviation, b=2 * deviation))
 
 
 class Grow(nn.Module):
@@ -37,7 +38,7 @@ class Grow(nn.Module):
 
     def __init__(self, inputs: int, kernel: int, channels: int, *, norm: bool = True) -> None:
         super().__init__()
-        self.weight = _fresh(inputs, kernel, channels)
+        self.weight = _fresh(inputs, kernel, channels, fan=inputs)
         self.bias = nn.Parameter(torch.zeros(channels))
         self.norm = nn.BatchNorm1d(channels) if norm else None
 
@@ -52,7 +53,7 @@ class Shrink(nn.Module):
 
     def __init__(self, inputs: int, kernel: int, stride: int, channels: int, *, norm: bool = False) -> None:
         super().__init__()
-        self.weight = _fresh(kernel, inputs, channels)
+        self.weight = _fresh(kernel, inputs, channels, fan=kernel * inputs)
         self.bias = nn.Parameter(torch.zeros(channels))
         self.norm = nn.BatchNorm1d(channels) if norm else None
         self.stride, self.overlaps = stride, stride != kernel
@@ -72,7 +73,7 @@ class TemporalGenerator(nn.Module):
     def __init__(self, size: int, hidden: int, n_bars: int) -> None:
         super().__init__()
         self.halves = Grow(size, 2, hidden)
-        self.weight = _fresh(hidden, n_bars - 1, size)
+        self.weight = _fresh(hidden, n_bars - 1, size, fan=hidden)
         self.bias = nn.Parameter(torch.zeros(size))
         self.norm = nn.BatchNorm1d(size)
 
@@ -197,7 +198,6 @@ class Critic(nn.Module):
         hidden = layers.scaled(config, layers.HIDDEN)
         self.hidden = Shrink(width, 1, 1, hidden)
         self.mark = nn.Linear(hidden, 1)
-        nn.init.trunc_normal_(self.mark.weight, std=0.02, a=-0.04, b=0.04)
         nn.init.zeros_(self.mark.bias)
 
     def forward(self, rolls: torch.Tensor) -> torch.Tensor:

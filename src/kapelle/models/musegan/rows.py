@@ -3,8 +3,8 @@
 Cells are kept as *rows* of channels: a matrix (R, C), in the order phrase, bar, step, pitch. A transposed convolution whose kernel
 equals its stride makes each row into `k` rows that stand next to each other, so it is one product (R, C) x (C, k C') looked at as
 (R k, C'): nothing is moved, and batch norm finds channels last. A convolution with kernel = stride is the same backwards. Two kinds of
-layers overlap and are done for what they are: few and small. On one thread a generator is about three times as fast as one of torch's
-ConvTranspose2d.
+layers overlap and are done for what they are: few and small. On one thread a bar generator is two to three times as fast as one of
+torch's ConvTranspose2d.
 
 Every function can be differentiated twice, which the gradient penalty needs. torch is loaded when this file is; nobody imports it but
 the networks, when they are built.
@@ -37,10 +37,9 @@ def merge(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch
 
 def spread(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """T rows as T + k - 1, (N, T, C) to (N, T + k - 1, C'): transposed convolution, stride 1. `weight` is (C, k, C')."""
-    n_rows, kernel = rows.shape[1], weight.shape[1]
+    kernel = weight.shape[1]
     parts = torch.einsum("ntc,cko->ntko", rows, weight)
     late = [F.pad(parts[:, :, at], (0, 0, at, kernel - 1 - at)) for at in range(kernel)]  # each (N, T + k - 1, C')
-    assert n_rows + kernel - 1 == late[0].shape[1]
     return torch.stack(late).sum(dim=0) + bias
 
 
