@@ -26,9 +26,8 @@ def test_the_sections_of_a_song_form_are_found(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_sections_of_an_odd_length_are_found(seed: int) -> None:
     found = structure.borders(cells("ABABCB", n_bars=7, seed=seed))
-    assert {7, 14, 21} <= set(found)
-    starts = structure.phrase_starts(found, 42, 4, 4)
-    assert {0, 7, 14, 21} <= set(starts)
+    assert {0, 14, 28, 35} <= set(found) <= {0, 7, 14, 21, 28, 35}
+    assert {14, 28, 35} <= set(structure.phrase_starts(found, 42, 4, 4))
 
 
 def test_both_forms_of_a_bar_give_the_same_borders() -> None:

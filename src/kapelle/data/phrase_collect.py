@@ -1,6 +1,7 @@
 """Songs, one after the other, to phrase shards and their report.
 
-Takes results of `phrases.song` in a fixed order; equal phrases are kept once, the first one, whatever song it is of. Parts are dealt by
+Takes results of `phrases.song` in a fixed order; equal phrases are kept once, the first one, whatever song it is of
+(their last steps may differ). Parts are dealt by
 song when all are there, each source in its shares; drum performances are dealt in the same shares, so that no groove of training is
 heard in the test; then every song whose source plays to drums from elsewhere gets its performance.
 """
@@ -99,7 +100,8 @@ class PhraseCollector:
 
     def _without_repetitions(self, song: Song) -> Song | Rejected:
         fresh = []
-        for cells in song.cells:
+        for cells in song.cells.copy():
+            cells[:, -1, -1] = 0  # what comes after the phrase decides whether its last note is cut short to be struck again
             digest = hashlib.sha256(cells.tobytes()).digest()
             fresh.append(digest not in self.known)
             self.known.add(digest)

@@ -37,7 +37,7 @@ LAG_SMOOTHING_BARS = 0.6
 WHOLE_CHANGE = 0.8
 """What `novelty` calls 1 in a piece that never changes more: about what it is where one exact repetition ends and another begins."""
 
-COST = 0.2
+COST = 0.25
 """What a border costs, in the unit of `novelty`."""
 
 ODD_COST = 0.15
