@@ -18,8 +18,10 @@ import tunes
 from kapelle.data import cleaning, shards
 from kapelle.data import prepare as module
 from kapelle.data.clean import CleanPiece, Rejected, Take, clean
+from kapelle.data.phrase_shards import SIZES
 from kapelle.data.prepare import find_files, preparation, prepare
 from kapelle.errors import Interrupted, Missing, RecipeError, StorageError, UsageError
+from kapelle.score.roll import FORMS, TRACKS
 from kapelle.tokens import remi
 from kapelle.tokens.vocabulary import load
 
@@ -266,8 +268,13 @@ def test_every_recipe_is_read_by_both_readers_and_is_short(path: Path) -> None:
     assert whole.name == path.stem and whole.family in models.FAMILIES
     if whole.codec == "remi":
         assert {source.genre for source in sections.data.sources} <= set(sections.tokenizer.genres)
-    shape = build(models.family(whole.family).Config, {**table["model"], "vocabulary": 500}, "model")
-    assert getattr(shape, "n_positions", math.inf) >= sections.preprocessing.context_len
+    told_by_data: dict[str, int] = {"vocabulary": 500}
+    if whole.codec == "roll":
+        form = FORMS[sections.tokenizer.form]
+        told_by_data = dict(zip(SIZES, (len(TRACKS), sections.tokenizer.bars, form.steps_per_bar, form.n_pitches), strict=True))
+    shape = build(models.family(whole.family).Config, {**table["model"], **told_by_data}, "model")
+    if whole.codec != "roll":
+        assert getattr(shape, "n_positions", math.inf) >= sections.preprocessing.context_len
 
 
 def test_both_readers_know_the_same_sections() -> None:

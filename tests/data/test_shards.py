@@ -198,6 +198,12 @@ def test_older_shards_stay_readable_for_who_has_them_open(tmp_path: Path) -> Non
     assert opened.tokens.tolist() == before and len(shards.read(tmp_path).tokens) == 2
 
 
+def test_shards_of_phrases_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "shards.json").write_text('{"codec": "roll"}')
+    with pytest.raises(ShardError, match="hold phrases, not tokens"):
+        shards.read(tmp_path)
+
+
 def test_a_full_disk_leaves_no_half_written_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards.write(tmp_path, info(16), arrays([[4, 5], [6]], 2, 16, 0.25))
 

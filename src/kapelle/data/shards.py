@@ -153,6 +153,8 @@ def read(path: Path) -> Shards:
         raise Missing("no token shards in {path}", path=path, hint="make them with `kapelle data prepare FOLDER --recipe RECIPE -o {path}`")
     try:
         info = json.loads((path / INFO).read_text(encoding="utf-8"))
+        if info.get("codec") == "roll":
+            raise ShardError("the shards in {path} hold phrases, not tokens", path=path, hint="train the recipe of a band on them")
         arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
         made = Shards(path, info, **arrays)
         _check(made)
