@@ -176,6 +176,15 @@ def test_another_lead_makes_another_accompaniment(around: str) -> None:
     assert [track.notes.numpy()["pitch"].tolist() for track in made[0]] != [track.notes.numpy()["pitch"].tolist() for track in made[1]]
 
 
+def test_the_lead_is_heard_as_pitch_classes_in_the_key_of_the_model(around: str) -> None:
+    score = tune(1, key=2)
+    score.tracks.append(tune(1, drums=True).tracks[0])
+    model = opened(api.bundle(around))
+    sounding = read_lead(to_bytes(score), model, track="piano", which="all", key="D").tones(model)
+    assert sounding.shape == (64, 12)
+    assert set(np.flatnonzero(sounding.any(axis=0)).tolist()) == {(note.pitch - 2) % 12 for note in score.tracks[0].notes}
+
+
 def test_the_band_is_softer_than_a_loud_lead_and_louder_than_a_soft_one(around: str) -> None:
     def loudness(velocity: int) -> float:
         score = tune(4)

@@ -352,6 +352,14 @@ def test_a_blip_between_the_eighths_goes_if_it_is_unsure() -> None:
     assert (made == cells("xxxx....x..x")).all()
 
 
+def test_a_sixteenth_that_is_alone_goes_and_one_with_company_stays() -> None:
+    played = np.zeros((64, 30), bool)
+    played[[0, 4, 20, 40], [0, 5, 12, 29]] = True  # the first two are a fourth and a quarter apart
+    played[40:42, 20] = True
+    made = finish.without_blips(played, played.astype(np.float32), np.ones(64, bool), 16)
+    assert finish.notes_of(made).tolist() == [[0, 1, 0], [4, 5, 5], [40, 42, 20]]
+
+
 def test_in_a_fine_grid_a_note_needs_a_thirty_second() -> None:
     played = cells("xx..x.......")
     made = finish.without_blips(played, played.astype(np.float32), finish.strike_places(12, 96), 96)
@@ -407,6 +415,41 @@ def test_thinning_never_leaves_more_than_it_says_and_only_shortens_ends(seed: in
     assert not (made & ~played).any()
     begins = {(start, row) for start, _, row in finish.notes_of(played).tolist()}
     assert {(start, row) for start, _, row in finish.notes_of(made).tolist()} <= begins
+
+
+def test_of_two_short_notes_that_clash_the_stronger_stays_and_long_ones_do_as_they_like() -> None:
+    rules = finish.Rules(("drums", "piano", "strings"), 16, 24)
+    played = np.zeros((3, 16, 24), bool)
+    played[0, :, 5] = True  # drums have no tones
+    played[1, 0:2, 4] = played[2, 0:2, 17] = True  # E and F an octave higher
+    played[1, 4:6, 11] = played[2, 4:9, 0] = True  # B against a longer C, an octave apart and a semitone round the corner
+    played[1, 9:15, 4] = played[2, 9:15, 5] = True  # both long
+    sure = np.where(played, 1.0, -1.0).astype(np.float32)
+    sure[1, 0:2] *= 2
+    made = finish.agreeing(played, sure, rules)
+    assert (made[0] == played[0]).all()
+    assert finish.notes_of(made[1]).tolist() == [[0, 2, 4], [9, 15, 4]]
+    assert finish.notes_of(made[2]).tolist() == [[4, 9, 0], [9, 15, 5]]
+
+
+def test_a_short_note_gives_way_to_the_lead() -> None:
+    played = np.zeros((1, 16, 12), bool)
+    played[0, 0:2, 4] = played[0, 8:10, 4] = True
+    heard = np.zeros((16, 12), bool)
+    heard[0, 5] = True
+    made = finish.agreeing(played, played.astype(np.float32), finish.Rules(("piano",), 16, 24), heard)
+    assert finish.notes_of(made[0]).tolist() == [[8, 10, 4]]
+
+
+def test_a_chopped_track_holds_its_notes_to_the_next_and_another_is_left_alone() -> None:
+    made = finish.held(cells("x...x.....xx..x.\n..x.......x....."), 16)
+    assert finish.notes_of(made).tolist() == [[0, 2, 1], [2, 4, 0], [4, 8, 1], [10, 14, 0], [10, 12, 1], [14, 16, 1]]
+    sustained = cells("xxx.xxxx..xx..x.")
+    assert (finish.held(sustained, 16) == sustained).all()
+
+
+def test_a_held_note_leaves_a_step_before_its_own_pitch_is_struck_again() -> None:
+    assert (finish.held(cells("x...x.x.x..."), 16) == cells("xxx.x.x.xxxx")).all()
 
 
 def test_a_phrase_begins_anew() -> None:

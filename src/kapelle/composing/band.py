@@ -119,7 +119,8 @@ def _blended(ways: tuple[Latents, ...], share: float) -> Latents:
 def _finished(model: Model, plan: Plan, options: Options, scores: NDArray[np.float32], random: np.random.Generator) -> _Made:
     """The band's own music from tick 0 on, in its key and at 480 ticks a quarter; without a lead that is the key of the result."""
     names = tuple(plan.programs)
-    cells, changed = band_finish.finished(scores[[model.tracks.index(name) for name in names]], plan.rules)
+    heard = None if plan.lead is None else plan.lead.tones(model)[: scores.shape[1]]
+    cells, changed = band_finish.finished(scores[[model.tracks.index(name) for name in names]], plan.rules, heard)
     roll = Roll(cells.reshape(len(names), plan.n_bars, model.form.steps_per_bar, model.form.n_pitches), names, model.form)
     music = to_score(roll, bpm=plan.bpm or 120.0, programs=plan.programs, keep_empty=False)
     louder = 0.0 if plan.lead is None else float(np.clip(mean_velocity(list(plan.lead.score.tracks)), 50, 110)) - 72 - SOFTER

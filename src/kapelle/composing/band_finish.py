@@ -6,16 +6,22 @@ In this order, with their reasons:
 1. *Drums*: a number that no drum kit of General MIDI has is left out; nobody would hear it, or a file player would make a noise of its own.
 2. *Holes*: one silent step inside a note is filled, unless the note goes on at an eighth (in a fine grid: at a sixteenth or a third of a
    quarter): there it is struck again. A network that hesitates for a step leaves a stutter that no player would play.
-3. *Blips*: a note of one step between two such places is left out if it is less sure (its score) than half of what is usual in its track;
-   in a fine grid, every note shorter than a 32nd. They are the specks at the edge of a decision.
+3. *Blips*: a sixteenth is left out if it is alone, nothing of its track sounding within a fourth of it from a quarter before to a quarter
+   after; or if it lies between two such places and is less sure (its score) than half of what is usual in its track. In a fine grid, every
+   note shorter than a 32nd goes. They are the specks at the edge of a decision; of the notes of the training music, 1 in 300 is alone.
 4. *Scale*: a note outside of the scale is left out where others of its track sound with it, and is otherwise moved by a semitone to the
    neighbour that scores higher. A chord keeps its clear notes, a line its rhythm.
 5. *Thinning*: at most so many notes of a track sound at once: 1 of the bass, 4 of the others, `MOST`. Notes are taken in order of their
    strength, the sum of their scores, and a note sounds up to the first step that is full; one that could not even begin is left out.
-   So no note is cut in its middle, and what is sustained comes before what is chopped: too many notes at once are what listeners and the
-   model's own authors found wanting first.
-6. *Phrases*: a note that is tied over the line between two phrases ends a step before it, since the next phrase begins anew.
-7. *Rest*: in the last bar nothing begins after its middle, and each track's last notes are held to the final bar line; if nothing begins
+   So no note is cut in its middle, and what is sustained comes before what is chopped. Too many notes at once are the first defect that
+   is told of such networks.
+6. *Agreement*: a note shorter than a quarter gives way where it begins a semitone (whatever the octave) from a longer or stronger note
+   that sounds then in any track, the lead's included. Tracks that do not agree are the second defect that is told of them; a seventh
+   that is held is no clash, and stays.
+7. *Holding*: where more than half of a track's notes are shorter than an eighth, these are held to the next onset of the track, a quarter
+   at most. Fragments instead of notes are what hard thresholds make; in a track that is not chopped nothing changes.
+8. *Phrases*: a note that is tied over the line between two phrases ends a step before it, since the next phrase begins anew.
+9. *Rest*: in the last bar nothing begins after its middle, and each track's last notes are held to the final bar line; if nothing begins
    in it at all, what sounds over its bar line is struck again. So a piece stops because it ends.
 
 It looks at cells alone: velocities, programs and keys are others' business.
@@ -23,8 +29,9 @@ It looks at cells alone: velocities, programs and keys are others' business.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +49,9 @@ MOST: Mapping[str, int] = {"drums": 4, "piano": 4, "guitar": 4, "bass": 1, "stri
 FINE = 48
 """From so many steps a bar on, a grid is fine."""
 
+FOURTH = 5
+"""Semitones."""
+
 SURE = 0.5
 """A blip stays if its score is at least this share of the usual one."""
 
@@ -55,6 +65,8 @@ class Changed:
     blips: int = 0
     scale: int = 0
     thinned: int = 0
+    clashes: int = 0
+    held: int = 0
     phrases: int = 0
     ending: int = 0
 
@@ -84,40 +96,54 @@ class Rules:
     most: Mapping[str, int] | None = None
 
 
-def finished(scores: Floats, rules: Rules) -> tuple[Cells, Changed]:
+def finished(scores: Floats, rules: Rules, heard: Cells | None = None) -> tuple[Cells, Changed]:
     """The cells of a piece and what was changed in them.
 
     Args:
         scores: (M, T, P); T is whole bars.
         rules: See `Rules`.
+        heard: (T, 12) pitch classes of a lead that sounds with it, in the model's key.
     """
-    cells = scores > 0
+    cells, counts = scores > 0, Counter[str]()
     strikes = strike_places(cells.shape[1], rules.steps_per_bar)
-    most = MOST if rules.most is None else rules.most
-    changed = Changed()
     for m, name in enumerate(rules.tracks):
-        own, sure = cells[m], scores[m]
-        steps = [own]
-        if name == DRUMS:
-            steps.append(known_drums(own, rules.lowest_pitch))
-            steps.append(strongest_hits(steps[-1], sure, most.get(name, own.shape[1])))
-            changed = _added(changed, steps, ("drums", "thinned"))
-        else:
-            steps.append(without_holes(own, strikes))
-            steps.append(without_blips(steps[-1], sure, strikes, rules.steps_per_bar))
-            steps.append(steps[-1] if rules.scale is None else in_scale(steps[-1], sure, rules.scale, rules.lowest_pitch))
-            steps.append(thinned(steps[-1], sure, most.get(name, own.shape[1])))
-            steps.append(begun_anew(steps[-1], rules.phrase_bars * rules.steps_per_bar))
-            changed = _added(changed, steps, ("holes", "blips", "scale", "thinned", "phrases"))
-        cells[m] = steps[-1]
-    ended = at_rest(cells, rules.tracks, rules.steps_per_bar)
-    return ended, replace(changed, ending=int((ended != cells).sum()))
+        steps = _drums(cells[m], scores[m], rules) if name == DRUMS else _cleaned(cells[m], scores[m], rules, strikes, name)
+        cells[m] = _counted(cells[m], steps, counts)
+    cells = _counted(cells, {"clashes": agreeing(cells, scores, rules, heard)}, counts)
+    for m, name in enumerate(rules.tracks):
+        if name != DRUMS:
+            longer = held(cells[m], rules.steps_per_bar)
+            steps = {"held": longer, "phrases": begun_anew(longer, rules.phrase_bars * rules.steps_per_bar)}
+            cells[m] = _counted(cells[m], steps, counts)
+    cells = _counted(cells, {"ending": at_rest(cells, rules.tracks, rules.steps_per_bar)}, counts)
+    return cells, Changed(**counts)
 
 
-def _added(changed: Changed, steps: list[Cells], names: Sequence[str]) -> Changed:
-    """The counts with the differences between `steps` added to the rules `names`."""
-    more = {name: int((after != before).sum()) for name, before, after in zip(names, steps, steps[1:], strict=False)}
-    return replace(changed, **{name: getattr(changed, name) + count for name, count in more.items()})
+def _drums(cells: Cells, scores: Floats, rules: Rules) -> dict[str, Cells]:
+    """The cells (T, P) of the drums after each of their rules."""
+    known = known_drums(cells, rules.lowest_pitch)
+    return {"drums": known, "thinned": strongest_hits(known, scores, _most(rules, DRUMS, cells))}
+
+
+def _cleaned(cells: Cells, scores: Floats, rules: Rules, strikes: NDArray[np.bool_], name: str) -> dict[str, Cells]:
+    """The cells (T, P) of a pitched track after each of the rules for one track."""
+    out = {"holes": without_holes(cells, strikes)}
+    out["blips"] = without_blips(out["holes"], scores, strikes, rules.steps_per_bar)
+    out["scale"] = out["blips"] if rules.scale is None else in_scale(out["blips"], scores, rules.scale, rules.lowest_pitch)
+    out["thinned"] = thinned(out["scale"], scores, _most(rules, name, cells))
+    return out
+
+
+def _most(rules: Rules, name: str, cells: Cells) -> int:
+    return (MOST if rules.most is None else rules.most).get(name, cells.shape[1])
+
+
+def _counted(before: Cells, steps: Mapping[str, Cells], counts: Counter[str]) -> Cells:
+    """The last of `steps`, after counting how many cells each one changed."""
+    for rule, after in steps.items():
+        counts[rule] += int((after != before).sum())
+        before = after
+    return before
 
 
 def strike_places(n_steps: int, steps_per_bar: int) -> NDArray[np.bool_]:
@@ -165,17 +191,29 @@ def without_holes(cells: Cells, strikes: NDArray[np.bool_]) -> Cells:
 
 
 def without_blips(cells: Cells, scores: Floats, strikes: NDArray[np.bool_], steps_per_bar: int) -> Cells:
-    """Cells (T, P) without notes of a step between the places of striking that are unsure; in a fine grid, without those under a 32nd."""
+    """Cells (T, P) without specks; see rule 3."""
     notes = notes_of(cells)
     length = notes[:, 1] - notes[:, 0]
     if steps_per_bar >= FINE:
         gone = length + 1 < -(-steps_per_bar // 32)  # a detached note sounds a step longer than its cells
     else:
         usual = float(np.median(scores[cells])) if cells.any() else 0.0
-        gone = (length == 1) & ~strikes[notes[:, 0]] & (scores[notes[:, 0], notes[:, 2]] < SURE * usual)
+        unsure = ~strikes[notes[:, 0]] & (scores[notes[:, 0], notes[:, 2]] < SURE * usual)
+        gone = (length == 1) & (unsure | _alone(cells, notes, steps_per_bar // 4))
     out = cells.copy()
     for start, end, row in notes[gone]:
         out[start:end, row] = False
+    return out
+
+
+def _alone(cells: Cells, notes: NDArray[np.int64], around: int) -> NDArray[np.bool_]:
+    """(N,) true for notes of one step that have no other cell within a fourth, so many steps before and after."""
+    n_steps, n_rows = cells.shape
+    totals = np.zeros((n_steps + 1, n_rows + 1), np.int64)
+    totals[1:, 1:] = cells.cumsum(axis=0).cumsum(axis=1)
+    first, last = np.maximum(notes[:, 0] - around, 0), np.minimum(notes[:, 0] + around + 1, n_steps)
+    low, high = np.maximum(notes[:, 2] - FOURTH, 0), np.minimum(notes[:, 2] + FOURTH + 1, n_rows)
+    out: NDArray[np.bool_] = totals[last, high] - totals[first, high] - totals[last, low] + totals[first, low] == 1
     return out
 
 
@@ -198,14 +236,64 @@ def thinned(cells: Cells, scores: Floats, most: int) -> Cells:
     if most >= cells.shape[1] or int(cells.sum(axis=1).max(initial=0)) <= most:
         return cells.copy()
     notes = notes_of(cells)
-    totals = np.concatenate([np.zeros((1, cells.shape[1])), np.cumsum(np.where(cells, np.maximum(scores, 0), 0), axis=0, dtype=np.float64)])
-    strength = totals[notes[:, 1], notes[:, 2]] - totals[notes[:, 0], notes[:, 2]]
+    strength = _strength(cells, scores, notes)
     out, sounding = np.zeros_like(cells), np.zeros(len(cells), np.int64)
     for start, end, row in notes[np.argsort(-strength, kind="stable")].tolist():
         full = np.flatnonzero(sounding[start:end] >= most)
         stop = end if not len(full) else start + int(full[0])
         out[start:stop, row] = True
         sounding[start:stop] += 1
+    return out
+
+
+def agreeing(cells: Cells, scores: Floats, rules: Rules, heard: Cells | None = None) -> Cells:
+    """Cells (M, T, P) without short notes that begin a semitone from a longer or stronger one; see rule 6."""
+    out = cells.copy()
+    sounding = np.zeros((cells.shape[1], 12), np.bool_) if heard is None else heard.copy()
+    for m, start, end, row in _by_strength(cells, scores, rules):
+        tone = (row + rules.lowest_pitch) % 12
+        if (end - start) * 4 < rules.steps_per_bar and (sounding[start, tone - 1] or sounding[start, (tone + 1) % 12]):
+            out[m, start:end, row] = False
+        else:
+            sounding[start:end, tone] = True
+    return out
+
+
+def _by_strength(cells: Cells, scores: Floats, rules: Rules) -> list[tuple[int, int, int, int]]:
+    """Track, first step, step after the last and row of every pitched note: those of a quarter and more first, then by their strength."""
+    found = [np.zeros((0, 5))]
+    for m, name in enumerate(rules.tracks):
+        if name != DRUMS:
+            notes = notes_of(cells[m])
+            found.append(np.column_stack([np.full(len(notes), m), notes, _strength(cells[m], scores[m], notes)]))
+    rows = np.concatenate(found)
+    long = (rows[:, 2] - rows[:, 1]) * 4 >= rules.steps_per_bar
+    order = np.lexsort((-rows[:, 4], ~long))
+    return [tuple(row) for row in rows[order, :4].astype(np.int64).tolist()]
+
+
+def _strength(cells: Cells, scores: Floats, notes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) the sum of the scores of each note's cells, those below 0 as 0."""
+    totals = np.zeros((len(cells) + 1, cells.shape[1]))
+    np.cumsum(np.where(cells, np.maximum(scores, 0), 0), axis=0, dtype=np.float64, out=totals[1:])
+    out: NDArray[np.float64] = totals[notes[:, 1], notes[:, 2]] - totals[notes[:, 0], notes[:, 2]]
+    return out
+
+
+def held(cells: Cells, steps_per_bar: int) -> Cells:
+    """Cells (T, P) with short notes held if most are short; see rule 6. Never more notes at once than before at an onset."""
+    out = cells.copy()
+    notes = notes_of(cells)
+    sounding = notes[:, 1] - notes[:, 0] + (steps_per_bar >= FINE)  # a detached note sounds a step longer than its cells
+    short = sounding < steps_per_bar // 8
+    if 2 * int(short.sum()) <= len(notes):
+        return out
+    onsets = np.append(np.unique(notes[:, 0]), len(cells))
+    following = onsets[np.searchsorted(onsets, notes[:, 0], side="right")]
+    stops = np.minimum(following, notes[:, 0] + steps_per_bar // 4)
+    for (start, _, row), stop in zip(notes[short].tolist(), stops[short].tolist(), strict=True):
+        struck = stop < len(cells) and cells[stop, row]  # a step of silence, or it would be one note
+        out[start : max(stop - struck, start + 1), row] = True
     return out
 
 

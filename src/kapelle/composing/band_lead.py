@@ -51,6 +51,12 @@ class Lead:
     key: keys.Key
     shift: int
 
+    def tones(self, model: Model) -> NDArray[np.bool_]:
+        """(T, 12) the pitch classes that sound in the lead, in the model's key."""
+        pitched = self.given[[m for m, name in enumerate(model.tracks) if name != "drums"]].any(axis=0)
+        rows = (np.arange(pitched.shape[1]) + model.form.lowest_pitch) % 12
+        return np.stack([pitched[:, rows == tone].any(axis=1) for tone in range(12)], axis=1)
+
     def joined(self, band: symusic.Score) -> symusic.Score:
         """The lead with the tracks of `band`, which begins with it, in the lead's resolution and key."""
         out = self.score.copy()
