@@ -98,7 +98,7 @@ def test_a_bar_generator_of_the_paper_has_the_published_number_of_parameters(con
 
 @pytest.mark.parametrize("form", [PAPER, SMALL])
 def test_every_layer_gives_what_its_table_tells(form: dict[str, int]) -> None:
-    shape = config(form, conditional=True)
+    shape = config(form, conditional=True, hears_beats=True)
     made, seen = musegan.build(shape), {}
     for name, part in made.named_modules():
         part.register_forward_hook(lambda _part, _inputs, out, name=name: seen.update({name: out}))
@@ -110,8 +110,9 @@ def test_every_layer_gives_what_its_table_tells(form: dict[str, int]) -> None:
             assert seen[f"generator.bars.{track}.{layer.name}"].shape == (n_bars * layer.steps * layer.pitches, layer.channels)
     for layer in layers.encoder(shape):
         assert seen[f"generator.encoder.{layer.name}"].shape == (n_bars * layer.steps * layer.pitches, layer.channels)
-    for layer in layers.bar_critic(shape, 5):
-        assert seen[f"critic.critics.0.{layer.name}"].shape == (n_bars * layer.steps * layer.pitches, layer.channels)
+    for ear, table in enumerate(layers.ears(shape, 5)):
+        for layer in table:
+            assert seen[f"critic.critics.0.ears.{ear}.{layer.name}"].shape == (n_bars * layer.steps * layer.pitches, layer.channels)
     assert seen["generator.shared"].shape == (2, 4, 32)
     assert seen["generator.shared.halves"].shape == (2 * 2, 51)
     assert seen["critic.critics.0.bar"].shape == (n_bars, 6)
@@ -361,15 +362,32 @@ def test_the_average_is_a_generator_that_nobody_trains() -> None:
     assert torch.equal(made(latents(shape)), made.generator(latents(shape)))
 
 
-def test_fresh_weights_are_small_and_repeat() -> None:
+def test_fresh_weights_keep_the_size_of_what_they_make_and_repeat() -> None:
     shape = config()
     torch.manual_seed(5)
     one = musegan.build(shape).state_dict()
     torch.manual_seed(5)
     other = musegan.build(shape).state_dict()
     assert all(torch.equal(value, other[name]) for name, value in one.items())
-    weight = one["generator.bars.0.h1.weight"]
-    assert weight.abs().max() <= 0.04 and 0.015 < weight.std() < 0.02
+    for name, fan in (("generator.bars.0.h1.weight", one["generator.bars.0.h1.weight"].shape[0]), ("critic.critics.0.hidden.weight", 6)):
+        deviation = (2 / fan) ** 0.5
+        assert one[name].abs().max() <= 2 * deviation + 1e-6 and 0.7 * deviation < one[name].std() < deviation
+
+
+def test_a_critic_that_hears_beats_tells_held_notes_from_repeated_ones() -> None:
+    """Both have the same pitches in every eighth; only what is heard along time first is not folded by pitch before."""
+    shape = config(hears_beats=True)
+    ear = layers.beat_critic(shape, 5)
+    assert [(layer.axis, layer.steps, layer.pitches) for layer in ear] == [
+        ("time", 8, 72), ("time", 4, 72), ("pitch", 4, 6), ("pitch", 4, 1), ("time", 1, 1),
+    ]  # fmt: skip
+    made = built(shape)
+    rolls = torch.full((2, 5, 4, 16, 72), -1.0)
+    rolls[0, 1, :, :, 30] = 1
+    rolls[1, 1, :, ::2, 30] = 1
+    marks = made.critic(rolls)
+    assert marks.shape == (2, 1) and (marks[0] - marks[1]).abs() > 1e-6
+    assert len(list(made.critic.critics[0].ears)) == 2 and len(list(built(config()).critic.critics[0].ears)) == 1
 
 
 def test_data_becomes_minus_one_and_one() -> None:

@@ -9,7 +9,8 @@ A song that lacks a track teaches nothing about it: in phrases of such a song th
 phrases. A conditional network is given one track of each real phrase, drawn anew every time, and makes the others.
 
 Validation compares the five MuseGAN metrics of made phrases with those of held-out ones of all tracks, in bootstrap deviations; the
-mean over all is "validation". Of a conditional network the given tracks stand among the made ones.
+mean over all is "validation". Of a conditional network the given tracks stand among the made ones. "variety" tells a generator that makes
+one phrase whatever the latents from one that does not: it is as much as held-out phrases differ where it is 1.
 
 Source: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"; Dong et al. 2018, "MuseGAN"; its released code (MIT).
 Known differences: the penalty's slope is per critic where there are several; the averaged generator; validation by metrics.
@@ -108,8 +109,10 @@ class Adversarial:
     def optimizers(self, network: Any) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each side."""
         rate, betas = self.settings.learning_rate, (self.settings.beta1, self.settings.beta2)
-        sides = {"critic": network.critic, "generator": network.generator}
-        return {name: torch.optim.Adam(side.parameters(), lr=rate, betas=betas) for name, side in sides.items()}
+        return {
+            "critic": torch.optim.Adam(network.critic.parameters(), lr=rate, betas=betas),
+            "generator": torch.optim.Adam(network.generator.parameters(), lr=rate * self.rules.generator_rate, betas=betas),
+        }
 
     def step(self, turn: Turn) -> Figures:
         """Updates of the critic, one of the generator, one of the average."""
@@ -134,7 +137,8 @@ class Adversarial:
         found = musegan.measure(made, self.phrases.tracks)
         apart = musegan.distance(found, *self._reference)
         told = {name: value for name, value in found.items() if np.isfinite(value)}
-        return {**told, "distance": apart["mean"], "validation": apart["mean"]}
+        variety = _variety(made) / max(self._reference_variety, 1e-9)
+        return {**told, "variety": variety, "distance": apart["mean"], "validation": apart["mean"]}
 
     # --- data -----------------------------------------------------------------------------------------------------------
 
@@ -233,10 +237,20 @@ class Adversarial:
         return np.zeros(0, np.int64)
 
     @cached_property
+    def _reference_variety(self) -> float:
+        return _variety(self.phrases.cells(self._reference_places))
+
+    @cached_property
     def _reference(self) -> tuple[dict[str, float], dict[str, float]]:
         """Metrics of the held-out phrases, and their bootstrap deviations."""
         cells = self.phrases.cells(self._reference_places)
         return musegan.measure(cells, self.phrases.tracks), musegan.deviations(cells, self.phrases.tracks)
+
+
+def _variety(cells: Flags) -> float:
+    """How many cells differ between one phrase and the next, of those that sound in either; 0: all phrases are the same, 1: nothing is."""
+    one, other = cells[:-1], cells[1:]
+    return float((one ^ other).sum() / max(1, (one | other).sum()))
 
 
 def _slopes(told: torch.Tensor, between: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,7 @@ class AdversarialSection:
     critic_steps: int = setting(5, help="updates of the critic for each of the generator", min=1)
     opening_critic_steps: int = setting(0, help="the same during the opening, when the critic must get ahead; 0: as always", min=0)
     opening_steps: int = setting(0, help="steps of the opening", min=0)
+    generator_rate: float = setting(1.0, help="learning rate of the generator, as a share of the critic's", min=0.0)
     gradient_penalty: float = setting(10.0, help="weight of the critic's slope being other than 1", min=0.0)
     average: float = setting(0.999, help="share of the averaged generator that a step leaves; 0: it is the generator", min=0.0, max=1.0)
     validation_phrases: int = setting(512, help="phrases made at each validation and compared with held-out ones", min=8)

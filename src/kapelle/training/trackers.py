@@ -33,6 +33,7 @@ NAMES = {"tensorboard": "tensorboard", "wandb": "wandb", LOG_ALONE: "json"}
 CURVES = {
     "loss": ("loss", "validation_loss", "generator_loss"),
     "distance from held-out music (deviations)": ("distance",),
+    "variety (held-out music: 1)": ("variety",),
     "slope of the critic": ("slope",),
     "perplexity, held-out": ("perplexity",),
     "accuracy": ("accuracy", "validation_accuracy"),

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from kapelle.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kapelle.models.musegan import Config
 
 OCTAVE = 12
@@ -37,7 +39,7 @@ class Layer:
     """One row of a table.
 
     Args:
-        name: As in the paper's code: h0 ..., e0 ..., and d0 ... for critics.
+        name: As in the paper's code: h0 ..., e0 ..., and d0 ... for critics; b0 ... is our own.
         axis: What it works along: ``time`` or ``pitch``.
         kernel: Rows that one becomes (generator), or that become one (encoder, critic).
         stride: Rows from one kernel to the next; the kernel itself but for overlapping layers.
@@ -116,11 +118,28 @@ def encoder(config: Config) -> tuple[Layer, ...]:
     return tuple(rows)
 
 
+def ears(config: Config, n_in: int) -> tuple[tuple[Layer, ...], ...]:
+    """The tables of all ways in which a critic hears the `n_in` tracks of a bar."""
+    return (bar_critic(config, n_in), beat_critic(config, n_in)) if config.hears_beats else (bar_critic(config, n_in),)
+
+
 def bar_critic(config: Config, n_in: int) -> tuple[Layer, ...]:
-    """d0, ...: the cells of `n_in` tracks in a bar to what a critic knows of it."""
+    """d0, ...: pitch before time, as published: chords, then their rhythm."""
     high, rest = octaves(config.n_pitches), config.n_steps // 4
     plan = [("pitch", OCTAVE, OCTAVE, 128), ("pitch", high, high, 128), ("time", 2, 2, 128), ("time", 2, 2, 128)]
     plan += [("time", 4, 2, 256), ("time", 3, 2, 512)] if rest >= 8 else [("time", rest, rest, 512)]
+    return _critic(config, "d", n_in, plan)
+
+
+def beat_critic(config: Config, n_in: int) -> tuple[Layer, ...]:
+    """b0, ...: time before pitch: how long each note is held, then with which others, then from beat to beat."""
+    eighth, high = config.n_steps // 8 or 1, octaves(config.n_pitches)
+    plan = [("time", eighth, eighth, 32), ("time", 2, 2, 64), ("pitch", OCTAVE, OCTAVE, 128), ("pitch", high, high, 128)]
+    return _critic(config, "b", n_in, [*plan, ("time", config.n_steps // eighth // 2, config.n_steps // eighth // 2, 256)])
+
+
+def _critic(config: Config, letter: str, n_in: int, plan: Sequence[tuple[str, int, int, int]]) -> tuple[Layer, ...]:
+    """Rows of a table from (axis, kernel, stride, channels of the paper)."""
     rows: list[Layer] = []
     inputs, steps, pitches = n_in, config.n_steps, config.n_pitches
     for number, (axis, kernel, stride, channels) in enumerate(plan):
@@ -128,6 +147,6 @@ def bar_critic(config: Config, n_in: int) -> tuple[Layer, ...]:
             steps = (steps - kernel) // stride + 1
         else:
             pitches //= kernel
-        rows.append(Layer(f"d{number}", axis, kernel, stride, inputs, scaled(config, channels), steps, pitches))
+        rows.append(Layer(f"{letter}{number}", axis, kernel, stride, inputs, scaled(config, channels), steps, pitches))
         inputs = rows[-1].channels
     return tuple(rows)

@@ -179,16 +179,37 @@ class Generator(nn.Module):
         return 2 * (likely + (hard - likely).detach()) - 1
 
 
+class Ear(nn.Module):
+    """One way of hearing a bar: what a critic knows of it, from its layers along time and pitch."""
+
+    def __init__(self, table: Sequence[Layer]) -> None:
+        super().__init__()
+        self.names = [layer.name for layer in table]
+        self.held = [layer.axis for layer in table].index("pitch")  # layers along time that come first
+        self.n_pitches = table[0].pitches
+        for layer in table:
+            self.add_module(layer.name, Shrink(layer.inputs, layer.kernel, layer.stride, layer.channels))
+        self.width = table[-1].steps * table[-1].pitches * table[-1].channels
+
+    def forward(self, cells: torch.Tensor) -> torch.Tensor:
+        """(B, n_in, L, S, P) to (B L, width)."""
+        n_bars = cells.shape[0] * cells.shape[2]
+        rows = cells.permute(0, 2, 4, 3, 1).flatten(0, 3) if self.held else _rows(cells)
+        for number, name in enumerate(self.names):
+            if number == self.held and number:  # (B L P S', C) to (B L S' P, C)
+                rows = rows.view(n_bars, self.n_pitches, -1, rows.shape[1]).transpose(1, 2).flatten(0, 2)
+            rows = self.get_submodule(name)(rows, n_bars)
+        return rows.reshape(n_bars, -1)
+
+
 class Critic(nn.Module):
     """Rolls of `n_in` tracks (B, n_in, L, S, P) to one mark each (B, 1), high for real ones; no norms: the penalty is each roll's own."""
 
     def __init__(self, config: Config, n_in: int) -> None:
         super().__init__()
-        table = layers.bar_critic(config, n_in)
-        self.n_bars, self.names = config.bars, [layer.name for layer in table]
-        for layer in table:
-            self.add_module(layer.name, Shrink(layer.inputs, layer.kernel, layer.stride, layer.channels))
-        width = table[-1].steps * table[-1].channels
+        self.n_bars = config.bars
+        self.ears = nn.ModuleList(Ear(table) for table in layers.ears(config, n_in))
+        width = sum(ear.width for ear in self.ears)
         if config.temporal:
             bar, wide = layers.scaled(config, layers.BAR), layers.scaled(config, 512)
             self.bar = Shrink(width, 1, 1, bar)
@@ -202,11 +223,8 @@ class Critic(nn.Module):
 
     def forward(self, rolls: torch.Tensor) -> torch.Tensor:
         """(B, n_in, L, S, P) to (B, 1)."""
-        n_items = rolls.shape[0]
-        rows, n_bars = _rows(rolls), n_items * self.n_bars
-        for name in self.names:
-            rows = self.get_submodule(name)(rows, n_bars)
-        rows = rows.reshape(n_bars, -1)  # all that is known of a bar
+        n_items, cells = rolls.shape[0], (rolls + 1) / 2  # silence is 0: what sounds is heard, and not how little does
+        rows, n_bars = torch.cat([ear(cells) for ear in self.ears], dim=1), n_items * self.n_bars  # all that is known of a bar
         if self.n_bars > 1:
             rows = self.phrase0(self.bar(rows, n_bars), n_items)  # (B (L - 1), C): every bar with the next
             rows = self.phrase1(rows, n_items)  # (B, C): all of them
