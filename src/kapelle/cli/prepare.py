@@ -47,7 +47,7 @@ def show(report: dict[str, Any], output: Path, console: Console) -> None:
     parts = list(dict.fromkeys(part for counts in report["pieces"].values() for part in counts))
     console.line()
     rows = [[genre, *(counts.get(part, 0) for part in parts)] for genre, counts in report["pieces"].items()]
-    console.table(("genre", *parts), rows, numbers=parts)
+    console.table(("source" if report.get("codec") == "roll" else "genre", *parts), rows, numbers=parts)
     for dropped, what in ((report["dropped"], "files"), (report.get("phrases_dropped"), "phrases")):
         if dropped:
             console.line()
