@@ -22,7 +22,7 @@ CENTRES = {"drums": 42, "piano": 64, "guitar": 57, "bass": 38, "strings": 69}
 
 def build(
     folder: Path, *, conditional: bool = False, form: Form = FORMS["tutorial"], temporal: bool = True, tracks: tuple[str, ...] = TRACKS,
-    silent: bool = False, seed: int = 0, **options: Any,
+    silent: tuple[str, ...] = (), seed: int = 0, **options: Any,
 ) -> Path:  # fmt: skip
     """Write the bundle and return its path.
 
@@ -32,7 +32,7 @@ def build(
         form: Of its cells.
         temporal: It has latents of time; else ``z`` alone.
         tracks: Its members.
-        silent: Nothing ever sounds.
+        silent: Tracks that never sound.
         seed: Of its weights.
         options: More for the manifest.
     """
@@ -74,13 +74,13 @@ def _heard(graph: GraphWriter, shapes: dict[str, tuple[int, ...]], n_tracks: int
     return out
 
 
-def _weights(rng: np.random.Generator, tracks: tuple[str, ...], form: Form, silent: bool) -> tuple[np.ndarray, np.ndarray]:
+def _weights(rng: np.random.Generator, tracks: tuple[str, ...], form: Form, silent: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """(WIDTH, cells of a track) and (M, cells of a track): what sounds is decided anew at every eighth, near the middle of a track."""
     eighths, steps = N_BARS * 8, form.steps_per_bar // 8
     chosen = rng.normal(0, 1, (WIDTH, eighths, 1, form.n_pitches)).astype(np.float32)
     weights = np.broadcast_to(chosen, (WIDTH, eighths, steps, form.n_pitches)).reshape(WIDTH, -1)
     pitches = np.arange(form.n_pitches) + form.lowest_pitch
     home = np.where(np.isin(pitches % 12, (0, 4, 7)), 0.0, -0.5) - 0.7 * ~np.isin(pitches % 12, (0, 2, 4, 5, 7, 9, 11))
-    rows = [home - 4.0 - ((pitches - CENTRES[name]) / 7.0) ** 2 - (1000.0 if silent else 0.0) for name in tracks]
+    rows = [home - 4.0 - ((pitches - CENTRES[name]) / 7.0) ** 2 - (1000.0 if name in silent else 0.0) for name in tracks]
     bias = np.stack([np.tile(row, N_BARS * form.steps_per_bar) for row in rows]).astype(np.float32)
     return np.ascontiguousarray(weights), bias

@@ -229,6 +229,16 @@ def test_the_lead_is_found_or_named(around: str, options: dict[str, str], lead: 
     assert {track.name.lower() for track in piece.score.tracks} - set(lead.lower().split(", ")) <= set(TRACKS) - set(place.split(", "))
 
 
+def test_a_member_that_never_plays_is_told_of_unless_the_lead_is_too_short(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    import band_bundles
+
+    trio = str(band_bundles.build(tmp_path / "trio", conditional=True, silent=("strings",)))
+    report = kapelle.accompany(to_bytes(tune(4)), model=trio, seed=1).report
+    assert (report.attempts, report.problems) == (16, ("an instrument is missing",))
+    assert kapelle.accompany(to_bytes(tune(3)), model=trio, seed=1).report.problems == ()
+
+
 def test_who_accompanies_can_be_asked_for(around: str) -> None:
     piece = kapelle.accompany(to_bytes(tune(4)), model=around, track="piano", seed=1, instruments="drums,cello")
     assert [(track.name, track.program) for track in others(piece.score)] == [("Drums", 0), ("Strings", 42)]

@@ -26,7 +26,7 @@ from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
 from kapelle.score import keys, units
 from kapelle.score.read import read
-from kapelle.score.roll import FORMS, PROGRAMS
+from kapelle.score.roll import FORMS, PROGRAMS, TRACKS
 
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 EIGHTHS = finish.strike_places(32, 16)
@@ -43,7 +43,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "band": str(made.build(folder / "band")),
         "fine": str(made.build(folder / "fine", form=FORMS["paper"])),
         "timeless": str(made.build(folder / "timeless", temporal=False)),
-        "silent": str(made.build(folder / "silent", silent=True)),
+        "silent": str(made.build(folder / "silent", silent=TRACKS)),
         "around": str(made.build(folder / "around", conditional=True)),
     }
 

@@ -84,7 +84,7 @@ class Plan:
         asked_key: The key that the result is measured against; None if none was asked for.
         bpm: Of the new music where there is no lead.
         rules: For the cells.
-        must_play: Tracks that were asked for by name.
+        must_play: Tracks that were asked for by name; around a lead of a phrase or more, all of them.
         lead: Played around; None if the band plays alone.
         facts: For the report.
     """
@@ -162,7 +162,8 @@ def _around(model: Model, request: ComposeRequest, options: Options, data: bytes
     if not programs:
         raise UsageError("the lead is all that would play", hint="name one more of --instruments")
     rules = _rules(model, options, home, programs)
-    return Plan(lead.n_bars, programs, lead.shift, None, 0.0, rules, tuple(named), lead, facts)
+    must_play = tuple(programs) if named or lead.n_bars >= model.n_bars else ()
+    return Plan(lead.n_bars, programs, lead.shift, None, 0.0, rules, must_play, lead, facts)
 
 
 def _rules(model: Model, options: Options, home: keys.Key, programs: Mapping[str, int]) -> Rules:
