@@ -683,9 +683,21 @@ def export(
     precision: str = "8bit",
     licence: str = "",
     measured: Path | None = None,
+    stage: int = 0,
     force: bool = False,
 ) -> Manifest:
-    """Write a run as a bundle, card included, and return its manifest; `measured` is a Markdown file of figures for the card."""
+    """Write a run as a bundle, card included, and return its manifest.
+
+    Args:
+        run: Folder of a training run.
+        out: Folder of the bundle.
+        name: Name of the bundle; the recipe's if left out.
+        precision: "8bit" or "fp32".
+        licence: Of the weights; the recipe's if left out.
+        measured: A Markdown file of figures for the card.
+        stage: The step whose weights the run kept that are wanted; 0: its best.
+        force: Replace a bundle that is there already.
+    """
     _needs_train()
     from kapelle.bundles.export import ExportOptions
     from kapelle.bundles.export import export as write
@@ -694,7 +706,7 @@ def export(
         figures = {"measured": measured.read_text(encoding="utf-8")} if measured else {}
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableInput("cannot read {path}: {why}", path=measured, why=error) from error
-    options = ExportOptions(name=name, precision=precision, licence=licence, figures=figures, force=force)  # type: ignore[arg-type]
+    options = ExportOptions(name=name, precision=precision, licence=licence, figures=figures, force=force, stage=stage)  # type: ignore[arg-type]
     return write(Path(run), Path(out), options)
 
 

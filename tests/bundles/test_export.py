@@ -180,3 +180,16 @@ def test_blocks_are_off_by_half_a_step_at_most() -> None:
 @pytest.mark.parametrize(("inner", "size"), [(512, 128), (256, 128), (192, 64), (48, 16), (20, 16)])
 def test_the_largest_block_that_fits_is_taken(inner: int, size: int) -> None:
     assert block_size(inner) == size
+
+
+def test_an_earlier_stage_is_exported_by_its_step(run: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    kept = {name: array * 0.5 for name, array in load_file(run / "weights.safetensors").items()}
+    (run / "stages").mkdir()
+    save_file(kept, run / "stages/step-00000002.safetensors")
+    best, early = export(run, tmp_path / "best"), export(run, tmp_path / "early", ExportOptions(stage=2))
+    assert early.provenance.steps == 2 and "best" not in early.provenance.figures and early.files != best.files
+    with pytest.raises(Missing, match="no weights of step 3") as caught:
+        export(run, tmp_path / "none", ExportOptions(stage=3))
+    assert "2" in caught.value.hint

@@ -33,6 +33,10 @@ SHARD_KEYS = (
 """What of shards.json a composer needs, copied into the options."""
 
 
+OF_THE_BEST = ("best", "last", "step", "finished", "seconds", "tokens")
+"""What of figures.json does not hold for an earlier stage."""
+
+
 @dataclass(frozen=True)
 class ExportOptions:
     """How to export.
@@ -46,6 +50,7 @@ class ExportOptions:
         data: More data sets that the weights learned from, each with a name and a licence: those of the model that training began with.
         files: More files, such as ``originality.idx``, by name.
         force: Replace a bundle that is there already.
+        stage: Export the weights that the run kept of this step, not its best; 0: the best.
     """
 
     name: str = ""
@@ -56,6 +61,7 @@ class ExportOptions:
     data: Sequence[Mapping[str, Any]] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     force: bool = False
+    stage: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,17 +87,18 @@ def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manife
     """
     options = options or ExportOptions()
     _check_free(out, options.force)
-    held = _read_run(run)
+    held = _read_run(run, options.stage)
     family = models.family(str(held.recipe["family"]))
     shape = _shape(family, held, run)
     graphs, rounded = _graphs(family, shape, held, options.precision, run)
-    figures = {**held.figures, **options.figures, **rounded}
+    own = {key: value for key, value in held.figures.items() if not (options.stage and key in OF_THE_BEST)}
+    figures = {**own, **options.figures, **rounded}
     best = held.figures.get("best") or {}
     provenance = Provenance(
         recipe=held.recipe_text,
         data=(*_sources(held.shards), *options.data),
-        steps=int(best.get("step", held.figures.get("step", 0))),
-        seconds=held.figures.get("seconds"),
+        steps=options.stage or int(best.get("step", held.figures.get("step", 0))),
+        seconds=None if options.stage else held.figures.get("seconds"),
         figures=figures,
     )
     draft = Manifest(
@@ -183,7 +190,7 @@ def recipe_table(text: str, where: object) -> dict[str, Any]:
     return recipe
 
 
-def _read_run(run: Path) -> _Run:
+def _read_run(run: Path, stage: int = 0) -> _Run:
     text = _required(run, "recipe.toml").decode()
     recipe = recipe_table(text, run / "recipe.toml")
     for key in ("name", "family"):
@@ -196,7 +203,7 @@ def _read_run(run: Path) -> _Run:
         shards=_table(run / "shards.json"),
         figures=_table(run / "figures.json"),
         tokenizer=tokenizer.read_bytes() if tokenizer.is_file() else None,
-        weights=_weights(run),
+        weights=_weights(run, _stage(run, stage)),
     )
 
 
@@ -219,8 +226,19 @@ def _table(path: Path) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _weights(run: Path) -> dict[str, np.ndarray]:
-    data = _required(run, "weights.safetensors")
+def _stage(run: Path, step: int) -> str:
+    """The file of the weights of a step, below the run; of its best ones for 0."""
+    if not step:
+        return "weights.safetensors"
+    kept = {int(path.stem.removeprefix("step-")): path for path in sorted((run / "stages").glob("step-*.safetensors"))}
+    if step not in kept:
+        known = ", ".join(str(number) for number in sorted(kept)) or "none"
+        raise Missing("{run} kept no weights of step {step}", run=run, step=step, hint="steps that it kept: {known}", known=known)
+    return f"stages/{kept[step].name}"
+
+
+def _weights(run: Path, name: str) -> dict[str, np.ndarray]:
+    data = _required(run, name)
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import load as read_safetensors
@@ -229,10 +247,10 @@ def _weights(run: Path) -> dict[str, np.ndarray]:
     try:
         weights: dict[str, np.ndarray] = read_safetensors(data)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError("{path} is damaged: {why}", path=run / "weights.safetensors", why=error) from error
-    for name, array in weights.items():
+        raise CheckpointError("{path} is damaged: {why}", path=run / name, why=error) from error
+    for key, array in weights.items():
         if not np.isfinite(array).all():
-            raise CheckpointError("{path}: {name} holds NaN or infinite values", path=run / "weights.safetensors", name=name)
+            raise CheckpointError("{path}: {name} holds NaN or infinite values", path=run / name, name=key)
     return weights
 
 

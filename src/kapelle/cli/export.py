@@ -23,6 +23,7 @@ class Arguments:
     precision: str = option("8bit", help="8-bit blocks (small, fast) or 32-bit floats", choices=("8bit", "fp32"))
     licence: str = option("", help="licence of the weights", metavar="TEXT")
     measured: Path | None = option(None, help="Markdown file of measured figures to put into the card", metavar="FILE")
+    stage: int = option(0, help="step whose weights the run kept (training.stages); 0: its best", min=0)
     force: bool = option(False, help="replace a bundle that is there already")
 
 
@@ -38,6 +39,7 @@ def run(arguments: Arguments, console: Console) -> None:
             precision=arguments.precision,
             licence=arguments.licence,
             measured=arguments.measured,
+            stage=arguments.stage,
             force=arguments.force,
         )
     show(made, arguments.output, console)
