@@ -379,7 +379,7 @@ def test_a_critic_that_hears_beats_tells_held_notes_from_repeated_ones() -> None
     shape = config(hears_beats=True)
     ear = layers.beat_critic(shape, 5)
     assert [(layer.axis, layer.steps, layer.pitches) for layer in ear] == [
-        ("time", 8, 72), ("time", 4, 72), ("pitch", 4, 6), ("pitch", 4, 1), ("time", 1, 1),
+        ("time", 4, 72), ("pitch", 4, 6), ("pitch", 4, 1), ("time", 1, 1),
     ]  # fmt: skip
     made = built(shape)
     rolls = torch.full((2, 5, 4, 16, 72), -1.0)

@@ -132,10 +132,10 @@ def bar_critic(config: Config, n_in: int) -> tuple[Layer, ...]:
 
 
 def beat_critic(config: Config, n_in: int) -> tuple[Layer, ...]:
-    """b0, ...: time before pitch: how long each note is held, then with which others, then from beat to beat."""
-    eighth, high = config.n_steps // 8 or 1, octaves(config.n_pitches)
-    plan = [("time", eighth, eighth, 32), ("time", 2, 2, 64), ("pitch", OCTAVE, OCTAVE, 128), ("pitch", high, high, 128)]
-    return _critic(config, "b", n_in, [*plan, ("time", config.n_steps // eighth // 2, config.n_steps // eighth // 2, 256)])
+    """b0, ...: time before pitch: in which steps of a beat each note sounds, then with which others, then from beat to beat."""
+    beat, high = config.n_steps // 4, octaves(config.n_pitches)
+    plan = [("time", beat, beat, 48), ("pitch", OCTAVE, OCTAVE, 96), ("pitch", high, high, 128), ("time", 4, 4, 256)]
+    return _critic(config, "b", n_in, plan)
 
 
 def _critic(config: Config, letter: str, n_in: int, plan: Sequence[tuple[str, int, int, int]]) -> tuple[Layer, ...]:
