@@ -239,6 +239,12 @@ def test_a_member_that_never_plays_is_told_of_unless_the_lead_is_too_short(tmp_p
     assert kapelle.accompany(to_bytes(tune(3)), model=trio, seed=1).report.problems == ()
 
 
+def test_drums_alone_lead_as_drums(around: str) -> None:
+    piece = kapelle.accompany(to_bytes(tune(4, drums=True)), model=around, seed=1)
+    assert piece.report.facts["track"] == "drums"
+    assert {track.name for track in others(piece.score)} == {"Piano", "Guitar", "Bass", "Strings"}
+
+
 def test_who_accompanies_can_be_asked_for(around: str) -> None:
     piece = kapelle.accompany(to_bytes(tune(4)), model=around, track="piano", seed=1, instruments="drums,cello")
     assert [(track.name, track.program) for track in others(piece.score)] == [("Drums", 0), ("Strings", 42)]

@@ -116,6 +116,7 @@ def _chosen(score: symusic.Score, track: str, which: str) -> list[int]:
             raise UsageError("track {name} of the lead cannot be the {track}", name=which, track=track, hint="choose another --track")
         return named[:1]
     able = [i for i in sounding if tracks[i].is_drum == (track == "drums")]
+    able = able or ([] if track else sounding)  # drums alone lead if nothing else is asked for
     if not able:
         raise UsageError("the lead has no drums" if track == "drums" else "the lead has no pitched notes", hint="choose another --track")
     family = [i for i in able if track and _family(tracks[i]) == track]
