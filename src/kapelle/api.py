@@ -47,7 +47,10 @@ DEFAULT_MODELS = ("genre", "genre-small")
 ACCOMPANISTS = {"": "band-accompany", "band": "band-accompany"}
 """What a name of a model means where it is to play around a lead; others mean themselves."""
 
-RECIPES = ("genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful")
+RECIPES = (
+    "genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful",
+    "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial",
+)  # fmt: skip
 
 Report = Callable[[int, int], None]
 
