@@ -27,7 +27,7 @@ class Arguments:
     source: Path = argument(help="MIDI file to play around; its lead is kept note for note", metavar="LEAD.mid")
     output: Path | None = option(None, help="MIDI file to write, or a folder when several", short="-o", metavar="FILE.mid")
     model: str = option("band", help="band to play with, by name or folder", short="-m", metavar="NAME")
-    options: dict[str, Any] = generated(band_options, "Music")
+    options: dict[str, Any] = generated(band_options, "Music", without=("tempo",))
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
     processes: int = option(1, help="how many processes compose them", min=1, max=256)

@@ -11,7 +11,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -119,9 +119,21 @@ def group(kind: type[Any], section: str) -> Any:
     return field(metadata={"group": kind, "section": section})
 
 
-def generated(settings: Settings, section: str) -> Any:
-    """A field that holds the values given for the fields of dataclasses of settings, as a dict by name, in a section of their own."""
-    return field(metadata={"generated": settings, "section": section})
+def generated(settings: Settings, section: str, without: Iterable[str] = ()) -> Any:
+    """A field that holds the values given for the fields of dataclasses of settings, as a dict by name, in a section of their own.
+
+    Args:
+        settings: Gives the dataclasses.
+        section: Title in the help.
+        without: Fields that mean nothing to this verb.
+    """
+    return field(metadata={"generated": settings, "section": section, "without": frozenset(without)})
+
+
+def _settings(item: dataclasses.Field[Any]) -> Iterator[tuple[type[Any], dataclasses.Field[Any]]]:
+    """The fields of settings that a `generated` field stands for, each with its dataclass."""
+    for source in item.metadata["generated"]():
+        yield from ((source, one) for one in fields(source) if one.name not in item.metadata["without"])
 
 
 def flags_of(kind: type[Any]) -> list[Flag]:
@@ -136,9 +148,8 @@ def flags_of(kind: type[Any]) -> list[Flag]:
             out += [replace(flag, section=item.metadata["section"]) for flag in flags_of(item.metadata["group"])]
         elif "generated" in item.metadata:
             found: dict[str, Flag] = {}
-            for source in item.metadata["generated"]():
-                for one in fields(source):
-                    found.setdefault(one.name, replace(_flag(one, typing.get_type_hints(source), None), section=item.metadata["section"]))
+            for source, one in _settings(item):
+                found.setdefault(one.name, replace(_flag(one, typing.get_type_hints(source), None), section=item.metadata["section"]))
             out += found.values()
         else:
             out.append(_flag(item, hints, item.default))
@@ -169,7 +180,7 @@ def build(kind: type[Any], given: Mapping[str, Any]) -> Any:
         if "group" in item.metadata:
             values[item.name] = build(item.metadata["group"], given)
         elif "generated" in item.metadata:
-            names = {one.name for source in item.metadata["generated"]() for one in fields(source)}
+            names = {one.name for _, one in _settings(item)}
             values[item.name] = {name: own[name].value(given[name]) for name in own if name in names and _is_given(given.get(name))}
         elif _is_given(given.get(item.name)):
             values[item.name] = own[item.name].value(given[item.name])

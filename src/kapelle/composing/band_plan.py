@@ -57,19 +57,19 @@ class Options:
     )
     chromatic: bool = setting(False, help="let a band leave the scale of its key", ru="разрешить ансамблю выходить из гаммы")
     towards: int | None = setting(
-        None, help="seed to go towards: --count pieces are the way from --seed to it", min=0, max=MAX_SEED, step=1,
+        None, help="seed to go towards: --count pieces are the way from --seed to it", min=0, step=1,
         ru="к какому зерну идти: --count пьес — путь от --seed к нему",
     )  # fmt: skip
     blend: float = setting(
         0.0, help="how far on the way --towards another seed", min=0.0, max=1.0, step=0.05, ru="какая часть пути --towards пройдена"
     )
     track: str = setting(
-        "", help="accompany: whose place the lead takes: drums, piano, guitar, bass or strings",
-        ru="accompany: чьё место занимает ведущая партия: drums, piano, guitar, bass или strings",
+        "", help="whose place the lead takes: drums, piano, guitar, bass or strings",
+        ru="чьё место занимает ведущая партия: drums, piano, guitar, bass или strings",
     )  # fmt: skip
     lead_track: str = setting(
-        "", help="accompany: which track of the file leads, by name or number, or all",
-        ru="accompany: какая дорожка файла ведёт, по имени или номеру, или all",
+        "", help="which track of the file leads, by name or number, or all",
+        ru="какая дорожка файла ведёт, по имени или номеру, или all",
     )  # fmt: skip
 
 
@@ -118,6 +118,8 @@ def make_plan(model: Model, request: ComposeRequest, options: Options) -> Plan:
         raise CannotObey("this model cannot play around a lead", hint="band-accompany can")
     if options.blend and options.towards is None:
         raise UsageError("--blend says how far to go --towards a seed", hint="give --towards too")
+    if options.towards is not None and options.towards > MAX_SEED:
+        raise UsageError("seed must be 0 to {limit}, not {seed}", limit=MAX_SEED, seed=options.towards)
     if options.chromatic and options.key and request.lead is None:
         raise UsageError("--chromatic leaves the key that --key asks for", hint="leave one of the two out")
     return _alone(model, request, options) if request.lead is None else _around(model, request, options, request.lead)
