@@ -201,6 +201,12 @@ def test_every_model_makes_rolls_and_marks(model: str, temporal: bool, condition
     assert made.critic(rolls).isfinite().all()
 
 
+def test_a_bar_generator_reads_its_latents_in_the_published_order() -> None:
+    assert config(model="hybrid").parts == ("z_t", "z_it", "z", "z_i")
+    assert config(model="jamming").parts == ("z_it", "z_i")
+    assert config(model="composer", temporal=False).parts == ("z",)
+
+
 def test_there_are_as_many_networks_as_the_paper_says() -> None:
     for model, generators, critics, shared, private in (("jamming", 5, 5, 0, 5), ("composer", 1, 1, 1, 0), ("hybrid", 5, 1, 1, 5)):
         made = musegan.build(config(model=model))
@@ -254,6 +260,19 @@ def test_a_critic_of_phrases_hears_the_order_of_bars(model: str) -> None:
     shape = config(model=model)
     critic, rolls = built(shape).critic, musegan.real(shape, cells(shape))
     assert (critic(rolls) - critic(rolls[:, :, [1, 0, 2, 3]])).abs().min() > 1e-5
+
+
+@pytest.mark.parametrize("hears_beats", [False, True])
+def test_a_critic_of_phrases_knows_each_bar_by_a_vector_of_its_own(hears_beats: bool) -> None:
+    shape = config(hears_beats=hears_beats)
+    critic, seen = built(shape).critic.critics[0], []
+    critic.bar.register_forward_hook(lambda _part, _inputs, out: seen.append(out.view(2, 4, -1)))
+    rolls = musegan.real(shape, cells(shape))
+    critic(rolls)
+    rolls[1, :, 2] *= -1
+    critic(rolls)
+    moved = (seen[0] - seen[1]).abs().amax(2) > 1e-6
+    assert moved.tolist() == [[False] * 4, [False, False, True, False]]
 
 
 def test_a_critic_of_phrases_hears_bars_together() -> None:
