@@ -208,8 +208,8 @@ class Critic(nn.Module):
     def __init__(self, config: Config, n_in: int) -> None:
         super().__init__()
         self.n_bars = config.bars
-        self.ears = nn.ModuleList(Ear(table) for table in layers.ears(config, n_in))
-        width = sum(ear.width for ear in self.ears)
+        ears = [Ear(table) for table in layers.ears(config, n_in)]
+        self.ears, width = nn.ModuleList(ears), sum(ear.width for ear in ears)
         if config.temporal:
             bar, wide = layers.scaled(config, layers.BAR), layers.scaled(config, 512)
             self.bar = Shrink(width, 1, 1, bar)
