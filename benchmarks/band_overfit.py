@@ -1,0 +1,138 @@
+"""Whether the adversarial loop can learn: a band that hears 64 phrases and nothing else, and then its metrics beside theirs.
+
+    python benchmarks/band_overfit.py SHARDS [--steps 4000] [--place FOLDER] [--json PATH]
+
+SHARDS is a folder of phrase shards. 64 phrases of songs that have all tracks, taken evenly over the training part, become shards of their
+own; the recipe of a band (`--recipe`, by default the composer's) with the changes of `SETTINGS` is trained on them by `kapelle.training`,
+exported in 32-bit floats, and asked for `--phrases` phrases from latents that training has not met. Printed: every metric of both,
+and the relative difference; the goal is 10 % for each of the five, as means over their tracks or pairs. A difference of one track alone
+is shown too. `--smoke`: a few steps, to see that everything works.
+
+It needs the extra `train`. With `--place` an interrupted training goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import _bands
+import numpy as np
+
+from kapelle.data import phrase_shards
+from kapelle.data.split import PARTS
+from kapelle.metrics import musegan
+
+if TYPE_CHECKING:
+    from kapelle.data.phrase_shards import Phrases
+
+GOAL = 0.10
+N_PHRASES = 64
+RECIPE = Path(__file__).parents[1] / "recipes" / "band-composer.toml"
+SETTINGS: dict[str, Any] = {
+    "model.width": 0.25, "training.batch_size": 32, "training.learning_rate": 1e-3, "training.final_rate": 0.05,
+    "training.balance": 0.0, "training.adversarial.critic_steps": 2, "training.adversarial.generator_rate": 0.5,
+    "training.adversarial.average": 0.99,
+}  # fmt: skip
+SMOKE = {"training.batch_size": 8, "training.adversarial.critic_steps": 1, "training.adversarial.validation_phrases": 8}
+SEED = 7
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("shards", type=Path)
+    parser.add_argument("overrides", nargs="*", help="more section.key=value for the recipe")
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--phrases", type=int, default=1000, help="that the trained band makes")
+    parser.add_argument("--place", type=Path, help="keep the shards, the run and the bundle here, and go on from them")
+    parser.add_argument("--max-minutes", type=float, default=0.0, help="stop training after so long, finished or not")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_intermixed_args(arguments)
+    if options.smoke:
+        options.steps, options.phrases = 2, 8
+    with tempfile.TemporaryDirectory() as folder:
+        report = measured(options, options.place or Path(folder))
+    if options.json:
+        options.json.write_text(json.dumps(_bands.plain(report), indent=1) + "\n", encoding="utf-8")
+    print(told(report))
+    return 0
+
+
+def measured(options: argparse.Namespace, place: Path) -> dict[str, Any]:
+    """Everything, as JSON holds it."""
+    import torch
+
+    from kapelle.bundles import export, load
+    from kapelle.composing import band_model
+    from kapelle.training.fit import FitOptions, fit
+
+    torch.set_num_threads(options.threads)
+    few = cut(phrase_shards.read(options.shards), place / "shards")
+    changes = {**SETTINGS, **(SMOKE if options.smoke else {}), "training.steps": options.steps}
+    changes["training.validate_every"] = max(1, min(500, options.steps // 2))
+    overrides = [*(f"{key}={value}" for key, value in changes.items()), *options.overrides]
+    cpu = time.process_time()
+    figures = fit(options.recipe, few.path, place / "run",
+                  FitOptions(overrides, accelerator="cpu", trackers=("jsonl",), max_minutes=options.max_minutes))  # fmt: skip
+    cpu = time.process_time() - cpu
+    export.export(place / "run", place / "bundle", export.ExportOptions(precision="fp32", force=True))
+    model = band_model.opened(load.load(place / "bundle"))
+    made = _bands.made_by(model, _bands.draw_latents(model.latents, options.phrases, SEED))
+    data, found = (musegan.measure(cells, few.tracks) for cells in (few.cells(np.arange(len(few))), made))
+    return {
+        "recipe": options.recipe.stem, "overrides": overrides, "phrases": len(few), "made": len(made), "cpu_s": cpu,
+        "steps": figures["step"], "step": int(figures["best"]["step"]), "data": data, "model": found, "goal": GOAL,
+        "kinds": {"data": _bands.means_by_kind(data), "model": _bands.means_by_kind(found)},
+    }  # fmt: skip
+
+
+def cut(phrases: Phrases, path: Path) -> Phrases:
+    """Shards of 64 phrases that are both what is trained on and what it is judged by."""
+    if not (path / phrase_shards.INFO).is_file():
+        places = _bands.whole_phrases(phrases, "train", N_PHRASES)
+        cells, rows = phrases.packed[places], phrases.phrases[places].copy()
+        rows["part"], rows["down"], rows["up"] = PARTS.index("train"), 0, 0
+        info = {key: value for key, value in phrases.info.items() if key not in ("fingerprint", "parts", "pieces")}
+        phrase_shards.write(path, info, {"cells": cells, "phrases": rows})
+    return phrase_shards.read(path)
+
+
+def apart(report: dict[str, Any]) -> dict[str, float]:
+    """The relative difference of each of the five metrics."""
+    data, model = report["kinds"]["data"], report["kinds"]["model"]
+    return {kind: abs(model[kind] - value) / value if value else float("inf") for kind, value in data.items()}
+
+
+def told(report: dict[str, Any]) -> str:
+    """For people."""
+    found = apart(report)
+    figure = _bands.figure
+    rows = [
+        (_bands.WORDS[kind], figure(report["kinds"]["data"][kind]), figure(report["kinds"]["model"][kind]), f"{100 * value:.1f} %",
+         "yes" if value <= GOAL else "no") for kind, value in found.items()
+    ]  # fmt: skip
+    single = [
+        (key, figure(value), figure(report["model"][key]), f"{100 * (report['model'][key] / value - 1):+.1f} %" if value else "-")
+        for key, value in report["data"].items()
+        if key.split("/")[0] in _bands.KINDS
+    ]
+    n_near = sum(value <= GOAL for value in found.values())
+    return (
+        f"{report['recipe']}, {report['phrases']} phrases, {report['steps']} steps (weights of {report['step']}), "
+        f"{report['cpu_s']:.0f} CPU seconds; {report['made']} phrases made.\n\n"
+        + _bands.table(("metric", "the phrases", "the band", "apart", "within 10 %"), rows)
+        + f"\n{n_near} of {len(found)} within {GOAL:.0%}. By track or pair:\n\n"
+        + _bands.table(("metric", "the phrases", "the band", "apart"), single)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
