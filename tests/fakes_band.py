@@ -91,7 +91,7 @@ def cells(n: int, seed: int = 0) -> np.ndarray:
     return out
 
 
-def write_shards(path: Path, rolls: np.ndarray, present: int = 0b11, up: int = 0) -> Path:
+def write_shards(path: Path, rolls: np.ndarray, present: Any = 0b11, up: int = 0) -> Path:
     phrases = np.zeros(len(rolls), phrase_shards.PHRASE)
     phrases["song"], phrases["present"], phrases["up"] = np.arange(len(rolls)), present, up
     phrases["part"][: len(rolls) // 4] = 1

@@ -37,7 +37,7 @@ def train(folder: Path, run: str = "run", text: str = "", **options: Any) -> dic
     return fit(folder / "recipe.toml", folder / "shards", folder / run, FitOptions(accelerator="cpu", trackers=(), **options))
 
 
-def objective(folder: Path, rolls: np.ndarray, *, model: dict[str, Any] | None = None, present: int = 0b11, **settings: Any) -> Adversarial:
+def objective(folder: Path, rolls: np.ndarray, *, model: dict[str, Any] | None = None, present: Any = 0b11, **settings: Any) -> Adversarial:
     shards = fakes_band.write_shards(folder / "shards", rolls, present, settings.pop("up", 0))
     section = TrainingSection(steps=1, batch_size=16, adversarial=AdversarialSection(validation_phrases=32), **settings)
     return Adversarial(phrase_shards.read(shards), section, fakes_band, model or {})
@@ -80,11 +80,36 @@ def test_the_weights_hold_the_averaged_generator_and_what_its_norms_saw(tmp_path
 
 
 def test_a_track_that_the_song_lacks_is_off_in_what_the_critic_sees(tmp_path: Path) -> None:
-    held = objective(tmp_path, fakes_band.cells(16), present=0b10)
+    held = objective(tmp_path, fakes_band.cells(16), present=np.resize([0b10, 0b11], 16))
     batch = held.batch(0, 0, turn_of())
-    shown = batch.shown(torch.ones_like(batch.rolls), held.off)
-    assert (shown[:, 0] == -1).all() and (shown[:, 1] == 1).all()
-    assert _weights_of_critics(batch.known, 2)[0].tolist() == [0.0, 1.0]
+    shown, lacks = batch.shown(torch.ones_like(batch.rolls), held.off), ~batch.known[:, 0].flatten()
+    assert 0 < lacks.sum() < len(lacks)
+    assert (shown[lacks, 0] == -1).all() and (shown[~lacks, 0] == 1).all() and (shown[:, 1] == 1).all()
+    assert _weights_of_critics(batch.known, 2)[lacks][0].tolist() == [0.0, 1.0]
+
+
+def test_a_track_that_no_song_has_is_known_to_be_silent(tmp_path: Path) -> None:
+    rolls = fakes_band.cells(16)
+    rolls[:, 0] = False
+    held = objective(tmp_path, rolls, present=0b10)
+    batch = held.batch(0, 0, turn_of())
+    assert (batch.shown(torch.ones_like(batch.rolls), held.off) == 1).all()  # the critic hears what is made of it
+    assert (batch.rolls[:, 0] == -1).all()
+    network = fakes_band.build(fakes_band.Config()).eval()
+    assert held.validate(turn_of(network))["EB/drums"] < 100
+
+
+def test_where_no_song_has_all_tracks_phrases_are_compared_in_those_that_they_have(tmp_path: Path) -> None:
+    rolls = fakes_band.cells(16)
+    present = np.resize([0b01, 0b10], 16)
+    rolls[present == 0b10, 0], rolls[present == 0b01, 1] = False, False
+    held = objective(tmp_path, rolls, present=present)
+    assert len(held._reference_places) == 4 and held._reference[0]["EB/drums"] == 50
+    network = fakes_band.build(fakes_band.Config()).eval()
+    with torch.no_grad():
+        network.averaged.last.weight.zero_()
+        network.averaged.last.bias.fill_(1.0)  # every cell of both tracks
+    assert held.validate(turn_of(network))["EB/drums"] == 50
 
 
 def test_a_conditional_network_is_given_one_track_and_that_one_stays(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ little. It is the averaged one that is validated, shown and exported. What a net
 of that track alone.
 
 A song that lacks a track teaches nothing about it: in phrases of such a song that track is blank for the critic, in real and in made
-phrases. A conditional network is given one track of each real phrase, drawn anew every time, and makes the others.
+phrases. A track that no song has is silent in all of them, and so it becomes in what is made. A conditional network is given one track of
+each real phrase, drawn anew every time, and makes the others.
 
-Validation compares the five MuseGAN metrics of made phrases with those of held-out ones of all tracks, in bootstrap deviations; the
-mean over all is "validation". Of a conditional network the given tracks stand among the made ones. "variety" tells a generator that makes
-one phrase whatever the latents from one that does not: it is as much as held-out phrases differ where it is 1.
+Validation compares the five MuseGAN metrics of made phrases with those of held-out ones of all tracks (or of the most that a song has:
+tracks that it lacks are then left out of made phrases too), in bootstrap deviations; the mean over all is "validation". Of a conditional
+network the given tracks stand among the made ones. "variety" tells a generator that makes one phrase whatever the latents from one that
+does not: it is as much as held-out phrases differ where it is 1.
 
 Source: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"; Dong et al. 2018, "MuseGAN"; its released code (MIT).
 Known differences: the penalty's slope is per critic where there are several; the averaged generator; validation by metrics.
@@ -102,6 +104,7 @@ class Adversarial:
         self.training = self.phrases.of("train")
         if not len(self.training):
             raise ShardError("the shards in {path} hold no phrases to train on", path=self.phrases.path, hint="prepare them again")
+        self.nobodys = ~self.phrases.present(self.training).any(axis=0)  # (M,) tracks that no song has
         self.steps_per_epoch = max(1, len(self.training) // self.settings.batch_size)
         self.pitched = np.array([track != "drums" for track in self.phrases.tracks])
         self._weights = _balanced(self.phrases.phrases["source"][self.training], self.settings.balance)
@@ -130,10 +133,14 @@ class Adversarial:
         return {**mean, "generator_loss": generator_loss, "tokens": seen}
 
     def validate(self, turn: Turn) -> dict[str, float]:
-        """Every metric of made phrases, its distance from held-out ones in deviations, and the mean distance."""
-        if not len(self._reference_places):
-            return {}
+        """Every metric of made phrases, the mean of their distances from held-out ones in deviations, and the variety."""
         made = self.made(turn.network.averaged, self.rules.validation_phrases, turn.device)
+        compared_with = np.resize(self._reference_places, self.rules.validation_phrases)
+        known = (self.phrases.present(compared_with) | self.nobodys).repeat(self.items, axis=0)
+        return self.judged(made & known[:, :, None, None, None])
+
+    def judged(self, made: Flags) -> dict[str, float]:
+        """The same of any phrases (N, M, L, S, P)."""
         found = musegan.measure(made, self.phrases.tracks)
         apart = musegan.distance(found, *self._reference)
         told = {name: value for name, value in found.items() if np.isfinite(value)}
@@ -149,8 +156,8 @@ class Adversarial:
         rows = self.phrases.phrases[places]
         low, high = (np.clip(rows[name], -self.settings.semitones, self.settings.semitones) for name in ("down", "up"))
         shifts = draw.integers(low, high + 1)
-        known = self.phrases.present(places)
-        given = _one_of(known, draw) if self.conditional else None
+        present = self.phrases.present(places)
+        known, given = present | self.nobodys, _one_of(present, draw) if self.conditional else None
         mine = slice(turn.rank, None, turn.world)
         return self._batch(self.phrases.cells(places[mine], shifts[mine]), known[mine], None if given is None else given[mine], turn.device)
 
@@ -211,7 +218,10 @@ class Adversarial:
     # --- judging --------------------------------------------------------------------------------------------------------
 
     def made(self, generator: Any, n: int, device: torch.device) -> Flags:
-        """(n, M, L, S, P) phrases (or n L single bars) by a generator from latents that never change; to a conditional one held-out tracks are given."""
+        """(n, M, L, S, P) phrases, or n L single bars, by a generator from latents that never change.
+
+        To a conditional one tracks of held-out phrases are given.
+        """
         draw = torch.Generator().manual_seed(self.settings.seed + 1)
         places = np.resize(self._reference_places, n)
         given = _one_of(self.phrases.present(places), np.random.Generator(np.random.Philox(key=[self.settings.seed, 1])))
@@ -228,13 +238,12 @@ class Adversarial:
 
     @cached_property
     def _reference_places(self) -> NDArray[np.int64]:
-        """Held-out phrases of songs that have all tracks; of the training part if there are none held out."""
-        for part in ("validation", "train"):
-            places = self.phrases.of(part)
-            whole = places[self.phrases.present(places).all(axis=1)]
-            if len(whole):
-                return whole[:: max(1, len(whole) // N_REFERENCE)][:N_REFERENCE]
-        return np.zeros(0, np.int64)
+        """Held-out phrases of songs that have all tracks, or as many as any has; of the training part if there are none held out."""
+        held_out = self.phrases.of("validation")
+        places = held_out if len(held_out) else self.training
+        n_present = self.phrases.present(places).sum(axis=1)
+        whole = places[n_present == n_present.max()]
+        return whole[:: max(1, len(whole) // N_REFERENCE)][:N_REFERENCE]
 
     @cached_property
     def _reference_variety(self) -> float:
