@@ -105,13 +105,14 @@ def test_errors_have_their_exit_codes(run, server, monkeypatch):
 
 def test_a_verified_row_is_shown_as_such(run, monkeypatch):
     from kapelle import api
+    from kapelle.api import workshop
     from kapelle.data.catalogue import Check, find, keep_check
 
     def verified(name, full=False, progress=None):
         found = Check(
             "2026-01-02", find(name).url, 3_260_318, find(name).sha256 if full else None, "" if name == "groove" else "it answers 404"
         )
-        keep_check(api._checks(), name, found)
+        keep_check(workshop._checks(), name, found)
         return found
 
     monkeypatch.setattr(api, "verify_dataset", verified)
@@ -122,4 +123,4 @@ def test_a_verified_row_is_shown_as_such(run, monkeypatch):
     answer = run("data", "verify", "maestro")
     assert answer.code == 5
     assert "maestro is not what the catalogue says: it answers 404" in answer.err
-    assert json.loads(api._checks().read_text())["maestro"]["problem"] == "it answers 404"
+    assert json.loads(workshop._checks().read_text())["maestro"]["problem"] == "it answers 404"

@@ -1,45 +1,33 @@
-"""The verbs, each a plain function. The command line and the page are thin skins over this file.
+"""Composing: from wishes to requests, from requests to pieces.
 
-Takes paths, names and plain values; gives scores, pieces, reports. Heavy libraries are loaded when a verb needs them.
+Takes names and plain values, gives `ComposeRequest`, events, `Piece`. The same request gives the same bytes, however many
+processes make it.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle import composing, config, interrupts
+from kapelle.api.files import midi_bytes
 from kapelle.composing.events import Done, Event
 from kapelle.composing.piece import Piece, request_of
 from kapelle.composing.request import LENGTHS, ComposeRequest, Length
-from kapelle.errors import CannotObey, Interrupted, Missing, NotEnoughMemory, UnreadableInput, UsageError
+from kapelle.errors import CannotObey, Interrupted, Missing, NotEnoughMemory, UsageError
 from kapelle.sampling.options import SamplingOptions
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event as Flag
 
-    import symusic
-
-    from kapelle.bundles.load import Bundle, Installed
-    from kapelle.bundles.manifest import Manifest
-    from kapelle.data.catalogue import Check, Dataset
-    from kapelle.data.fetch import Fetched, Order
-    from kapelle.diagnosis import Finding
-    from kapelle.engraving.options import EngravingOptions
-    from kapelle.engraving.sheet import Engraved
-    from kapelle.fitting import Fitted, Fitting
-    from kapelle.score.analysis import Analysis
-    from kapelle.score.info import Info
-    from kapelle.score.velocity import Struck
-    from kapelle.training.fit import FitOptions
+    from kapelle.bundles.load import Bundle
 
 DEFAULT_MODELS = ("genre", "genre-small")
 """The first of these that is installed composes when no model is named."""
@@ -47,19 +35,11 @@ DEFAULT_MODELS = ("genre", "genre-small")
 ACCOMPANISTS = {"": "band-accompany", "band": "band-accompany"}
 """What a name of a model means where it is to play around a lead; others mean themselves."""
 
-RECIPES = (
-    "genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful",
-    "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial",
-)  # fmt: skip
-
 Report = Callable[[int, int], None]
 
 
 def _quiet(done: int, total: int) -> None:
     """No progress shown."""
-
-
-# --- composing ----------------------------------------------------------------------------------------------------------
 
 
 def bundle(name: str = "") -> Bundle:
@@ -384,345 +364,3 @@ def remake(path: str | Path) -> ComposeRequest:
                 hint="install that bundle, or give its folder with --model",
             )  # fmt: skip
     return wish
-
-
-# --- files --------------------------------------------------------------------------------------------------------------
-
-
-def midi_bytes(source: str | Path | bytes) -> bytes:
-    """The bytes of a MIDI file, checked to be one."""
-    from kapelle.score.read import read
-
-    read(source)
-    return source if isinstance(source, bytes) else Path(source).read_bytes()
-
-
-def read_midi(source: str | Path | bytes) -> symusic.Score:
-    """The score in a MIDI file; any bytes are safe to try.
-
-    Raises:
-        MidiError: It is no MIDI file, or beyond the limits.
-        Missing: There is no such file.
-    """
-    from kapelle.score.read import read
-
-    return read(source)
-
-
-def info_file(source: str | Path | bytes) -> Info:
-    """What is in a MIDI file: tracks, bars, key, tempo, metre, range."""
-    from kapelle.score.info import info
-
-    return info(read_midi(source))
-
-
-def render_file(
-    source: str | Path, out: str | Path, *, synth: str = "soundfont", soundfont: Path | None = None, bits: int = 16, force: bool = False
-) -> Path:
-    """Play a MIDI file into a sound file (.wav, .flac, .ogg, .opus, .mp3), whose path is returned."""
-    from kapelle.audio import files
-    from kapelle.render import render
-
-    out = _free(out, force)
-    files.check_suffix(out)
-    files.write(out, render(read_midi(source), synth, soundfont=soundfont), bits=bits)  # type: ignore[arg-type]
-    return out
-
-
-def plot_file(source: str | Path, out: str | Path, *, theme: str = "light", force: bool = False) -> Path:
-    """Draw a MIDI file as a piano roll (.png, .svg), whose path is returned."""
-    from kapelle.engraving import pianoroll
-
-    out = _free(out, force)
-    pianoroll.draw(read_midi(source), out, pianoroll.PictureOptions(theme=theme, title=Path(source).stem))
-    return out
-
-
-def plot_row(
-    sources: Sequence[str | Path],
-    out: str | Path,
-    labels: Sequence[str] = (),
-    *,
-    title: str = "",
-    theme: str = "light",
-    force: bool = False,
-) -> Path:
-    """Draw several MIDI files of one length as one picture (.png, .svg), a row each, and return its path.
-
-    Args:
-        sources: The files.
-        out: The picture.
-        labels: What each is called in it.
-        title: Above it.
-        theme: Colours, "light" or "dark".
-        force: Replace a picture that is there already.
-    """
-    from kapelle.engraving import rows
-
-    names = [*labels, *(Path(source).stem for source in sources[len(labels) :])]
-    return rows.draw([read_midi(source) for source in sources], _free(out, force), names, title=title, theme=theme)
-
-
-def velocity_file(
-    source: str | Path,
-    out: str | Path,
-    *,
-    value: int = 50,
-    every: bool = False,
-    humanise: bool = False,
-    seed: int = 0,
-    force: bool = False,
-) -> Struck:
-    """Write a MIDI file whose notes have velocity 0 or 1 with velocities that can be heard, and tell what was changed.
-
-    Args:
-        source: The MIDI file.
-        out: Where to.
-        value: Velocity of every note, 1 to 127.
-        every: Also where notes have velocities of their own.
-        humanise: Louder on bars and beats, softer between, a little by chance.
-        seed: Of that chance.
-        force: Replace a file that is there.
-
-    Raises:
-        UsageError: The notes have velocities of their own, or `out` is there already.
-        MidiError: It is no MIDI file, or has no notes.
-    """
-    from kapelle.score import velocity, write
-
-    out = _free(out, force)
-    made = velocity.with_velocity(source, value, every=every, humanise=humanise, seed=seed)
-    write.write_bytes(out, made.data)
-    return made
-
-
-def engrave_file(
-    source: str | Path,
-    out: str | Path,
-    options: EngravingOptions | None = None,
-    *,
-    engraver: str = "verovio",
-    force: bool = False,
-    progress: Callable[[float, float], None] = lambda done, total: None,
-) -> Engraved:
-    """Write a MIDI file as sheet music (.pdf, .svg, .png, .musicxml, .mxl) and tell the files: one, or one per page of SVG or PNG.
-
-    Args:
-        source: The MIDI file.
-        out: Where to; the suffix chooses the format.
-        options: Title, composer, paper, size ...; the title is the name of the file if left out.
-        engraver: ``verovio``, or ``musescore`` if that is installed.
-        force: Replace files that are there.
-        progress: Called with (work done, work in all).
-    """
-    from kapelle.engraving import sheet
-    from kapelle.engraving.options import EngravingOptions
-
-    out = _free(out, force)
-    sheet.check_suffix(out)
-    options = options or EngravingOptions(title=Path(source).stem)
-    return sheet.engrave(read_midi(source), out, options, engraver=engraver, force=force, progress=progress)
-
-
-def analyse_file(
-    source: str | Path | bytes, picture: str | Path | None = None, *, per: str = "bar", theme: str = "light", force: bool = False
-) -> Analysis:
-    """What a MIDI file is made of: key, ranges, metre, tempo, density, pitch classes, and a chord for each bar or beat.
-
-    Args:
-        source: The file, or its bytes.
-        picture: Where to draw it (.png, .svg); nowhere if left out.
-        per: "bar" or "beat".
-        theme: Colours of the picture, "light" or "dark".
-        force: Replace a picture that is there already.
-
-    Raises:
-        MidiError: It is no MIDI file, or has no notes.
-        UnknownName: No such picture format.
-    """
-    from kapelle.score.analysis import analyse
-
-    if picture is None:
-        return analyse(read_midi(source), per)  # type: ignore[arg-type]
-    from kapelle.engraving import analysis as drawing
-
-    out = _free(picture, force)
-    drawing.check_suffix(out)
-    found = analyse(read_midi(source), per)  # type: ignore[arg-type]
-    drawing.draw(found, out, title="" if isinstance(source, bytes) else Path(source).stem, theme=theme)
-    return found
-
-
-def _free(out: str | Path, force: bool) -> Path:
-    out = Path(out)
-    if out.exists() and not force:
-        raise UsageError("{path} exists already", path=out, hint="choose another name, or overwrite it with --force")
-    return out
-
-
-# --- models -------------------------------------------------------------------------------------------------------------
-
-
-def models() -> list[Installed]:
-    """The bundles that can be named in ``--model``."""
-    from kapelle.bundles import load
-
-    return load.installed()
-
-
-def recipes() -> dict[str, Path]:
-    """The recipes that ship with Kapelle: name -> file."""
-    return {name: recipe_path(name) for name in RECIPES}
-
-
-def diagnose() -> list[Finding]:
-    """What was found on this machine, and how to add what is missing."""
-    from kapelle import diagnosis
-
-    return diagnosis.diagnose()
-
-
-def recipe_path(name: str | Path) -> Path:
-    """The file of a recipe, by path or by the name of one that ships with Kapelle.
-
-    Raises:
-        Missing: There is none.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    here = Path(__file__).parent
-    for folder in (here / "recipes", here.parents[1] / "recipes"):
-        path = folder / f"{name}.toml"
-        if path.is_file():
-            return path
-    raise Missing("no recipe {name!r}", name=str(name), hint="recipes that come with Kapelle: {known}", known=", ".join(RECIPES))
-
-
-def prepare(
-    folder: str | Path, recipe: str | Path, out: str | Path, *, processes: int = 0, progress: Report = _quiet, overrides: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Turn folders of MIDI into token shards and return the report: what was kept, and why the rest was not."""
-    from kapelle.data import prepare as preparing
-
-    plan = preparing.preparation(recipe_path(recipe), overrides)
-    return preparing.prepare(Path(folder), plan, Path(out), processes=processes or os.cpu_count() or 1, progress=progress)
-
-
-def datasets() -> list[tuple[Dataset, Check | None]]:
-    """The datasets that can be fetched by name, each with what was found when it was last compared with its server, if it was."""
-    from kapelle.data import catalogue
-
-    checks = catalogue.read_checks(_checks())
-    return [(row, checks.get(row.name)) for row in catalogue.CATALOGUE]
-
-
-def order_dataset(what: str, out: str | Path = "data", *, sha256: str = "", force: bool = False) -> Order:
-    """What would be fetched: a dataset by name, an address, an archive or a folder. Nothing is downloaded; show it, then `fetch_dataset`.
-
-    Args:
-        what: See above.
-        out: The data folder, in which the dataset gets a folder of its own.
-        sha256: That the file must have.
-        force: What is there may be replaced.
-    """
-    from kapelle.data import fetch
-
-    return fetch.order(what, Path(out), sha256=sha256, force=force)
-
-
-def fetch_dataset(order: Order, *, keep: bool = False, progress: Report = _quiet) -> Fetched:
-    """Download, check and unpack what was ordered, and tell what is there and which recipes read it.
-
-    Raises:
-        NetworkError, UnreadableInput, StorageError, Missing: See `kapelle.data.fetch.fetch`.
-        Interrupted: Stopped; the same call goes on from there.
-    """
-    from kapelle.data import fetch
-
-    return fetch.fetch(order, recipes(), state=_checks(), keep=keep, progress=progress)
-
-
-def verify_dataset(name: str, *, full: bool = False, progress: Report = _quiet) -> Check:
-    """What the server of a dataset says today, compared with the catalogue and remembered; `full` downloads it and compares its sha256.
-
-    Raises:
-        UnknownName: There is no such dataset.
-        NetworkError: There is no answer.
-    """
-    from kapelle.data import catalogue, fetch
-
-    return fetch.verify(catalogue.find(name), _checks(), _checks().parent / fetch.WORK / name, full=full, progress=progress)
-
-
-def _checks() -> Path:
-    """The file in which comparisons of datasets with their servers are remembered."""
-    from kapelle.bundles import load
-
-    return load.home() / "datasets.json"
-
-
-def train(recipe: str | Path, shards: str | Path, run: str | Path, options: FitOptions | None = None) -> dict[str, Any]:
-    """Train a model, or go on training it, and return its figures; bands show phrases at every validation.
-
-    Raises:
-        Missing: The train extra is not installed.
-        Interrupted: Stopped; everything is saved.
-    """
-    _needs_train()
-    from kapelle.fitting import showing
-    from kapelle.training.fit import FitOptions
-    from kapelle.training.fit import fit as loop
-
-    options, place = options or FitOptions(), recipe_path(recipe)
-    shown = showing.callbacks(place, options.overrides, Path(shards))
-    return loop(place, Path(shards), Path(run), replace(options, callbacks=(*options.callbacks, *shown)))
-
-
-def export(
-    run: str | Path,
-    out: str | Path,
-    *,
-    name: str = "",
-    precision: str = "8bit",
-    licence: str = "",
-    measured: Path | None = None,
-    stage: int = 0,
-    force: bool = False,
-) -> Manifest:
-    """Write a run as a bundle, card included, and return its manifest.
-
-    Args:
-        run: Folder of a training run.
-        out: Folder of the bundle.
-        name: Name of the bundle; the recipe's if left out.
-        precision: "8bit" or "fp32".
-        licence: Of the weights; the recipe's if left out.
-        measured: A Markdown file of figures for the card.
-        stage: The step whose weights the run kept that are wanted; 0: its best.
-        force: Replace a bundle that is there already.
-    """
-    _needs_train()
-    from kapelle.bundles.export import ExportOptions
-    from kapelle.bundles.export import export as write
-
-    try:
-        figures = {"measured": measured.read_text(encoding="utf-8")} if measured else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableInput("cannot read {path}: {why}", path=measured, why=error) from error
-    options = ExportOptions(name=name, precision=precision, licence=licence, figures=figures, force=force, stage=stage)  # type: ignore[arg-type]
-    return write(Path(run), Path(out), options)
-
-
-def fit(recipe: str | Path, folder: str | Path, out: str | Path, how: Fitting | None = None) -> Fitted:
-    """Train a recipe on a folder of MIDI, from reading the files to writing the bundle `out`; see `kapelle.fitting`."""
-    _needs_train()
-    from kapelle import fitting
-
-    return fitting.fit(recipe_path(recipe), Path(folder), Path(out), how)
-
-
-def _needs_train() -> None:
-    from importlib.util import find_spec
-
-    if any(find_spec(package) is None for package in ("torch", "transformers", "lightning", "safetensors", "onnx")):
-        raise Missing("training needs packages that are not installed", hint="pip install 'kapelle[train]'")
