@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 ESTIMATE_S = 5.0
 """An estimate of the time left is made after so long: the first steps are slow."""
+
+MUCH_ALIKE = 0.5
+"""Variety of a band's phrases below which they are told to be much alike; that of held-out phrases is 1."""
 
 
 def plan(report: dict[str, Any], console: Console) -> None:
@@ -51,8 +55,7 @@ def show(made: Fitted, output: Path, console: Console) -> None:
     """Print the report of a fit."""
     report, figures = made.report, made.figures
     music, split, found = report["music"], report["split"], report["held_out"]
-    amount = [f"{music['notes']:,} {console.texts('notes')}", f"{music['bars']:,} {console.texts('bars')}"]
-    amount += [f"{music['minutes']:,.0f} {console.texts('minutes')}"] if "minutes" in music else []
+    amount = [f"{music[what]:,.0f} {console.texts(what)}" for what in ("phrases", "notes", "bars", "minutes") if what in music]
     best = (figures.get("best") or {}).get("step")
     console.line(str(output))
     console.facts(
@@ -62,6 +65,7 @@ def show(made: Fitted, output: Path, console: Console) -> None:
             "files": f"{report['files']:,}",
             "kept": f"{report['kept']:,}",
             "music": ", ".join(amount),
+            "tracks": ", ".join(f"{name} {share:.0%}" for name, share in music.get("tracks", {}).items()),
             "genres": ", ".join(f"{genre} {n}" for genre, n in report["genres"].items()),
             "split": ", ".join(f"{part} {n}" for part, n in sorted(split.items())),
             "steps": f"{figures['step']:,}",
@@ -77,19 +81,28 @@ def show(made: Fitted, output: Path, console: Console) -> None:
         console.table(("dropped because", "files"), [(console.texts(why), n) for why, n in dropped], numbers=("files",))
     if found:
         console.line()
-        labels = {"n-gram": console.texts("n-gram of the same music"), "before": console.texts("before training"),
-                  "after": console.texts("after training")}  # fmt: skip
+        labels = {"n-gram": console.texts("n-gram of the same music"), "music": console.texts("the music that it learned from"),
+                  "before": console.texts("before training"), "after": console.texts("after training")}  # fmt: skip
         rows = [(label, f"{found[key]:.2f}") for key, label in labels.items() if key in found]
-        console.table(("held-out music", "bits per note"), rows, numbers=("bits per note",))
+        if "n-gram" in found:
+            console.table(("held-out music", "bits per note"), rows, numbers=("bits per note",))
+        else:
+            console.table(("held-out music", "distance"), rows, numbers=("distance",))
     _next(made, output, console)
 
 
 def _next(made: Fitted, output: Path, console: Console) -> None:
     found = made.report["held_out"]
-    if found and found["after"] >= found.get("before", found["n-gram"]):
+    if "n-gram" in found and found["after"] >= found.get("before", found["n-gram"]):
         console.warn("it foretells held-out music no better than {what}; more music would help",
                      what=console.texts("before training" if "before" in found else "n-gram of the same music"))  # fmt: skip
+    if found.get("variety", 1.0) < MUCH_ALIKE:
+        console.warn("its phrases are much alike (variety {variety:.2f}; held-out music: 1): more steps or more music would help",
+                     variety=found["variety"])  # fmt: skip
+    elif "variety" in found and found["after"] >= found.get("before", math.inf):
+        console.warn("its phrases are no nearer to held-out music than before training")
     if not made.figures["finished"]:
         console.warn("the time was over before training was; the same command with --force goes on")
     console.line()
-    console.line(f"kapelle compose -m {output} -o piece.mid")
+    accompanies = made.manifest.options.get("conditional", False)
+    console.line(f"kapelle accompany lead.mid -m {output} -o piece.mid" if accompanies else f"kapelle compose -m {output} -o piece.mid")

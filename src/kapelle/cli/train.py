@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from kapelle.cli.console import Bar, Console
     from kapelle.training.fit import Progress
 
-SHOWN = {"loss": "loss {value:.3f}", "bits_per_note": "bits per note {value:.2f}", "tokens_per_s": "tokens/s {value:,.0f}"}
+SHOWN = {
+    "loss": "loss {value:.3f}",
+    "bits_per_note": "bits per note {value:.2f}",
+    "distance": "distance {value:.2f}",
+    "variety": "variety {value:.2f}",
+    "tokens_per_s": "tokens/s {value:,.0f}",
+    "phrases_per_s": "phrases/s {value:,.0f}",
+}
 """Figures that stand behind the bar, the last known of each."""
 
 
@@ -63,11 +70,17 @@ def told(bar: Bar, console: Console) -> Callable[[Progress], None]:
     last: dict[str, float] = {}
 
     def tell(at: Progress) -> None:
-        last.update(at.figures)
+        last.update(_named(at.figures))
         note = ", ".join(console.texts(text, value=last[name]) for name, text in SHOWN.items() if name in last)
         bar(at.step, at.steps, note, "training")
 
     return tell
+
+
+def _named(figures: Mapping[str, float]) -> dict[str, float]:
+    """The figures of the log by names that people understand: what a band is trained on, against a critic, are phrases."""
+    phrases = "generator_loss" in figures
+    return {"phrases_per_s" if phrases and name == "tokens_per_s" else name: value for name, value in figures.items()}
 
 
 def show(figures: Mapping[str, Any], output: Path, console: Console) -> None:

@@ -18,6 +18,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,11 +77,17 @@ class _Plan:
     """What is settled before a file is read."""
 
     recipe: Path
+    codec: str
     overrides: tuple[str, ...]
     given: tuple[str, ...]
     music: Music | None
     start: Start | None
     naming: Naming | None
+
+    @property
+    def measures(self) -> Any:
+        """The module that counts and measures music of the codec."""
+        return import_module("kapelle.fitting.band" if self.codec == "roll" else "kapelle.fitting.measure")
 
 
 def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fitted:
@@ -88,14 +95,14 @@ def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fi
 
     Raises:
         Missing: There is no such folder, no MIDI in it, or nothing to begin with by that name.
-        UsageError: `out` is there already, no file is fit for training, or what training is to begin with is of another kind.
+        UsageError: `out` is there already, no file or too little is fit for training, or what training is to begin with is of another kind.
         CheckpointError: The work folder holds a run of something else.
         StorageError: The disk is full, or not writable.
         Interrupted: Stopped; the same call goes on.
     """
     from kapelle.bundles.export import ExportOptions, export
     from kapelle.data import prepare
-    from kapelle.fitting import measure
+    from kapelle.fitting import showing
     from kapelle.fitting import start as starts
     from kapelle.training.fit import FitOptions
     from kapelle.training.fit import fit as train
@@ -112,8 +119,10 @@ def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fi
     timing, overrides = _schedule(plan, how, work / "shards")
     report = _report(plan, made, timing, work)
     how.planned(report)
-    figures = train(recipe, work / "shards", work / "run", replace(training, overrides=overrides, start_from=weights))
-    found = measure.held_out(work / "shards", work / "run", weights)
+    callbacks = (*training.callbacks, *showing.callbacks(recipe, overrides, work / "shards"))
+    training = replace(training, overrides=overrides, start_from=weights, callbacks=callbacks)
+    figures = train(recipe, work / "shards", work / "run", training)
+    found = plan.measures.held_out(work / "shards", work / "run", weights)
     name = exporting.name or plain(out.name)
     manifest = export(work / "run", out, _described(plan, made, exporting, name, found))
     report |= {"bundle": str(out), "name": name, "bytes": manifest.n_bytes, "held_out": found, "figures": figures}
@@ -131,7 +140,7 @@ def _plan(recipe: Path, folder: Path, how: Fitting, given: tuple[str, ...]) -> _
     music = own_music(folder, [source.folder for source in preparation(recipe, given).data.sources])
     if not how.start:
         own = music.overrides(asked.codec, genres=True) if music else ()
-        return _Plan(recipe, (*own, *given), given, music, None, None)
+        return _Plan(recipe, asked.codec, (*own, *given), given, music, None, None)
     start = starts.find(how.start)
     starts.check(start, asked, given)
     if start.tokenizer is None:  # weights alone: all else is the recipe's
@@ -141,35 +150,33 @@ def _plan(recipe: Path, folder: Path, how: Fitting, given: tuple[str, ...]) -> _
     tokens = naming.tokens if naming else start.genres
     own = music.overrides(start.codec, genres=start.tokenizer is None) if music else ()
     overrides = (*start.overrides(tokens), *own, *given)
-    return _Plan(recipe, overrides, given, music, start, naming)
+    return _Plan(recipe, asked.codec, overrides, given, music, start, naming)
 
 
 def _schedule(plan: _Plan, how: Fitting, data: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """How long training will be, and all changes to the recipe, those asked for last."""
-    from kapelle.data import shards as shard_files
     from kapelle.fitting import schedule as schedules
     from kapelle.fitting import start as starts
     from kapelle.training.recipe import read
 
-    shards = shard_files.read(data)
+    amount = plan.measures.amount(data)
     if plan.start:
         starts.check_vocabulary(plan.start, data)
     if plan.music is None and plan.start is None and not how.epochs:
-        return schedules.kept(read(plan.recipe, plan.overrides).training, shards), plan.overrides
-    rule = schedules.ON if plan.start else schedules.FRESH
-    timing: Schedule = schedules.schedule(shards, read(plan.recipe).training, rule, how.epochs)
+        return schedules.kept(read(plan.recipe, plan.overrides).training, amount), plan.overrides
+    rule = schedules.RULES[amount.unit, plan.start is not None]
+    timing: Schedule = schedules.schedule(amount, read(plan.recipe).training, rule, how.epochs)
     overrides = (*plan.overrides[: len(plan.overrides) - len(plan.given)], *timing.overrides(), *plan.given)
-    return schedules.kept(read(plan.recipe, overrides).training, shards), overrides
+    return schedules.kept(read(plan.recipe, overrides).training, amount), overrides
 
 
 def _report(plan: _Plan, made: dict[str, Any], timing: dict[str, Any], work: Path) -> dict[str, Any]:
     from kapelle.data.prepare import FILES
-    from kapelle.fitting import measure
 
     files = json.loads((work / "shards" / FILES).read_text(encoding="utf-8"))
     genres: Counter[str] = Counter()
     for source in made["sources"]:
-        genres[source["genre"]] += source["kept"]
+        genres[source.get("genre", "")] += source["kept"]
     naming = plan.naming
     return {
         "work": str(work),
@@ -177,8 +184,8 @@ def _report(plan: _Plan, made: dict[str, Any], timing: dict[str, Any], work: Pat
         "kept": made["kept"],
         "dropped": made["dropped"],
         "list": files,
-        "music": measure.music(work / "shards"),
-        "genres": {genre: n for genre, n in genres.items() if n},
+        "music": plan.measures.music(work / "shards"),
+        "genres": {genre: n for genre, n in genres.items() if genre and n},
         "split": dict(Counter(file["part"] for file in files if "part" in file)),
         "start": {"name": plan.start.name, "identity": plan.start.identity} if plan.start else None,
         "instead_of": dict(naming.instead_of) if naming else {},
@@ -192,9 +199,7 @@ def _described(plan: _Plan, made: dict[str, Any], exporting: ExportOptions, name
     """What the card and the manifest say beside what the run knows."""
     start, figures, options, licence = plan.start, dict(exporting.figures), dict(exporting.options), exporting.licence
     if found:
-        from kapelle.fitting.measure import markdown
-
-        table = markdown(found, name, start.name if start else "")
+        table = plan.measures.markdown(found, name, start.name if start else "")
         figures["measured"] = "\n\n".join(text for text in (figures.get("measured"), table) if text)
     if start:
         figures |= {"began_with": start.name, "began_with_sha256": start.identity}

@@ -13,12 +13,13 @@ import numpy as np
 
 from kapelle import config, models
 from kapelle.data import shards as shard_files
+from kapelle.fitting.schedule import Amount
 from kapelle.models import ngram
 from kapelle.training import recipe as recipes
 from kapelle.training import score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 ORDER = 5
 MOST_BLOCKS = 400
 """Of the held-out part, spread evenly over it where there are more."""
+
+
+def amount(data: Path) -> Amount:
+    """How much there is to learn from."""
+    parts = shard_files.read(data).block_parts
+    return Amount(int((parts == score.TRAIN).sum()), int((parts == score.VALIDATION).sum()))
 
 
 def held_out(data: Path, run: Path, start: Path | None) -> dict[str, Any]:
@@ -58,24 +65,25 @@ def held_out(data: Path, run: Path, start: Path | None) -> dict[str, Any]:
         "n-gram": _rounded(_ngram_bits(shards, chosen), after.notes),
     }
     if start is not None:
-        untrained = score.score_blocks(shards, chosen, family.logits, _network(run, shards, start), device)  # type: ignore[attr-defined]
+        before = network_before(run, {"vocabulary": shards.vocabulary_size}, data, start)
+        untrained = score.score_blocks(shards, chosen, family.logits, before, device)  # type: ignore[attr-defined]
         found["before"] = _rounded(untrained.bits, after.notes)
     return {**found, "after": _rounded(after.bits, after.notes)}
 
 
-def _network(run: Path, shards: Shards, start: Path) -> Any:
-    """The network of a run as it was before its first step."""
+def network_before(run: Path, sizes: Mapping[str, int], data: Path, start: Path) -> Any:
+    """The network of a run as it was before its first step, in eval mode; `sizes` are what the shards in `data` decide of it."""
     import torch
 
     from kapelle.training import transfer
 
     recipe = recipes.read_again(run / "recipe.toml")
     family = models.family(recipe.family)
-    shape = config.build(family.Config, {**recipe.model, "vocabulary": shards.vocabulary_size}, "recipe: model")
+    shape = config.build(family.Config, {**recipe.model, **sizes}, "recipe: model")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
         made = family.build(shape)
-    transfer.begin_with(made, start, shards.path)
+    transfer.begin_with(made, start, data)
     return made.eval()
 
 

@@ -48,7 +48,8 @@ class Music:
     def overrides(self, codec: str, *, genres: bool) -> tuple[str, ...]:
         """What changes in a recipe of the codec: sources, shares, and no licence, which was that of other music; `genres`: tokens too."""
         few = self.n_files < FEW_FILES
-        words = [f"data.sources={toml(self.rows)}", 'licence=""']
+        rows = [{key: value for key, value in row.items() if key != "genre"} for row in self.rows] if codec == "roll" else self.rows
+        words = [f"data.sources={toml(rows)}", 'licence=""']
         if codec == "remi" and genres:
             words.append(f"tokenizer.genres={toml(self.genres)}")
         if codec == "chords":  # its symbols are those of the music itself; a composer's token would be of other music

@@ -1,10 +1,13 @@
 """How long to train on how much music: the rule, and what it changes in a recipe.
 
-A recipe's steps are meant for its own data. On other music training goes over the blocks for a number of epochs (`FRESH` from nothing,
-`ON` when it goes on from a model), with the fewest steps that anything can be learned in and never more than the recipe's. Validation
-comes about once in an epoch, or as often as the recipe says if that is more; when it has not improved `PATIENCE` times, training ends, and
-the best weights are the ones kept.
+A recipe's steps are meant for its own data. On other music training goes over the blocks, or a band's phrases, for a number of epochs
+(one rule from nothing, another when it goes on from a model), with the fewest steps that anything can be learned in and never more than
+the recipe's. Validation comes about once in an epoch, or as often as the recipe says if that is more; when it has not improved as often
+as the rule is patient, training ends, and the best weights are the ones kept.
 Going on from a model, the learning rate is a tenth of the recipe's, so that what is known is not thrown away.
+
+A band does all its steps: against a critic it takes hundreds of them until phrases differ from one another at all, and up to then
+validation rises and falls and says little.
 """
 
 from __future__ import annotations
@@ -13,11 +16,23 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from kapelle.training.score import TRAIN, VALIDATION
-
 if TYPE_CHECKING:
-    from kapelle.data.shards import Shards
     from kapelle.training.recipe import TrainingSection
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much music there is.
+
+    Args:
+        training: Items to learn from; a step takes a batch of them.
+        held_out: Items for validation.
+        unit: What an item is called: "blocks" or "phrases".
+    """
+
+    training: int
+    held_out: int
+    unit: str = "blocks"
 
 
 @dataclass(frozen=True)
@@ -25,21 +40,27 @@ class Rule:
     """How to go about it.
 
     Args:
-        epochs: How often every block is seen.
+        epochs: How often every item is seen.
         fewest_steps: Fewer are never done, unless the recipe has fewer.
         rate: Share of the recipe's learning rate.
+        patience: Validations without a better one that end it; 0: nothing does.
     """
 
     epochs: float
     fewest_steps: int
     rate: float
+    patience: int
 
 
-FRESH = Rule(epochs=20, fewest_steps=200, rate=1.0)
-ON = Rule(epochs=5, fewest_steps=40, rate=0.1)
+FRESH = Rule(epochs=20, fewest_steps=200, rate=1.0, patience=4)
+ON = Rule(epochs=5, fewest_steps=40, rate=0.1, patience=4)
+BAND_FRESH = Rule(epochs=20, fewest_steps=1500, rate=1.0, patience=0)
+BAND_ON = Rule(epochs=5, fewest_steps=400, rate=0.1, patience=0)
+RULES = {("blocks", False): FRESH, ("blocks", True): ON, ("phrases", False): BAND_FRESH, ("phrases", True): BAND_ON}
+"""(`Amount.unit`, whether training goes on from a model) -> the rule."""
+
 VALIDATIONS = 20
 """In a training of many short epochs: spread evenly."""
-PATIENCE = 4
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises, at most the recipe's."""
 
@@ -50,9 +71,7 @@ class Schedule:
 
     Args:
         steps: Of the optimiser, at most.
-        epochs: How often that sees every block.
-        blocks: Blocks for training.
-        held_out_blocks: Blocks for validation.
+        epochs: How often that sees every item.
         validate_every: Steps between two validations.
         warmup_steps: Steps in which the learning rate rises.
         learning_rate: The highest.
@@ -61,8 +80,6 @@ class Schedule:
 
     steps: int
     epochs: float
-    blocks: int
-    held_out_blocks: int
     validate_every: int
     warmup_steps: int
     learning_rate: float
@@ -70,36 +87,32 @@ class Schedule:
 
     def overrides(self) -> tuple[str, ...]:
         """The same as changes to a recipe."""
-        names = ("steps", "validate_every", "warmup_steps", "learning_rate", "patience")
-        return tuple(f"training.{name}={value!r}" for name, value in asdict(self).items() if name in names)
+        return tuple(f"training.{name}={value!r}" for name, value in asdict(self).items() if name != "epochs")
 
 
-def schedule(shards: Shards, settings: TrainingSection, rule: Rule, epochs: float = 0.0) -> Schedule:
-    """The schedule for some shards.
+def schedule(amount: Amount, settings: TrainingSection, rule: Rule, epochs: float = 0.0) -> Schedule:
+    """The schedule for some music.
 
     Args:
-        shards: What to learn.
+        amount: What to learn.
         settings: The recipe's [training].
-        rule: `FRESH` or `ON`.
+        rule: Of `RULES`.
         epochs: In place of the rule's, without a fewest number of steps and without the recipe's limit; 0: as the rule says.
     """
-    blocks, held_out = (int((shards.block_parts == part).sum()) for part in (TRAIN, VALIDATION))
-    per_epoch = max(1.0, blocks / settings.batch_size)
+    per_epoch = max(1.0, amount.training / settings.batch_size)
     by_rule = min(settings.steps, max(rule.fewest_steps, ceil(rule.epochs * per_epoch)))
     steps = max(1, ceil(epochs * per_epoch)) if epochs else by_rule
     return Schedule(
         steps=steps,
         epochs=round(steps / per_epoch, 2),
-        blocks=blocks,
-        held_out_blocks=held_out,
         validate_every=min(steps, settings.validate_every, max(ceil(per_epoch), ceil(steps / VALIDATIONS))),
         warmup_steps=min(settings.warmup_steps, ceil(WARM_UP * steps)),
         learning_rate=settings.learning_rate * rule.rate,
-        patience=PATIENCE if held_out else 0,
+        patience=rule.patience if amount.held_out else 0,
     )
 
 
-def kept(settings: TrainingSection, shards: Shards) -> dict[str, Any]:
-    """The facts of a training that keeps to its recipe."""
-    blocks = int((shards.block_parts == TRAIN).sum())
-    return {"steps": settings.steps, "epochs": round(settings.steps * settings.batch_size / max(1, blocks), 2), "blocks": blocks}
+def kept(settings: TrainingSection, amount: Amount) -> dict[str, Any]:
+    """The facts of a training with these settings."""
+    epochs = settings.steps * settings.batch_size / max(1, amount.training)
+    return {"steps": settings.steps, "epochs": round(epochs, 2), amount.unit: amount.training}

@@ -46,7 +46,8 @@ class Start:
         family: A row of `kapelle.models.FAMILIES`; empty where only weights are known.
         codec: How music becomes ids; empty likewise.
         model: The recipe's [model], without the vocabulary's size.
-        tokenizer: What ``tokenizer.json`` says: ``spec`` and ``tokens``; None where only weights are known.
+        tokenizer: What ``tokenizer.json`` says: ``spec`` and ``tokens``; of a band, which has no tokens, ``spec`` alone; None where only
+            weights are known.
         preprocessing: The recipe's [preprocessing].
         licence: Of the weights.
         data: The data sets that they learned from, each with a name and a licence.
@@ -110,7 +111,7 @@ def check(start: Start, recipe: Recipe, given: tuple[str, ...]) -> None:
 
 def check_vocabulary(start: Start, data: Path) -> None:
     """Raise UsageError unless the shards in `data` speak the vocabulary of `start`, names of genres aside."""
-    if start.tokenizer is None or start.codec in OWN_SYMBOLS:
+    if "tokens" not in (start.tokenizer or {}) or start.codec in OWN_SYMBOLS:
         return
     made = json.loads((data / "tokenizer.json").read_text(encoding="utf-8"))["tokens"]
     ours, theirs = ([name for name in names if not name.startswith("Genre_")] for names in (made, start.tokenizer["tokens"]))
@@ -180,7 +181,9 @@ def _from_run(run: Path) -> Start:
         raise Missing("no weights at {path}", path=run / run_folder.WEIGHTS, hint="give a run folder, or the weights.safetensors in one")
     recipe, held = read_again(run / "recipe.toml"), _from_file(run / run_folder.WEIGHTS)
     try:
-        tokenizer, shards = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("tokenizer.json", "shards.json"))
+        shards = json.loads((run / "shards.json").read_text(encoding="utf-8"))
+        band = recipe.codec == "roll"
+        tokenizer = {"spec": recipe.tokenizer} if band else json.loads((run / "tokenizer.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError("the run {run} is damaged: {why}", run=run, why=error) from error
     data = tuple({**source, "name": source.get("folder", "unnamed"), "licence": source.get("licence", "not stated")}
