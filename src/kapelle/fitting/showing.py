@@ -1,7 +1,8 @@
 """What is shown while a band is trained: pictures and sound of phrases from latents that never change, at every validation.
 
 Takes a recipe and its shards, gives callbacks for the training loop; a trained model of another kind shows nothing. With the same latents
-at every stage it can be seen and heard how a generator comes to music: noise, blocks, rhythm, chords.
+at every stage it can be seen and heard how a generator comes to music: noise, blocks, rhythm, chords. The noise at the very beginning
+may be seen alone: of hundreds of notes at once no sound is made.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from kapelle.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,10 +49,14 @@ def _band(recipe: Path, overrides: Sequence[str], data: Path) -> Callable[[Momen
 
         network: Any = moment.network
         cells = objective.made(network.averaged, N_PICTURED, moment.device)
-        heard = np.concatenate(list(cells[:N_SOUNDED]), axis=1)  # (M, 4 phrases of bars, S, P)
-        sound = render(to_score(Roll(heard, phrases.tracks, form)), "sine", sample_rate=SAMPLE_RATE)
         for tracker in moment.trackers:
             tracker.picture(moment.step, "phrases", mosaic(cells, phrases.tracks))
+        heard = np.concatenate(list(cells[:N_SOUNDED]), axis=1)  # (M, 4 phrases of bars, S, P)
+        try:
+            sound = render(to_score(Roll(heard, phrases.tracks, form)), "sine", sample_rate=SAMPLE_RATE)
+        except UsageError:
+            return  # too dense
+        for tracker in moment.trackers:
             tracker.sound(moment.step, "phrases", sound.samples, sound.sample_rate)
 
     return show
