@@ -333,6 +333,20 @@ def test_drums_that_no_kit_has_are_left_out() -> None:
     assert [int(number) + 24 for number in np.flatnonzero(made[0])] == list(range(35, 82))
 
 
+def test_a_bass_in_the_treble_comes_down_by_octaves_and_keeps_its_strength() -> None:
+    scores = np.full((4, 72), -1.0, np.float32)
+    scores[0, 76 - 24], scores[1, 40 - 24], scores[2, 26 - 24] = 3.0, 1.0, 2.0  # E5, E2, D1
+    scores[0, 52 - 24] = 0.5  # where E5 comes down to
+    cells, strength = finish.in_range(scores > 0, scores, 24, finish.RANGES["bass"])
+    assert np.argwhere(cells).tolist() == [[0, 52 - 24], [1, 40 - 24], [2, 38 - 24]]
+    assert strength[0, 52 - 24] == 3.0 and strength[2, 38 - 24] == 2.0
+    assert finish.in_range(scores > 0, scores, 24, None)[0].sum() == 4
+
+
+def test_no_range_is_shorter_than_an_octave() -> None:
+    assert all(high - low >= 12 for low, high in finish.RANGES.values())
+
+
 def test_of_too_many_hits_the_surest_stay() -> None:
     sure = np.array([[1.0, 5.0, 3.0, 5.0, -1.0]], np.float32)
     assert finish.strongest_hits(sure > 0, sure, 2).tolist() == [[False, True, False, True, False]]

@@ -4,24 +4,25 @@ Takes scores (M, T, P) of a whole piece, T steps in a row, a cell sounding where
 In this order, with their reasons:
 
 1. *Drums*: a number that no drum kit of General MIDI has is left out; nobody would hear it, or a file player would make a noise of its own.
-2. *Holes*: one silent step inside a note is filled, unless the note goes on at an eighth (in a fine grid: at a sixteenth or a third of a
+2. *Range*: what an instrument does not play (`RANGES`) it plays an octave or more nearer: a bass that strays into the treble is a guitar.
+3. *Holes*: one silent step inside a note is filled, unless the note goes on at an eighth (in a fine grid: at a sixteenth or a third of a
    quarter): there it is struck again. A network that hesitates for a step leaves a stutter that no player would play.
-3. *Blips*: a sixteenth is left out if it is alone, nothing of its track sounding within a fourth of it from a quarter before to a quarter
+4. *Blips*: a sixteenth is left out if it is alone, nothing of its track sounding within a fourth of it from a quarter before to a quarter
    after; or if it lies between two such places and is less sure (its score) than half of what is usual in its track. In a fine grid, every
    note shorter than a 32nd goes. They are the specks at the edge of a decision; of the notes of the training music, 1 in 300 is alone.
-4. *Scale*: a note outside of the scale is left out where others of its track sound with it, and is otherwise moved by a semitone to the
+5. *Scale*: a note outside of the scale is left out where others of its track sound with it, and is otherwise moved by a semitone to the
    neighbour that scores higher. A chord keeps its clear notes, a line its rhythm.
-5. *Thinning*: at most so many notes of a track sound at once: 1 of the bass, 4 of the others, `MOST`. Notes are taken in order of their
+6. *Thinning*: at most so many notes of a track sound at once: 1 of the bass, 4 of the others, `MOST`. Notes are taken in order of their
    strength, the sum of their scores, and a note sounds up to the first step that is full; one that could not even begin is left out.
    So no note is cut in its middle, and what is sustained comes before what is chopped. Too many notes at once are the first defect that
    is told of such networks.
-6. *Agreement*: a note shorter than a quarter gives way where it begins a semitone (whatever the octave) from a longer or stronger note
+7. *Agreement*: a note shorter than a quarter gives way where it begins a semitone (whatever the octave) from a longer or stronger note
    that sounds then in any track, the lead's included. Tracks that do not agree are the second defect that is told of them; a seventh
    that is held is no clash, and stays.
-7. *Holding*: where more than half of a track's notes are shorter than an eighth, these are held to the next onset of the track, a quarter
+8. *Holding*: where more than half of a track's notes are shorter than an eighth, these are held to the next onset of the track, a quarter
    at most. Fragments instead of notes are what hard thresholds make; in a track that is not chopped nothing changes.
-8. *Phrases*: a note that is tied over the line between two phrases ends a step before it, since the next phrase begins anew.
-9. *Rest*: in the last bar nothing begins after its middle, and each track's last notes are held to the final bar line; if nothing begins
+9. *Phrases*: a note that is tied over the line between two phrases ends a step before it, since the next phrase begins anew.
+10. *Rest*: in the last bar nothing begins after its middle, and each track's last notes are held to the final bar line; if nothing begins
    in it at all, what sounds over its bar line is struck again. So a piece stops because it ends.
 
 It looks at cells alone: velocities, programs and keys are others' business.
@@ -46,6 +47,9 @@ DRUM_NUMBERS = (35, 81)
 MOST: Mapping[str, int] = {"drums": 4, "piano": 4, "guitar": 4, "bass": 1, "strings": 4}
 """Notes of a track that sound at once."""
 
+RANGES: Mapping[str, tuple[int, int]] = {"bass": (28, 55), "guitar": (40, 88), "strings": (36, 96)}
+"""MIDI numbers that a track plays, lowest and highest, in the model's key: an octave at least."""
+
 FINE = 48
 """From so many steps a bar on, a grid is fine."""
 
@@ -61,6 +65,7 @@ class Changed:
     """How many cells each rule changed."""
 
     drums: int = 0
+    range: int = 0
     holes: int = 0
     blips: int = 0
     scale: int = 0
@@ -127,7 +132,8 @@ def _drums(cells: Cells, scores: Floats, rules: Rules) -> dict[str, Cells]:
 
 def _cleaned(cells: Cells, scores: Floats, rules: Rules, strikes: NDArray[np.bool_], name: str) -> dict[str, Cells]:
     """The cells (T, P) of a pitched track after each of the rules for one track."""
-    out = {"holes": without_holes(cells, strikes)}
+    inside, scores = in_range(cells, scores, rules.lowest_pitch, RANGES.get(name))
+    out = {"range": inside, "holes": without_holes(inside, strikes)}
     out["blips"] = without_blips(out["holes"], scores, strikes, rules.steps_per_bar)
     out["scale"] = out["blips"] if rules.scale is None else in_scale(out["blips"], scores, rules.scale, rules.lowest_pitch)
     out["thinned"] = thinned(out["scale"], scores, _most(rules, name, cells))
@@ -182,6 +188,22 @@ def strongest_hits(cells: Cells, scores: Floats, most: int) -> Cells:
     return out
 
 
+def in_range(cells: Cells, scores: Floats, lowest_pitch: int, played: tuple[int, int] | None) -> tuple[Cells, Floats]:
+    """Cells (T, P) and their scores with what lies outside the range moved by octaves into it; where two meet, the better score counts."""
+    if played is None:
+        return cells, scores
+    out, strength = cells.copy(), scores.copy()
+    for row in np.flatnonzero(cells.any(axis=0)).tolist():
+        pitch, (low, high) = row + lowest_pitch, played
+        moved = low + (pitch - low) % 12 if pitch < low else high - (high - pitch) % 12 if pitch > high else pitch
+        if moved != pitch:
+            sounding, target = cells[:, row], moved - lowest_pitch
+            strength[sounding, target] = np.maximum(strength[sounding, target], scores[sounding, row])
+            out[:, row] = False
+            out[sounding, target] = True
+    return out, strength
+
+
 def without_holes(cells: Cells, strikes: NDArray[np.bool_]) -> Cells:
     """Cells (T, P) with one silent step inside a note filled, unless what follows it is a place where notes are struck."""
     out = cells.copy()
@@ -191,7 +213,7 @@ def without_holes(cells: Cells, strikes: NDArray[np.bool_]) -> Cells:
 
 
 def without_blips(cells: Cells, scores: Floats, strikes: NDArray[np.bool_], steps_per_bar: int) -> Cells:
-    """Cells (T, P) without specks; see rule 3."""
+    """Cells (T, P) without specks; see rule 4."""
     notes = notes_of(cells)
     length = notes[:, 1] - notes[:, 0]
     if steps_per_bar >= FINE:
@@ -232,7 +254,7 @@ def in_scale(cells: Cells, scores: Floats, scale: Sequence[int], lowest_pitch: i
 
 
 def thinned(cells: Cells, scores: Floats, most: int) -> Cells:
-    """Cells (T, P) with at most so many notes at once; see rule 5."""
+    """Cells (T, P) with at most so many notes at once; see rule 6."""
     if most >= cells.shape[1] or int(cells.sum(axis=1).max(initial=0)) <= most:
         return cells.copy()
     notes = notes_of(cells)
@@ -247,7 +269,7 @@ def thinned(cells: Cells, scores: Floats, most: int) -> Cells:
 
 
 def agreeing(cells: Cells, scores: Floats, rules: Rules, heard: Cells | None = None) -> Cells:
-    """Cells (M, T, P) without short notes that begin a semitone from a longer or stronger one; see rule 6."""
+    """Cells (M, T, P) without short notes that begin a semitone from a longer or stronger one; see rule 7."""
     out = cells.copy()
     sounding = np.zeros((cells.shape[1], 12), np.bool_) if heard is None else heard.copy()
     for m, start, end, row in _by_strength(cells, scores, rules):
@@ -281,7 +303,7 @@ def _strength(cells: Cells, scores: Floats, notes: NDArray[np.int64]) -> NDArray
 
 
 def held(cells: Cells, steps_per_bar: int) -> Cells:
-    """Cells (T, P) with short notes held if most are short; see rule 6. Never more notes at once than before at an onset."""
+    """Cells (T, P) with short notes held if most are short; see rule 8. Never more notes at once than before at an onset."""
     out = cells.copy()
     notes = notes_of(cells)
     sounding = notes[:, 1] - notes[:, 0] + (steps_per_bar >= FINE)  # a detached note sounds a step longer than its cells
@@ -307,7 +329,7 @@ def begun_anew(cells: Cells, phrase_steps: int) -> Cells:
 
 
 def at_rest(cells: Cells, tracks: Sequence[str], steps_per_bar: int) -> Cells:
-    """Cells (M, T, P) whose last bar comes to rest; see rule 7."""
+    """Cells (M, T, P) whose last bar comes to rest; see rule 10."""
     out = cells.copy()
     bar = len(cells[0]) - steps_per_bar
     held = [m for m, name in enumerate(tracks) if name != DRUMS]
