@@ -7,12 +7,13 @@ taken at the threshold 0 with none of composing's rules.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kapelle.errors import UsageError
+from kapelle.metrics import musegan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Cells = NDArray[np.bool_]
     Places = NDArray[np.int64]
     Latents = dict[str, NDArray[np.float32]]
+    Make = Callable[[Latents, Cells | None], Cells]
 
 KINDS = ("EB", "UPC", "QN8", "DP", "TD")
 """The five metrics; with 16 steps a bar QN has one value by definition, and QN8 stands for it."""
@@ -70,6 +72,35 @@ def alone(cells: Cells, track: int) -> Cells:
     out = np.zeros_like(cells)
     out[:, track] = cells[:, track]
     return out
+
+
+def in_turn(make: Make, tracks: tuple[str, ...], latents: Latents, leads: Cells | None) -> dict[str, Cells]:
+    """What is made, by the track that is given ("" for none): of `leads` every track gets its share of the phrases."""
+    if leads is None:
+        return {"": make(latents, None)}
+    out = {}
+    for track, name in enumerate(tracks):
+        mine = slice(track, None, len(tracks))
+        out[name] = make({key: values[mine] for key, values in latents.items()}, alone(leads[mine], track))
+    return out
+
+
+def tally_of(parts: Mapping[str, Cells], tracks: tuple[str, ...], *, legacy: bool = False) -> musegan.Tally:
+    """Of all parts of `in_turn` together; where a track was given, what is said of it is left out."""
+    tallies = {given: musegan.tally(cells, tracks, legacy=legacy) for given, cells in parts.items()}
+    first = next(iter(tallies.values()))
+
+    def joined(name: str) -> dict[str, NDArray[np.float64]]:
+        return {
+            key: np.concatenate([getattr(one, name)[key] * (given not in _tracks_of(key)) for given, one in tallies.items()])
+            for key in first.sums
+        }
+
+    return musegan.Tally(joined("sums"), joined("counts"), first.certain)
+
+
+def _tracks_of(key: str) -> list[str]:
+    return key.split("/")[1].split("-")
 
 
 def means_by_kind(found: Mapping[str, float]) -> dict[str, float]:

@@ -23,6 +23,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,10 +119,10 @@ def measured(data: Data, bundle: load.Bundle, n_made: int) -> dict[str, Any]:
     latents, leads = _bands.draw_latents(model.latents, n, SEED), None
     if model.conditional:
         leads = data.cells[np.resize(np.arange(len(data.cells)), n)]
-    made = {"model": _in_turn(lambda z, given: _bands.made_by(model, z, given), model, latents, leads)}
+    made = {"model": _bands.in_turn(partial(_bands.made_by, model), model.tracks, latents, leads)}
     if fresh := _untrained(bundle, model):
-        made["untrained"] = _in_turn(fresh, model, latents, leads)
-    tallies = {**data.tallies, **{side: _tally(parts, model.tracks) for side, parts in made.items()}}
+        made["untrained"] = _bands.in_turn(fresh, model.tracks, latents, leads)
+    tallies = {**data.tallies, **{side: _bands.tally_of(parts, model.tracks) for side, parts in made.items()}}
     found = {side: tallies[side].means() for side in SIDES if side in tallies}
     distances = {side: musegan.distance(found[side], found["data"], data.deviations) for side in found if side != "data"}
     kind = str((bundle.manifest.options.get("model") or {}).get("model", "tutorial")) + (", conditional" if model.conditional else "")
@@ -130,7 +131,7 @@ def measured(data: Data, bundle: load.Bundle, n_made: int) -> dict[str, Any]:
         "phrases": len(data.cells), "made": n, "metrics": found, "deviations": data.deviations,
         "intervals": {key: _interval(tallies["model"], key) for key in found["model"]},
         "distances": {side: {**musegan.by_kind(apart), "mean": apart["mean"]} for side, apart in distances.items()},
-        "legacy": {"data": data.legacy, "model": _tally(made["model"], model.tracks, legacy=True).means()},
+        "legacy": {"data": data.legacy, "model": _bands.tally_of(made["model"], model.tracks, legacy=True).means()},
         "published": {"data": PUBLISHED["data"], "model": PUBLISHED.get(kind, {})},
         "command": "python benchmarks/band_metrics.py SHARDS " + bundle.name,
     }  # fmt: skip
@@ -139,40 +140,13 @@ def measured(data: Data, bundle: load.Bundle, n_made: int) -> dict[str, Any]:
 # --- making -------------------------------------------------------------------------------------------------------------
 
 
-def _in_turn(make: Any, model: Model, latents: _bands.Latents, leads: Cells | None) -> dict[str, Cells]:
-    """What is made, by the track that is given ("" for none): every track gets its share of the phrases."""
-    if leads is None:
-        return {"": make(latents, None)}
-    out = {}
-    for track, name in enumerate(model.tracks):
-        mine = slice(track, None, len(model.tracks))
-        out[name] = make({key: values[mine] for key, values in latents.items()}, _bands.alone(leads[mine], track))
-    return out
-
-
-def _tally(parts: Mapping[str, Cells], tracks: tuple[str, ...], *, legacy: bool = False) -> musegan.Tally:
-    """Of all parts together; where a track was given, what is said of it is left out."""
-    tallies = {given: musegan.tally(cells, tracks, legacy=legacy) for given, cells in parts.items()}
-    first = next(iter(tallies.values()))
-    sums, counts = (
-        {
-            key: np.concatenate([getattr(one, name)[key] * (given not in _tracks_of(key)) for given, one in tallies.items()])
-            for key in first.sums
-        }
-        for name in ("sums", "counts")
-    )
-    return musegan.Tally(sums, counts, first.certain)
-
-
-def _tracks_of(key: str) -> list[str]:
-    return key.split("/")[1].split("-")
-
-
 def _untrained(bundle: load.Bundle, model: Model) -> Any:
-    """What makes phrases with the network of a bundle and fresh weights; None without torch."""
+    """What makes phrases with the network of a bundle and fresh weights; None without torch, or if the bundle does not tell its shape."""
     try:
         import torch
     except ImportError:
+        return None
+    if "model" not in bundle.manifest.options:
         return None
     from kapelle import config, models
 

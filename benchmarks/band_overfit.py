@@ -18,6 +18,7 @@ import json
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +86,14 @@ def measured(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     cpu = time.process_time() - cpu
     export.export(place / "run", place / "bundle", export.ExportOptions(precision="fp32", force=True))
     model = band_model.opened(load.load(place / "bundle"))
-    made = _bands.made_by(model, _bands.draw_latents(model.latents, options.phrases, SEED))
-    data, found = (musegan.measure(cells, few.tracks) for cells in (few.cells(np.arange(len(few))), made))
+    latents, cells = _bands.draw_latents(model.latents, options.phrases, SEED), few.cells(np.arange(len(few)))
+    leads = cells[np.resize(np.arange(len(cells)), options.phrases)] if model.conditional else None
+    made = _bands.in_turn(partial(_bands.made_by, model), model.tracks, latents, leads)
+    data, found = musegan.measure(cells, few.tracks), _bands.tally_of(made, model.tracks).means()
     return {
-        "recipe": options.recipe.stem, "overrides": overrides, "phrases": len(few), "made": len(made), "cpu_s": cpu,
-        "steps": figures["step"], "step": int(figures["best"]["step"]), "data": data, "model": found, "goal": GOAL,
+        "recipe": options.recipe.stem, "overrides": overrides, "phrases": len(few), "made": options.phrases,
+        "conditional": model.conditional, "cpu_s": cpu, "steps": figures["step"], "step": int(figures["best"]["step"]), "data": data,
+        "model": found, "goal": GOAL,
         "kinds": {"data": _bands.means_by_kind(data), "model": _bands.means_by_kind(found)},
     }  # fmt: skip
 
@@ -108,7 +112,11 @@ def cut(phrases: Phrases, path: Path) -> Phrases:
 def apart(report: dict[str, Any]) -> dict[str, float]:
     """The relative difference of each of the five metrics."""
     data, model = report["kinds"]["data"], report["kinds"]["model"]
-    return {kind: abs(model[kind] - value) / value if value else float("inf") for kind, value in data.items()}
+    return {kind: _relative(model[kind], value) for kind, value in data.items()}
+
+
+def _relative(found: float, value: float) -> float:
+    return 0.0 if found == value else abs(found - value) / value if value else float("inf")
 
 
 def told(report: dict[str, Any]) -> str:

@@ -131,10 +131,12 @@ def _per_phrase(make: Any, rows: list[Any]) -> float:
 
 
 def _in_torch(bundle: Bundle, model: Any) -> Any:
-    """The same network in torch, one phrase at a time; None without torch."""
+    """The same network in torch, one phrase at a time; None without torch, or if the bundle does not tell its shape."""
     try:
         import torch
     except ImportError:
+        return None
+    if "model" not in bundle.manifest.options:
         return None
     from kapelle import config, models
 
