@@ -61,8 +61,9 @@ class PhraseCollector:
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Find the drums, read all files, tell the progress, and refuse if none is fit."""
         sections = self.preparation
-        for source in sections.data.sources:
-            if source.drums:
+        met = {file.source for file in files}
+        for number, source in enumerate(sections.data.sources):
+            if source.drums and number in met:
                 self._deal_drums(source)
         reading = PhraseReading(sections.tokenizer, sections.preprocessing, sections.data.sources)
         with closing(read_all(files, reading, cache, processes)) as results:

@@ -46,8 +46,8 @@ def amount(data: Path) -> Amount:
 def _too_few(phrases: Phrases, n: int) -> UsageError:
     told = phrases.info
     dropped = {**told.get("dropped", {}), **told.get("phrases_dropped", {})}
-    why = ", ".join(f"{number} {reason}" for reason, number in dropped.items()) or "-"
-    hint = "add songs in 4/4 of three instruments or more (a song has some ten phrases); left out were: {why}"
+    why = ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number) or "0"
+    hint = "add songs in 4/4 of three instruments or more (a song has some ten phrases); left out: {why}"
     return UsageError("{n} phrases are too few to train a band, which takes {fewest}", n=n, fewest=FEWEST_PHRASES, why=why, hint=hint)
 
 
