@@ -109,7 +109,7 @@ else
 	@echo "== held_out, human_degeneracy: left out; SHARDS=DIR names the shards that the model was trained from"
 endif
 	@echo "== acceptance"; $(WORK)/python benchmarks/acceptance.py
-	@set -e; for name in remi-lstm chopin; do echo "== acceptance, $$name"; $(WORK)/python benchmarks/acceptance.py --model $$name; done
+	@set -e; for name in remi-lstm chopin band-hybrid band-composer band-jamming; do echo "== acceptance, $$name"; $(WORK)/python benchmarks/acceptance.py --model $$name; done
 	@echo "== acceptance, ensemble"; $(WORK)/python benchmarks/acceptance.py --model ensemble --share 0.25
 	@echo "== training, in full"; KAPELLE_FULL=1 OMP_NUM_THREADS=1 $(WORK)/python -m pytest -n $(JOBS) tests/training
 	@$(WORK)/python benchmarks/_page.py

@@ -45,6 +45,15 @@ BANDS_OF_FAMILIES = (
     "piano",
 )
 """For models that know instruments by family."""
+FIVE = (
+    "drums,piano,guitar,bass,strings",
+    "drums,honky-tonk piano,synth bass 1",
+    "electric piano 1,violin",
+    "drums,distortion guitar,picked electric bass",
+    "nylon-string guitar,bass,strings",
+    "piano",
+)
+"""For models that make five tracks at once."""
 
 
 LENGTHS: dict[str, dict[str, Any]] = {"compose": {"bars": BARS}, "notes": {"notes": 100, "temperature": 1.5}}
@@ -69,7 +78,7 @@ def tasks(model: str, share: float) -> list[Task]:
     named = manifest.options.get("genres") if "genre" in options else ()
     genres: list[tuple[Any, ...]] = [(("genre", genre),) for genre in sorted(named or ())] or [()]
     out = [Task("compose", seed, model, genre) for genre in genres for seed in range(count(PER_GENRE))]
-    bands = BANDS_OF_FAMILIES if manifest.options.get("families") else BANDS
+    bands = FIVE if manifest.codec == "roll" else BANDS_OF_FAMILIES if manifest.options.get("families") else BANDS
     tempi = np.random.default_rng(0).uniform(40, 220, REQUESTS).round(1)
     for seed in range(count(REQUESTS)):
         asked = {
@@ -81,7 +90,8 @@ def tasks(model: str, share: float) -> list[Task]:
         out += [Task(name, seed, model, (*genres[seed % len(genres)], (name, wish))) for name, wish in asked.items() if name in options]
         if manifest.codec == "chords":
             out.append(Task("notes", seed, model, ()))
-    out += [Task("extend", seed, model, genres[seed % len(genres)]) for seed in range(count(EXTENSIONS))]
+    if manifest.codec != "roll":  # what makes phrases at once goes on from nothing
+        out += [Task("extend", seed, model, genres[seed % len(genres)]) for seed in range(count(EXTENSIONS))]
     return out
 
 

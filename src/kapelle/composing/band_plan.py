@@ -207,8 +207,7 @@ def _programs(text: str) -> dict[str, int]:
     for name in text.split(","):
         if not name.strip():
             continue
-        program = PROGRAMS.get(name.strip().lower(), None)
-        program = instruments.program_of(name) if program is None else program
+        program = instruments.program_of(name)
         family = family_of(program)
         if family is None:
             raise CannotObey(
