@@ -111,7 +111,7 @@ def check(start: Start, recipe: Recipe, given: tuple[str, ...]) -> None:
 
 def check_vocabulary(start: Start, data: Path) -> None:
     """Raise UsageError unless the shards in `data` speak the vocabulary of `start`, names of genres aside."""
-    if "tokens" not in (start.tokenizer or {}) or start.codec in OWN_SYMBOLS:
+    if start.tokenizer is None or "tokens" not in start.tokenizer or start.codec in OWN_SYMBOLS:
         return
     made = json.loads((data / "tokenizer.json").read_text(encoding="utf-8"))["tokens"]
     ours, theirs = ([name for name in names if not name.startswith("Genre_")] for names in (made, start.tokenizer["tokens"]))

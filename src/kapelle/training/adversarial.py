@@ -242,7 +242,7 @@ class Adversarial:
         held_out = self.phrases.of("validation")
         places = held_out if len(held_out) else self.training
         n_present = self.phrases.present(places).sum(axis=1)
-        whole = places[n_present == n_present.max()]
+        whole: NDArray[np.int64] = places[n_present == n_present.max()]
         return whole[:: max(1, len(whole) // N_REFERENCE)][:N_REFERENCE]
 
     @cached_property
