@@ -18,6 +18,7 @@ from kapelle.metrics import musegan
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from kapelle.bundles.load import Bundle
     from kapelle.composing.band_model import Model
     from kapelle.data.phrase_shards import Phrases
 
@@ -65,6 +66,11 @@ def made_by(model: Model, latents: Latents, given: Cells | None = None) -> Cells
             heard = around.any(axis=(1, 2, 3))
             out[place, heard] = around[heard]
     return out
+
+
+def identity(bundle: Bundle) -> dict[str, str]:
+    """A bundle's name and the digest of its network, which stays the same when only its card changes."""
+    return {"bundle": bundle.name, "network": bundle.manifest.files[bundle.manifest.graphs["generate"]].sha256}
 
 
 def alone(cells: Cells, track: int) -> Cells:

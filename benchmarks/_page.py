@@ -129,18 +129,131 @@ def _band_definitions(found: dict[str, Any]) -> str:
     )
 
 
+def _band_metrics(found: dict[str, Any]) -> str:
+    first = next(iter(found.values()))
+    sides = [side for side in ("data", "training", "shuffled", "untrained") if side in first["metrics"]]
+    columns = {**{side: first["metrics"][side] for side in sides}, **{name: one["metrics"]["model"] for name, one in found.items()}}
+    columns["published"] = first["published"]["data"]
+    shown = [key for key in first["metrics"]["data"] if not key.startswith("QN/")]
+    rows = [(key, *(_or_dash(column.get(key)) for column in columns.values())) for key in shown]
+    apart = [
+        (name, side, *(_or_dash(one["distances"][side].get(kind), 1) for kind in KINDS))
+        for name, one in found.items()
+        for side in ("model", "untrained")
+        if side in one["distances"]
+    ]
+    apart += [
+        ("the same music", side, *(_or_dash(first["distances"][side][kind], 1) for kind in KINDS)) for side in ("training", "shuffled")
+    ]
+    around = [name for name, one in found.items() if one["conditional"]]
+    given = f" To {', '.join(around)} each track was given in turn, and only what it made is measured." if around else ""
+    return (
+        f"## Bands beside their data\n\n`python benchmarks/band_metrics.py SHARDS BUNDLE...`; data: {first['phrases']:,} phrases of the "
+        f"{first['part']} part whose songs have all tracks; each band made {first['made']:,}, without composing's rules.{given} Training: "
+        "as many phrases of the training part. Shuffled: the data, every track's bars in an order of their own. Untrained: the network of "
+        f"{first['bundle']} with fresh weights. Published: training data of Dong et al. 2018, tables 1 and 2: other music, 96 steps a bar, "
+        "UPC and TD by another definition (see below). QN8 is ours.\n\n"
+        + _table(("metric", *columns), rows)
+        + f"\n|x − data| / deviation of the data over resamples of {first['phrases']:,} phrases, mean over tracks or pairs. Shuffling bars "
+        "changes no bar, so its EB, UPC and DP are the data's own and cannot be beaten.\n\n" + _table(("band", "weights", *KINDS), apart)
+    )
+
+
+def _band_encoder(found: dict[str, Any]) -> str:
+    rows = []
+    for given, one in found["given"].items():
+        low, high = one["interval"]
+        means = tuple(f"{one[name]:.3f}" for name in ("own", "other", "written"))
+        rows.append(
+            (
+                given,
+                one["phrases"],
+                *means,
+                f"{one['difference']:+.3f} ({low:+.3f} to {high:+.3f})",
+                f"{one['p']:.2g}",
+                f"{one['effect']:.2f}",
+            )
+        )
+    head = ("given", "phrases", "heard", "another heard", "written for it", "worse by", "p", "effect")
+    return (
+        f"## Does a band hear its lead\n\n`python benchmarks/band_encoder.py SHARDS {found['bundle']}`; tonal distance between the given "
+        "track and what was made for the other pitched tracks, from the same latents, when that track was heard and when another song's "
+        f"was; by phrase of the {found['part']} part. Wilcoxon's signed-rank test; effect: matched-pairs rank-biserial correlation.\n\n"
+        + _table(head, rows)
+    )
+
+
+def _band_speed(found: dict[str, Any]) -> str:
+    goals = found["goals"]
+    rows = [
+        ("loading", f"{found['load_s']:.2f}", ""),
+        ("64 bars of five parts", f"{found['long_s']:.2f}", f"<= {goals['long_s']:g}"),
+        ("... writing the MIDI", f"{found['long_midi_s']:.3f}", ""),
+        (f"{found['pieces']} pieces of 16 bars", f"{found['short_s']:.2f}", f"<= {goals['short_s']:g}"),
+        ("... writing the MIDI", f"{found['short_midi_s']:.2f}", ""),
+    ]
+    against = ""
+    if "ratio" in found:
+        against = (
+            f" The network alone: {found['phrase_ms']:.2f} ms a phrase, in torch {found['torch_phrase_ms']:.2f} ms: {found['ratio']:.1f} x."
+        )
+    return (
+        f"## Speed of a band\n\n`python benchmarks/band_speed.py --model {found['bundle']}`; CPU seconds of one thread, median of "
+        f"{found['rounds']} processes; composing's rules and further attempts included.{against}\n\n"
+        + _table(("what", "CPU s", "goal"), rows)
+    )
+
+
+def _accompany(found: dict[str, Any]) -> str:
+    meaning = {
+        "notes": "the melody's notes, to the tick", "clock": "resolution, tempi, metres", "bars": "as many bars as the lead's music",
+        "band": "all four others play, in half of the bars or more", "sound": "nothing to complain of",
+    }  # fmt: skip
+    rows = [(meaning[check], found["asked"], held) for check, held in found["held"].items()]
+    return (
+        f"## Leads that come back\n\n`python benchmarks/accompany.py DATA --model {found['bundle']} --shards SHARDS`; melodies of POP909, "
+        "of songs of the test part, read back from the written bytes.\n\n" + _table(("what", "asked", "held"), rows)
+    )
+
+
+def _band_overfit(found: dict[str, Any]) -> str:
+    data, made = found["kinds"]["data"], found["kinds"]["model"]
+    rows = [(kind, _or_dash(data[kind]), _or_dash(made[kind]), f"{100 * (made[kind] / data[kind] - 1):+.1f} %") for kind in KINDS]
+    given = "; each track given in turn" if found["conditional"] else ""
+    return (
+        f"## Can the loop of bands learn\n\n`python benchmarks/band_overfit.py SHARDS`: {found['recipe']} trained on {found['phrases']} "
+        f"phrases alone, {found['steps']:,} steps, {found['cpu_s'] / 60:.1f} CPU minutes, then {found['made']:,} phrases made{given}. "
+        f"Means over tracks or pairs; goal: within {found['goal']:.0%}.\n\n" + _table(("metric", "the phrases", "the band", "apart"), rows)
+    )
+
+
+KINDS = ("EB", "UPC", "QN8", "DP", "TD")
+
+
+def _or_dash(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
 SECTIONS = {
     "acceptance": _acceptance,
     "acceptance-remi-lstm": _acceptance_of,
     "acceptance-chopin": _acceptance_of,
     "acceptance-ensemble": _acceptance_of,
+    "acceptance-band-hybrid": _acceptance_of,
+    "acceptance-band-composer": _acceptance_of,
+    "acceptance-band-jamming": _acceptance_of,
     "recall": _recall,
     "decoding": _decoding,
     "lstm_decoding": _lstm_decoding,
     "startup": _startup,
     "engraving": _engraving,
     "sine_render": _sine,
+    "band_metrics": _band_metrics,
+    "band_encoder": _band_encoder,
     "band_definitions": _band_definitions,
+    "band_speed": _band_speed,
+    "accompany": _accompany,
+    "band_overfit": _band_overfit,
 }
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not rows:
         raise Missing("no melodies in {path}", path=options.data, hint="fetch the packs pop909 and pop909_cl")
     report = {
-        "model": piece.model, "sha256": piece.bundle_hash, "asked": len(rows),
+        **_bands.identity(api.bundle(piece.request.model)), "asked": len(rows),
         "held": {check: sum(row[check] for row in rows) for check in CHECKS}, "melodies": rows,
     }  # fmt: skip
     if options.json:
@@ -140,7 +140,7 @@ def told(report: dict[str, Any]) -> str:
     ]  # fmt: skip
     held = ", ".join(f"{check} {held}" for check, held in report["held"].items())
     head = ("melody", "bars", "notes of it", *CHECKS, "bars accompanied", "notes of the band", "CPU s")
-    return f"{report['model']} around {report['asked']} melodies. Held: {held}.\n\n" + _bands.table(head, rows)
+    return f"{report['bundle']} around {report['asked']} melodies. Held: {held}.\n\n" + _bands.table(head, rows)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UsageError("{name} plays from nothing: it has no encoder", name=bundle.name)
     pitched = [name for name in model.tracks if name != musegan.DRUMS]
     rows = {given: of_track(model, phrases, given, options.part, options.phrases) for given in pitched}
-    report = {"bundle": bundle.name, "sha256": bundle.hash, "part": options.part, "significant": SIGNIFICANT, "given": rows}
+    report = {**_bands.identity(bundle), "part": options.part, "significant": SIGNIFICANT, "given": rows}
     if options.json:
         options.json.write_text(json.dumps(_bands.plain(report), indent=1) + "\n", encoding="utf-8")
     print(told(report))

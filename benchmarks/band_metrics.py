@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--phrases", type=int, default=0, help="of the data, taken evenly; 0: all")
     parser.add_argument("--made", type=int, default=0, help="phrases that are made; 0: as many as of the data, and 1,000 at least")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--card", type=Path, help="Markdown for `kapelle export --measured`; for one bundle")
+    parser.add_argument("--card", type=Path, help="Markdown for `kapelle export --measured`; of several bundles a folder of such files")
     options = parser.parse_args(arguments)
     data = Data(phrase_shards.read(options.shards), options.part, options.phrases)
     reports = {}
@@ -89,7 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
         report = reports[bundle.name] = measured(data, bundle, options.made)
         print(f"## {bundle.name}\n\n{told(report)}")
         if options.card:
-            options.card.write_text(f"### Beside the data\n\n{told(report)}", encoding="utf-8")
+            path = options.card if len(options.bundles) == 1 else options.card / f"{bundle.name}.md"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"### Beside the data\n\n{told(report)}", encoding="utf-8")
     if options.json:
         options.json.write_text(json.dumps(_bands.plain(reports), indent=1) + "\n", encoding="utf-8")
     return 0
@@ -127,7 +129,7 @@ def measured(data: Data, bundle: load.Bundle, n_made: int) -> dict[str, Any]:
     distances = {side: musegan.distance(found[side], found["data"], data.deviations) for side in found if side != "data"}
     kind = str((bundle.manifest.options.get("model") or {}).get("model", "tutorial")) + (", conditional" if model.conditional else "")
     return {
-        "bundle": bundle.name, "sha256": bundle.hash, "kind": kind, "conditional": model.conditional, "part": data.part,
+        **_bands.identity(bundle), "kind": kind, "conditional": model.conditional, "part": data.part,
         "phrases": len(data.cells), "made": n, "metrics": found, "deviations": data.deviations,
         "intervals": {key: _interval(tallies["model"], key) for key in found["model"]},
         "distances": {side: {**musegan.by_kind(apart), "mean": apart["mean"]} for side, apart in distances.items()},

@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--phrases", type=int, default=1000, help="that the trained band makes")
     parser.add_argument("--place", type=Path, help="keep the shards, the run and the bundle here, and go on from them")
+    parser.add_argument("--from", dest="start", type=Path, help="a run to begin with: a second stage with other settings")
     parser.add_argument("--max-minutes", type=float, default=0.0, help="stop training after so long, finished or not")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--smoke", action="store_true")
@@ -80,9 +81,9 @@ def measured(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     changes = {**SETTINGS, **(SMOKE if options.smoke else {}), "training.steps": options.steps}
     changes["training.validate_every"] = max(1, min(500, options.steps // 2))
     overrides = [*(f"{key}={value}" for key, value in changes.items()), *options.overrides]
+    way = FitOptions(overrides, accelerator="cpu", trackers=("jsonl",), max_minutes=options.max_minutes, start_from=options.start)
     cpu = time.process_time()
-    figures = fit(options.recipe, few.path, place / "run",
-                  FitOptions(overrides, accelerator="cpu", trackers=("jsonl",), max_minutes=options.max_minutes))  # fmt: skip
+    figures = fit(options.recipe, few.path, place / "run", way)
     cpu = time.process_time() - cpu
     export.export(place / "run", place / "bundle", export.ExportOptions(precision="fp32", force=True))
     model = band_model.opened(load.load(place / "bundle"))

@@ -67,7 +67,7 @@ def one_round(name: str, n_pieces: int, n_phrases: int) -> dict[str, Any]:
     began = time.process_time()
     bundle = api.bundle(name)
     model = band_model.opened(bundle)
-    out: dict[str, Any] = {"model": bundle.name, "sha256": bundle.hash, "pieces": n_pieces, "load_s": time.process_time() - began}
+    out: dict[str, Any] = {**_bands.identity(bundle), "pieces": n_pieces, "load_s": time.process_time() - began}
     _compose(name, model.conditional, 4, 0)  # what is imported at the first piece is not composing
     out |= _timed("long", name, model.conditional, LONG, 1)
     out |= _timed("short", name, model.conditional, SHORT, n_pieces)
@@ -166,7 +166,7 @@ def told(report: dict[str, Any]) -> str:
     lines = [f"{per_note:,.0f} notes per CPU second. The network alone: {report['phrase_ms']:.2f} ms CPU a phrase"]
     if "ratio" in report:
         lines.append(f"in torch {report['torch_phrase_ms']:.2f} ms: {report['ratio']:.1f} x")
-    head = f"{report['model']}, one thread, median of {report['rounds']} rounds; parts that sound: {report['long_parts']}.\n\n"
+    head = f"{report['bundle']}, one thread, median of {report['rounds']} rounds; parts that sound: {report['long_parts']}.\n\n"
     return head + _bands.table(("what", "CPU s", "goal"), rows) + "\n" + "; ".join(lines) + ".\n"
 
 
