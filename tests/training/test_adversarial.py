@@ -183,3 +183,11 @@ def test_no_shards_is_an_error_that_says_how_to_make_them(tmp_path: Path) -> Non
     with pytest.raises(Missing) as caught:
         fit(tmp_path / "recipe.toml", tmp_path / "nothing", tmp_path / "run", FitOptions(accelerator="cpu", trackers=()))
     assert "data prepare" in caught.value.hint
+
+
+def test_one_good_phrase_for_all_latents_is_no_good_generator(tmp_path: Path) -> None:
+    held = objective(tmp_path, fakes_band.cells(64))
+    same, other = np.repeat(fakes_band.cells(1), 32, axis=0), fakes_band.cells(32, seed=5)
+    assert held.judged(other)["validation"] == held.judged(other)["distance"]
+    found = held.judged(same)
+    assert found["variety"] == 0 and found["validation"] == pytest.approx(500 * found["distance"])

@@ -43,7 +43,9 @@ def show(report: dict[str, Any], output: Path, console: Console) -> None:
         console.data({"shards": output, **report})
         return
     console.line(str(output))
-    console.facts({name: f"{report[name]:,}" for name in ("files", "kept", "notes", "phrases", "bars", "tokens", "blocks") if name in report})
+    console.facts(
+        {name: f"{report[name]:,}" for name in ("files", "kept", "notes", "phrases", "bars", "tokens", "blocks") if name in report}
+    )
     parts = list(dict.fromkeys(part for counts in report["pieces"].values() for part in counts))
     console.line()
     rows = [[genre, *(counts.get(part, 0) for part in parts)] for genre, counts in report["pieces"].items()]

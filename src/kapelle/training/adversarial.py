@@ -10,9 +10,9 @@ phrases. A track that no song has is silent in all of them, and so it becomes in
 each real phrase, drawn anew every time, and makes the others.
 
 Validation compares the five MuseGAN metrics of made phrases with those of held-out ones of all tracks (or of the most that a song has:
-tracks that it lacks are then left out of made phrases too), in bootstrap deviations; the mean over all is "validation". Of a conditional
+tracks that it lacks are then left out of made phrases too), in bootstrap deviations; the mean over all is "distance". Of a conditional
 network the given tracks stand among the made ones. "variety" tells a generator that makes one phrase whatever the latents from one that
-does not: it is as much as held-out phrases differ where it is 1.
+does not: it is as much as held-out phrases differ where it is 1. "validation" is the distance, or more where variety is under a half.
 
 Source: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"; Dong et al. 2018, "MuseGAN"; its released code (MIT).
 Known differences: the penalty's slope is per critic where there are several; the averaged generator; validation by metrics.
@@ -45,6 +45,9 @@ SLOPE_EPSILON = 1e-8
 
 MAKE_AT_ONCE = 64
 """Phrases in one batch of validation."""
+
+ENOUGH_VARIETY = 0.5
+"""With less, a set of phrases counts as so much farther away than it is."""
 
 N_REFERENCE = 4096
 """Held-out phrases compared with, at most."""
@@ -145,7 +148,8 @@ class Adversarial:
         apart = musegan.distance(found, *self._reference)
         told = {name: value for name, value in found.items() if np.isfinite(value)}
         variety = _variety(made) / max(self._reference_variety, 1e-9)
-        return {**told, "variety": variety, "distance": apart["mean"], "validation": apart["mean"]}
+        worse = max(1.0, ENOUGH_VARIETY / max(variety, 1e-3))  # one good phrase for all latents is no good generator
+        return {**told, "variety": variety, "distance": apart["mean"], "validation": apart["mean"] * worse}
 
     # --- data -----------------------------------------------------------------------------------------------------------
 
