@@ -193,3 +193,18 @@ def test_an_earlier_stage_is_exported_by_its_step(run: Path, tmp_path: Path) -> 
     with pytest.raises(Missing, match="no weights of step 3") as caught:
         export(run, tmp_path / "none", ExportOptions(stage=3))
     assert "2" in caught.value.hint
+
+
+def test_the_card_counts_the_phrases_of_every_source_and_leaves_out_the_last_figures(run: Path, tmp_path: Path) -> None:
+    shards = json.loads((run / "shards.json").read_text())
+    shards["sources"] = [
+        {"name": "songs", "licence": "CC0", "phrases": {"train": 1234, "validation": 5}},
+        {"name": "more", "licence": "MIT"},
+    ]
+    (run / "shards.json").write_text(json.dumps(shards))
+    figures = json.loads((run / "figures.json").read_text())
+    (run / "figures.json").write_text(json.dumps({**figures, "last": {"validation": 9.5}}))
+    export(run, tmp_path / "tiny")
+    card = (tmp_path / "tiny/card.md").read_text()
+    assert "| songs | CC0 | 1,234 |" in card and "| more | MIT |  |" in card
+    assert "best.validation" in card and "last.validation" not in card

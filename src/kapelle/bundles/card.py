@@ -6,7 +6,7 @@ Takes a manifest, gives Markdown. Every figure in it comes from the manifest; he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,7 +58,16 @@ def _cells(manifest: Manifest) -> str:
 def _data(sources: tuple[Mapping[str, Any], ...]) -> str:
     if not sources:
         return "None is named."
-    return _table(("data", "licence"), [(str(source["name"]), str(source["licence"])) for source in sources])
+    rows = [(str(source["name"]), str(source["licence"]), _learned(source)) for source in sources]
+    if not any(learned for *_, learned in rows):
+        return _table(("data", "licence"), [(name, licence) for name, licence, _ in rows])
+    return _table(("data", "licence", "phrases that it learned from"), rows)
+
+
+def _learned(source: Mapping[str, Any]) -> str:
+    """How many phrases of a data set were trained on; empty where music is not counted in phrases."""
+    phrases = source.get("phrases")
+    return f"{int(phrases['train']):,}" if isinstance(phrases, Mapping) and "train" in phrases else ""
 
 
 def _commands(name: str) -> str:
@@ -73,15 +82,17 @@ def _commands(name: str) -> str:
     )
 
 
-def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
-    lines = [head, ("---", "---"), *rows]
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in line)} |" for line in lines)
 
 
 def _flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Nested figures as rows: ``best.validation`` and its value."""
+    """Nested figures as rows: ``best.validation`` and its value; those of the last validation are left out where there are best ones."""
     rows = []
     for key, value in figures.items():
+        if key == "last" and figures.get("best"):
+            continue
         if isinstance(value, Mapping):
             rows += _flat(value, f"{before}{key}.")
         elif key != "measured" and value not in ([], ()):
