@@ -193,6 +193,7 @@ def test_an_earlier_stage_is_exported_by_its_step(run: Path, tmp_path: Path) -> 
     with pytest.raises(Missing, match="no weights of step 3") as caught:
         export(run, tmp_path / "none", ExportOptions(stage=3))
     assert "2" in caught.value.hint
+    assert "kapelle export run -o tiny --name tiny --stage 2" in (tmp_path / "early/card.md").read_text()
 
 
 def test_the_card_counts_the_phrases_of_every_source_and_leaves_out_the_last_figures(run: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def text(manifest: Manifest, precision: str) -> str:
         *([str(source.figures["measured"]).strip()] if "measured" in source.figures else []),
         "## Making it again",
         "With the recipe below as `recipe.toml`, and the data above below one folder:",
-        _commands(manifest.name),
+        _commands(manifest.name, source.figures.get("stage")),
         f"```toml\n{source.recipe.strip()}\n```" if source.recipe else "The recipe was not kept.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -70,13 +70,13 @@ def _learned(source: Mapping[str, Any]) -> str:
     return f"{int(phrases['train']):,}" if isinstance(phrases, Mapping) and "train" in phrases else ""
 
 
-def _commands(name: str) -> str:
+def _commands(name: str, stage: object) -> str:
     return "\n".join(
         (
             "```sh",
             "kapelle data prepare DATA --recipe recipe.toml -o shards",
             "kapelle train recipe.toml --data shards -o run",
-            f"kapelle export run -o {name}",
+            f"kapelle export run -o {name}" + (f" --name {name} --stage {stage}" if stage else ""),
             "```",
         )
     )

@@ -92,6 +92,7 @@ def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manife
     shape = _shape(family, held, run)
     graphs, rounded = _graphs(family, shape, held, options.precision, run)
     own = {key: value for key, value in held.figures.items() if not (options.stage and key in OF_THE_BEST)}
+    own |= {"stage": options.stage} if options.stage else {}
     figures = {**own, **options.figures, **rounded}
     best = held.figures.get("best") or {}
     provenance = Provenance(

@@ -64,7 +64,7 @@ def _table(item: Installed, console: Console) -> dict[str, Any]:
 def _best(figures: Mapping[str, Any]) -> dict[str, float]:
     """The figures that say how good and how large a model is; the others are for its card."""
     numbers = {**figures.get("best", {}), "parameters": figures.get("parameters")}
-    return {name: value for name, value in numbers.items() if isinstance(value, int | float) and name != "step"}
+    return {name: value for name, value in numbers.items() if isinstance(value, int | float) and name != "step" and "/" not in name}
 
 
 def _show_recipes(recipes: Mapping[str, Any], console: Console) -> None:
