@@ -215,8 +215,11 @@ def verdicts(report: Mapping[str, Any]) -> list[str]:
     apart = report["distances"]
     out = []
     if "untrained" in apart:
-        nearer = ", ".join(f"{kind} {_yes(apart['model'][kind] < apart['untrained'][kind])}" for kind in _bands.KINDS)
-        out.append(f"Nearer to the data than an untrained network: {nearer}.")
+        fresh = apart["untrained"]
+        silent = [kind for kind in _bands.KINDS if not np.isfinite(fresh[kind])]
+        nearer = ", ".join(f"{kind} {_yes(apart['model'][kind] < fresh[kind])}" for kind in _bands.KINDS if kind not in silent)
+        unheard = f" Fresh, this one is silent: it has no {', '.join(silent)}." if silent else ""
+        out.append(f"Nearer to the data than an untrained network: {nearer}.{unheard}")
     ours, chance = apart["model"]["TD"], apart["shuffled"]["TD"]
     out.append(f"Nearer in tonal distance than shuffled bars: {_yes(ours < chance)} ({ours:.1f} against {chance:.1f} deviations).")
     out.append(

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs", "src", "examples", "benchmarks")
 PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.md"))])
 # the Russian README holds the same blocks, which is tested
-EXECUTED = ("README.md", "docs/tutorials/first-piece.md", "docs/how-to/analyse.md", "docs/how-to/sheet-music.md")
+EXECUTED = (
+    "README.md", "docs/tutorials/first-piece.md", "docs/how-to/analyse.md", "docs/how-to/sheet-music.md", "docs/how-to/band.md",
+)  # fmt: skip
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\\)\[[^\]\n]*\]\(([^)\s]+)\)")
 
