@@ -219,11 +219,13 @@ def _accompany(found: dict[str, Any]) -> str:
 def _band_overfit(found: dict[str, Any]) -> str:
     data, made = found["kinds"]["data"], found["kinds"]["model"]
     rows = [(kind, _or_dash(data[kind]), _or_dash(made[kind]), f"{100 * (made[kind] / data[kind] - 1):+.1f} %") for kind in KINDS]
-    given = "; each track given in turn" if found["conditional"] else ""
+    given = ", each of their tracks given in turn" if found["conditional"] else ""
     return (
         f"## Can the loop of bands learn\n\n`python benchmarks/band_overfit.py SHARDS`: {found['recipe']} trained on {found['phrases']} "
-        f"phrases alone, {found['steps']:,} steps, {found['cpu_s'] / 60:.1f} CPU minutes, then {found['made']:,} phrases made{given}. "
-        f"Means over tracks or pairs; goal: within {found['goal']:.0%}.\n\n" + _table(("metric", "the phrases", "the band", "apart"), rows)
+        f"phrases alone, {found['steps']:,} steps in {found['seconds'] / 60:.0f} minutes of a busy core, weights of {found['step']:,}, "
+        f"then {found['made']:,} phrases made{given}. Means over tracks or pairs; goal: within {found['goal']:.0%}, which "
+        f"{sum(abs(made[kind] / data[kind] - 1) <= found['goal'] for kind in KINDS)} of {len(KINDS)} are.\n\n"
+        + _table(("metric", "the phrases", "the band", "apart"), rows)
     )
 
 

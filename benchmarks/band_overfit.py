@@ -18,7 +18,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,9 +84,7 @@ def measured(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     changes["training.validate_every"] = max(1, min(250, options.steps // 2))
     overrides = [*(f"{key}={value}" for key, value in changes.items()), *options.overrides]
     way = FitOptions(overrides, accelerator="cpu", trackers=("jsonl",), max_minutes=options.max_minutes, start_from=options.start)
-    cpu = time.process_time()
     figures = fit(options.recipe, few.path, place / "run", way)
-    cpu = time.process_time() - cpu
     export.export(place / "run", place / "bundle", export.ExportOptions(precision="fp32", force=True))
     model = band_model.opened(load.load(place / "bundle"))
     latents, cells = _bands.draw_latents(model.latents, options.phrases, SEED), few.cells(np.arange(len(few)))
@@ -96,7 +93,8 @@ def measured(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     data, found = musegan.measure(cells, few.tracks), _bands.tally_of(made, model.tracks).means()
     return {
         "recipe": options.recipe.stem, "overrides": overrides, "phrases": len(few), "made": options.phrases,
-        "conditional": model.conditional, "cpu_s": cpu, "steps": figures["step"], "step": int(figures["best"]["step"]), "data": data,
+        "conditional": model.conditional, "seconds": figures["seconds"],
+        "steps": figures["step"], "step": int(figures["best"]["step"]), "data": data,
         "model": found, "goal": GOAL,
         "kinds": {"data": _bands.means_by_kind(data), "model": _bands.means_by_kind(found)},
     }  # fmt: skip
@@ -139,7 +137,7 @@ def told(report: dict[str, Any]) -> str:
     n_near = sum(value <= GOAL for value in found.values())
     return (
         f"{report['recipe']}, {report['phrases']} phrases, {report['steps']} steps (weights of {report['step']}), "
-        f"{report['cpu_s']:.0f} CPU seconds; {report['made']} phrases made.\n\n"
+        f"{report['seconds']:.0f} s; {report['made']} phrases made.\n\n"
         + _bands.table(("metric", "the phrases", "the band", "apart", "within 10 %"), rows)
         + f"\n{n_near} of {len(found)} within {GOAL:.0%}. By track or pair:\n\n"
         + _bands.table(("metric", "the phrases", "the band", "apart"), single)
