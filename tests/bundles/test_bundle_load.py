@@ -266,7 +266,7 @@ def test_a_bundle_is_found_by_name_path_and_alias(kapelle_home: Path, original: 
     shutil.copytree(original, "mine")
     assert load.find("mine") == Path("mine")
     found = {item.name: item for item in load.installed()}
-    assert found["band-composer"].manifest == load.load("band").manifest
+    assert found["band-hybrid"].manifest == load.load("band").manifest
 
 
 def test_a_damaged_bundle_is_listed_with_its_problem(kapelle_home: Path) -> None:
