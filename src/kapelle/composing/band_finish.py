@@ -243,7 +243,7 @@ def in_scale(cells: Cells, scores: Floats, scale: Sequence[int], lowest_pitch: i
     """Cells (T, P) within a scale: a note outside is left out if its track has others, else moved to the better neighbour."""
     inside = np.asarray(np.isin((np.arange(cells.shape[1]) + lowest_pitch) % 12, scale))
     out: Cells = cells & inside
-    filled = out.any(axis=1)
+    filled: NDArray[np.bool_] = np.asarray(out.any(axis=1))
     for start, end, row in notes_of(cells & ~inside):
         if filled[start:end].any():
             continue

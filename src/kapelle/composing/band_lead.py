@@ -53,7 +53,8 @@ class Lead:
 
     def tones(self, model: Model) -> NDArray[np.bool_]:
         """(T, 12) the pitch classes that sound in the lead, in the model's key."""
-        pitched = self.given[[m for m, name in enumerate(model.tracks) if name != "drums"]].any(axis=0)
+        tracks = [m for m, name in enumerate(model.tracks) if name != "drums"]
+        pitched: NDArray[np.bool_] = np.asarray(self.given[tracks].any(axis=0))  # (T, P)
         rows = (np.arange(pitched.shape[1]) + model.form.lowest_pitch) % 12
         return np.stack([pitched[:, rows == tone].any(axis=1) for tone in range(12)], axis=1)
 
