@@ -191,3 +191,25 @@ def test_one_good_phrase_for_all_latents_is_no_good_generator(tmp_path: Path) ->
     assert held.judged(other)["validation"] == held.judged(other)["distance"]
     found = held.judged(same)
     assert found["variety"] == 0 and found["validation"] == pytest.approx(500 * found["distance"])
+
+
+def test_each_side_has_its_own_rate_and_the_decay_of_the_recipe(tmp_path: Path) -> None:
+    held = objective(tmp_path, fakes_band.cells(16), learning_rate=0.01, weight_decay=0.2)
+    held.rules = AdversarialSection(generator_rate=0.25)
+    sides = held.optimizers(fakes_band.build(fakes_band.Config()))
+    assert {name: one.param_groups[0]["lr"] for name, one in sides.items()} == {"critic": 0.01, "generator": 0.0025}
+    assert all([group["weight_decay"] for group in one.param_groups] == [0.2, 0.0] for one in sides.values())
+
+
+def test_the_generators_turn_leaves_the_critic_no_gradients_and_ready_to_learn(tmp_path: Path) -> None:
+    held, network = objective(tmp_path, fakes_band.cells(16)), fakes_band.build(fakes_band.Config())
+    seen: dict[str, bool] = {}
+
+    def update(name: str) -> float:
+        seen[name] = any(parameter.grad is not None for parameter in network.critic.parameters())
+        network.zero_grad(set_to_none=True)
+        return 0.0
+
+    held.step(Turn(network, torch.device("cpu"), 0, 0, 1, lambda loss: loss.backward(), update, lambda: None))
+    assert seen == {"critic": True, "generator": False}
+    assert all(parameter.requires_grad for parameter in network.critic.parameters())

@@ -21,7 +21,7 @@ Known differences: the penalty's slope is per critic where there are several; th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from kapelle.config import build
 from kapelle.errors import ShardError
 from kapelle.metrics import musegan
+from kapelle.training.objectives import adamw
 
 if TYPE_CHECKING:
     from kapelle.data.phrase_shards import Phrases
@@ -98,7 +99,7 @@ class Adversarial:
         self.sizes: Mapping[str, Any] = dict(self.phrases.sizes)
         self.config = build(self.family.Config, {**self.model, **self.sizes}, "recipe: model")
         self.rules: AdversarialSection = self.settings.adversarial
-        self.conditional = bool(getattr(self.config, "conditional", False))
+        self.conditional = bool(self.config.conditional)
         self.shapes: Mapping[str, tuple[int, ...]] = self.family.latents(self.config)
         silence = self.family.real(self.config, torch.zeros(1, *self.phrases.sizes.values(), dtype=torch.bool))
         self.off = float(silence.flatten()[0])
@@ -113,12 +114,9 @@ class Adversarial:
         self._weights = _balanced(self.phrases.phrases["source"][self.training], self.settings.balance)
 
     def optimizers(self, network: Any) -> dict[str, torch.optim.Optimizer]:
-        """One Adam for each side."""
-        rate, betas = self.settings.learning_rate, (self.settings.beta1, self.settings.beta2)
-        return {
-            "critic": torch.optim.Adam(network.critic.parameters(), lr=rate, betas=betas),
-            "generator": torch.optim.Adam(network.generator.parameters(), lr=rate * self.rules.generator_rate, betas=betas),
-        }
+        """One AdamW for each side; without decay it is the Adam of the papers."""
+        slower = replace(self.settings, learning_rate=self.settings.learning_rate * self.rules.generator_rate)
+        return {"critic": adamw(network.critic, self.settings), "generator": adamw(network.generator, slower)}
 
     def step(self, turn: Turn) -> Figures:
         """Updates of the critic, one of the generator, one of the average."""
@@ -196,11 +194,13 @@ class Adversarial:
     def _update_generator(self, turn: Turn, number: int) -> torch.Tensor:
         """One update; this process's share of the loss."""
         network = turn.network
+        network.critic.requires_grad_(False)  # its gradients would be thrown away
         batch = self.batch(turn.step, number, turn)
         made = network.generator(self.latents(len(batch.rolls), self._draw(turn, number), turn.device), batch.lead(self.off))
         told = network.critic(batch.shown(made, self.off))
         loss: torch.Tensor = -(_weights_of_critics(batch.known, told.shape[1]) * told).sum() / self.n_items
         turn.backward(loss)
+        network.critic.requires_grad_(True)
         turn.update("generator")
         return loss.detach()
 
