@@ -458,3 +458,13 @@ def test_sliding_is_an_overlapping_convolution(stride: int) -> None:
     inputs, weight, bias = random(2, 24, 5), random(4, 5, 3), random(3)
     plain = F.conv1d(inputs.mT, weight.permute(2, 1, 0), bias, stride=stride)
     assert torch.allclose(rows.slide(inputs, weight, bias, stride), plain.mT)
+
+
+def test_latents_are_scaled_inside_the_network() -> None:
+    narrow, wide = built(config(latent_std=0.1)), built(config(latent_std=1.0))
+    drawn = latents(config())
+    wide.load_state_dict(narrow.state_dict())
+    with torch.no_grad():
+        expected = narrow.averaged(drawn)
+        assert torch.allclose(wide.averaged({name: value * 0.1 for name, value in drawn.items()}), expected, atol=1e-6)
+        assert not torch.allclose(wide.averaged(drawn), expected, atol=1e-4)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle import composing, config, interrupts
 from kapelle.api.files import midi_bytes
+from kapelle.api.progress import Report, quiet
 from kapelle.composing.events import Done, Event
 from kapelle.composing.piece import Piece, request_of
 from kapelle.composing.request import LENGTHS, ComposeRequest, Length
@@ -34,12 +35,6 @@ DEFAULT_MODELS = ("genre", "genre-small")
 
 ACCOMPANISTS = {"": "band-accompany", "band": "band-accompany"}
 """What a name of a model means where it is to play around a lead; others mean themselves."""
-
-Report = Callable[[int, int], None]
-
-
-def _quiet(done: int, total: int) -> None:
-    """No progress shown."""
 
 
 def bundle(name: str = "") -> Bundle:
@@ -147,7 +142,7 @@ def compose_one(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: Fa
     raise Interrupted("composing ended without a piece")
 
 
-def compose_many(wish: ComposeRequest, *, processes: int = 1, progress: Report = _quiet) -> Iterator[Piece]:
+def compose_many(wish: ComposeRequest, *, processes: int = 1, progress: Report = quiet) -> Iterator[Piece]:
     """The pieces of a request, in order; which process makes one changes nothing about it.
 
     Args:

@@ -6,11 +6,12 @@ Takes names and paths, gives reports, figures and manifests. Torch is needed fro
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kapelle.api.progress import Report, quiet
 from kapelle.errors import Missing, UnreadableInput
 
 if TYPE_CHECKING:
@@ -26,12 +27,6 @@ RECIPES = (
     "genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful",
     "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial",
 )  # fmt: skip
-
-Report = Callable[[int, int], None]
-
-
-def _quiet(done: int, total: int) -> None:
-    """No progress shown."""
 
 
 def models() -> list[Installed]:
@@ -70,7 +65,7 @@ def recipe_path(name: str | Path) -> Path:
 
 
 def prepare(
-    folder: str | Path, recipe: str | Path, out: str | Path, *, processes: int = 0, progress: Report = _quiet, overrides: Sequence[str] = ()
+    folder: str | Path, recipe: str | Path, out: str | Path, *, processes: int = 0, progress: Report = quiet, overrides: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Turn folders of MIDI into token shards and return the report: what was kept, and why the rest was not."""
     from kapelle.data import prepare as preparing
@@ -101,7 +96,7 @@ def order_dataset(what: str, out: str | Path = "data", *, sha256: str = "", forc
     return fetch.order(what, Path(out), sha256=sha256, force=force)
 
 
-def fetch_dataset(order: Order, *, keep: bool = False, progress: Report = _quiet) -> Fetched:
+def fetch_dataset(order: Order, *, keep: bool = False, progress: Report = quiet) -> Fetched:
     """Download, check and unpack what was ordered, and tell what is there and which recipes read it.
 
     Raises:
@@ -113,7 +108,7 @@ def fetch_dataset(order: Order, *, keep: bool = False, progress: Report = _quiet
     return fetch.fetch(order, recipes(), state=_checks(), keep=keep, progress=progress)
 
 
-def verify_dataset(name: str, *, full: bool = False, progress: Report = _quiet) -> Check:
+def verify_dataset(name: str, *, full: bool = False, progress: Report = quiet) -> Check:
     """What the server of a dataset says today, compared with the catalogue and remembered; `full` downloads it and compares its sha256.
 
     Raises:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kapelle.training.fit import Moment
+    from kapelle.training.recipe import Recipe
 
 N_PICTURED, N_SOUNDED = 8, 4
 """Phrases in the picture, and those of them that are heard one after the other."""
@@ -29,21 +30,23 @@ def callbacks(recipe: Path, overrides: Sequence[str], data: Path) -> tuple[Calla
     """What to call after every validation of a training of `recipe` on the shards `data`."""
     from kapelle.training.recipe import read
 
-    return (_band(recipe, overrides, data),) if read(recipe, overrides).objective == "adversarial" else ()
+    held = read(recipe, overrides)
+    return (_band(held, data),) if held.objective == "adversarial" else ()
 
 
-def _band(recipe: Path, overrides: Sequence[str], data: Path) -> Callable[[Moment], None]:
+def _band(recipe: Recipe, data: Path) -> Callable[[Moment], None]:
+    """What shows phrases: the same latents, and to a conditional band the same given tracks, at every call."""
     from kapelle import models
     from kapelle.data import phrase_shards
     from kapelle.score.roll import Form, Roll, to_score
     from kapelle.training.adversarial import Adversarial
-    from kapelle.training.recipe import read
 
-    read_recipe, phrases = read(recipe, overrides), phrase_shards.read(data)
-    objective: Any = Adversarial(phrases, read_recipe.training, models.family(read_recipe.family), read_recipe.model)
+    phrases = phrase_shards.read(data)
+    objective = Adversarial(phrases, recipe.training, models.family(recipe.family), recipe.model)
     form = Form(**phrases.info["form"])
 
     def show(moment: Moment) -> None:
+        """A picture and a sound to every tracker; no sound of what is too dense to be played."""
         from kapelle.engraving.mosaic import mosaic
         from kapelle.render import render
 
@@ -55,7 +58,7 @@ def _band(recipe: Path, overrides: Sequence[str], data: Path) -> Callable[[Momen
         try:
             sound = render(to_score(Roll(heard, phrases.tracks, form)), "sine", sample_rate=SAMPLE_RATE)
         except UsageError:
-            return  # too dense
+            return
         for tracker in moment.trackers:
             tracker.sound(moment.step, "phrases", sound.samples, sound.sample_rate)
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from kapelle.config import setting
-from kapelle.errors import CannotObey, CheckpointError, UsageError
+from kapelle.errors import CheckpointError, UsageError
+from kapelle.models.musegan import states, weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-    from kapelle.models import Kind, StateSpec
+    from kapelle.models import Kind
     from kapelle.models.musegan.graph import Folded
+
+__all__ = ["KIND", "Config", "build", "graphs", "latents", "real", "scores", "states", "weights"]
 
 KIND: Kind = "one_shot"
 
@@ -159,19 +162,3 @@ def _folded(weights: Mapping[str, np.ndarray], number: int, name: str) -> Folded
         )
     norm = [weights[f"{PREFIX}{name}.batchnorm.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
     return folded(held.reshape(inputs, channels, -1).transpose(0, 2, 1), weights[f"{PREFIX}{name}.transconv.bias"], norm)
-
-
-def weights(config: Config, constants: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Never: a bundle has no critic, and its norms are folded into its products.
-
-    Raises:
-        CannotObey: Always.
-    """
-    raise CannotObey(
-        "a bundle of this family cannot be trained on: it holds no critic", hint="begin with the run that it was exported from"
-    )
-
-
-def states(config: Config) -> tuple[StateSpec, ...]:
-    """None: everything is made in one go."""
-    return ()

@@ -107,6 +107,7 @@ class _Writer:
         self.size = config.latent // len(config.parts)
 
     def model(self) -> onnx.ModelProto:
+        """The finished graph."""
         graph, config = self.graph, self.config
         shapes = latent_shapes(config)
         deviation = graph.constant("latent_std", np.array(config.latent_std, np.float32))
