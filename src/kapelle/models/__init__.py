@@ -27,6 +27,7 @@ FAMILIES = {
     "lstm": "kapelle.models.lstm",
     "musegan": "kapelle.models.musegan",
     "musegan_tutorial": "kapelle.models.musegan_tutorial",
+    "theme": "kapelle.models.theme",
 }
 """Family name -> module."""
 
