@@ -43,30 +43,6 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert held.songs_of("test").tolist() == [1] and isinstance(held.ids, np.memmap)
 
 
-def test_a_batch_holds_windows_their_labels_and_the_first_theme_of_their_songs(tmp_path: Path) -> None:
-    write(tmp_path)
-    ids, labels, theme = theme_shards.read(tmp_path).batch([1, 2])
-    assert ids.tolist() == [[3, 5, THEME, BAR, 2, END, 0], [BAR, 2, THEME, BAR, 3, END, 0]]
-    assert labels.tolist() == [[0, 0, 1, 2, 3, 0, 0], [0, 0, 1, 2, 3, 0, 0]]
-    assert theme.tolist() == [[THEME, BAR, 1, 6, END], [THEME, BAR, 3, END, 0]]
-
-
-def test_only_pitches_are_moved_and_each_window_by_its_own_shift(tmp_path: Path) -> None:
-    write(tmp_path)
-    held = theme_shards.read(tmp_path)
-    ids, _, theme = held.batch([0, 2], [1, -1])
-    assert ids.tolist() == [[THEME, BAR, 2, 7, END, BAR, 4], [BAR, 1, THEME, BAR, 2, END, 0]]
-    assert theme.tolist() == [[THEME, BAR, 2, 7, END], [THEME, BAR, 2, END, 0]]
-    assert [row.tolist() for row in held.ranges([0, 2])] == [[0, -1], [1, 1]]
-
-
-def test_a_song_is_told_whole(tmp_path: Path) -> None:
-    write(tmp_path)
-    ids, labels, theme = theme_shards.read(tmp_path).song(1, 1)
-    assert ids.tolist() == [[BAR, 3, THEME, BAR, 4, END]] and labels.tolist() == [[0, 0, 1, 2, 3, 0]]
-    assert theme.tolist() == [[THEME, BAR, 4, END]]
-
-
 def test_windows_share_one_id_and_need_a_mark() -> None:
     ids = np.zeros(1100, np.int64)
     ids[600] = THEME

@@ -11,8 +11,8 @@ A folder of::
     windows.npy      (W,) `WINDOW`: stretches of one song of up to context + 1 ids; each one's last id is the next one's first
 
 A window is learned with the first theme of its song, from Theme_Start to Theme_End, which is what the network's encoder hears. This file
-needs numpy alone: it travels to training machines that have no music libraries. It moves nothing by itself: who reads says by how many
-semitones each window goes. Source: the released code of Shih et al. 2022, "Theme Transformer", IEEE Transactions on Multimedia.
+needs numpy alone: it travels to training machines that have no music libraries. It moves nothing by itself: who reads adds to
+the ids of pitches. Source: the released code of Shih et al. 2022, "Theme Transformer", IEEE Transactions on Multimedia.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,20 +60,6 @@ FEWEST = 64
 """A shorter end of a song is no window."""
 
 
-class Batch(NamedTuple):
-    """Windows side by side, padded on the right; all int64.
-
-    Args:
-        ids: (B, T) with T the context and one more.
-        labels: (B, T) see the head of this file; 0 in the padding.
-        theme: (B, S) the first theme of each window's song, S that of the longest.
-    """
-
-    ids: Ids
-    labels: Ids
-    theme: Ids
-
-
 @dataclass(frozen=True)
 class ThemeShards:
     """An opened folder of theme shards; arrays are memory-mapped and read-only."""
@@ -106,50 +92,6 @@ class ThemeShards:
     def songs_of(self, part: str) -> Ids:
         """The places of all songs of a part."""
         return np.flatnonzero(self.songs["part"] == PARTS.index(part)).astype(np.int64)
-
-    def ranges(self, windows: ArrayLike) -> tuple[Ids, Ids]:
-        """(B,) and (B,) the semitones by which each window may be moved, down (0 or less) and up."""
-        songs = self.songs[self.windows["song"][np.asarray(windows, np.int64)]]
-        return songs["down"].astype(np.int64), songs["up"].astype(np.int64)
-
-    def batch(self, windows: ArrayLike, shifts: ArrayLike | None = None) -> Batch:
-        """Windows and the themes that they are learned with.
-
-        Args:
-            windows: (B,) places of windows.
-            shifts: (B,) semitones by which each window and its theme are moved, within `ranges`; None: not at all.
-        """
-        rows = self.windows[np.asarray(windows, np.int64)]
-        songs = self.songs[rows["song"]]
-        moves = np.zeros(len(rows), np.int64) if shifts is None else np.asarray(shifts, np.int64)
-        length = self.context_len + 1
-        ids = self._padded(self.ids, rows["start"], rows["stop"], length)
-        labels = self._padded(self.labels, rows["start"], rows["stop"], length, pad=0)
-        theme = self._padded(self.ids, songs["theme_start"], songs["theme_stop"], int((songs["theme_stop"] - songs["theme_start"]).max()))
-        return Batch(self.moved(ids, moves[:, None]), labels, self.moved(theme, moves[:, None]))
-
-    def song(self, place: int, shift: int = 0) -> Batch:
-        """One whole song as a batch of one; T is its length."""
-        row = self.songs[place]
-        ids = self.ids[row["start"] : row["stop"]].astype(np.int64)[None]
-        theme = self.ids[row["theme_start"] : row["theme_stop"]].astype(np.int64)[None]
-        labels = self.labels[row["start"] : row["stop"]].astype(np.int64)[None]
-        return Batch(self.moved(ids, np.array([[shift]])), labels, self.moved(theme, np.array([[shift]])))
-
-    def moved(self, ids: Ids, shifts: Ids) -> Ids:
-        """`ids` with every pitch `shifts` semitones higher; `shifts` is of the same shape or spreads to it."""
-        out = ids.copy()
-        wide = np.broadcast_to(shifts, ids.shape)
-        for first, end in self.info["pitch_ids"]:
-            here = (ids >= first) & (ids < end)
-            out[here] += wide[here]
-        return out
-
-    def _padded(self, source: NDArray[np.uint16], starts: Ids, stops: Ids, length: int, pad: int | None = None) -> Ids:
-        out = np.full((len(starts), length), int(self.info["pad"]) if pad is None else pad, np.int64)
-        for row, start, stop in zip(out, starts.tolist(), stops.tolist(), strict=True):
-            row[: stop - start] = source[start:stop]
-        return out
 
 
 def cut(ids: ArrayLike, context_len: int, marks: tuple[int, int] | None) -> list[tuple[int, int]]:
