@@ -16,13 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from kapelle.score.keys import Key
 
 STEPS_PER_BAR = 16
 BARS = 2
@@ -31,6 +28,9 @@ BARS = 2
 STEPS = BARS * STEPS_PER_BAR
 REACH = 24
 """Semitones from the middle of a fragment, and from note to note, that `features` tells apart."""
+
+MAJOR = (0, 2, 4, 5, 7, 9, 11)
+"""Semitones of the degrees of a major scale above its tonic."""
 
 EPS = 0.6
 """How far apart two fragments of one theme may be; the distance between opposite points is 2."""
@@ -217,23 +217,23 @@ def dbscan(points: NDArray[np.floating[Any]], eps: float, min_samples: int) -> N
     return labels
 
 
-def shifted_on_scale(notes: Notes, degrees: int, key: Key) -> Notes:
-    """The notes moved by so many degrees of the scale of `key`: the contour stays, intervals become those of the scale.
+def shifted_on_scale(notes: Notes, degrees: int, tonic: int) -> Notes:
+    """The notes moved by so many degrees of a major scale: the contour stays, intervals become those of the scale.
 
     A note that is not in the scale is moved with the degree below it and keeps its distance from that. Pitches that would leave 0 to 127
-    are moved back by octaves.
+    are moved back by octaves. A minor key has the degrees of its relative major.
 
     Args:
         notes: `MELODY_NOTE`.
         degrees: Up if positive.
-        key: Whose seven degrees are counted.
+        tonic: Pitch class of the scale's first degree, 0 = C.
     """
-    steps = np.array(sorted((pitch_class - key.tonic) % 12 for pitch_class in key.pitch_classes))
-    above = notes["pitch"].astype(np.int64) - key.tonic
+    steps = np.array(MAJOR)
+    above = notes["pitch"].astype(np.int64) - tonic
     place = np.searchsorted(steps, above % 12, side="right") - 1  # of the degree at or below
     altered = above % 12 - steps[place]
     octave, degree = np.divmod(above // 12 * len(steps) + place + degrees, len(steps))
-    pitch = key.tonic + 12 * octave + steps[degree] + altered
+    pitch = tonic + 12 * octave + steps[degree] + altered
     out = notes.copy()
     out["pitch"] = pitch + 12 * (np.maximum(0, -(pitch // 12)) - np.maximum(0, (pitch - 127 + 11) // 12))
     return out
@@ -294,12 +294,12 @@ class Changes:
     join: float = 0.3
 
 
-def changed(notes: Notes, key: Key, draw: np.random.Generator, changes: Changes) -> Notes:
+def changed(notes: Notes, tonic: int, draw: np.random.Generator, changes: Changes) -> Notes:
     """A fragment's notes with the three changes, drawn by `draw`: what an encoder is to take for the same.
 
     Args:
         notes: `MELODY_NOTE`, starts from the fragment's first bar line; at least one.
-        key: Of the song.
+        tonic: Of the major scale that the song is in.
         draw: Where chance is from.
         changes: How strongly.
     """
@@ -312,5 +312,5 @@ def changed(notes: Notes, key: Key, draw: np.random.Generator, changes: Changes)
         room = max(1, STEPS - int(out["start"][-1]))
         out = with_last_lasting(out, int(draw.integers(1, room + 1)))
     if changes.degrees:
-        out = shifted_on_scale(out, int(draw.integers(-changes.degrees, changes.degrees + 1)), key)
+        out = shifted_on_scale(out, int(draw.integers(-changes.degrees, changes.degrees + 1)), tonic)
     return out
