@@ -12,7 +12,6 @@ from kapelle.data import themes
 from kapelle.data.themes import MAJOR, Changes, Fragment, Search
 from kapelle.score.melody import MELODY_NOTE
 
-C = 0
 DRAW = np.random.default_rng(0)
 
 
@@ -115,13 +114,13 @@ def test_dbscan_of_few_points() -> None:
 
 def test_a_shift_on_the_scale_keeps_the_contour_and_stays_in_the_key() -> None:
     tune = melody((0, 4, 60), (4, 4, 64), (8, 4, 67), (12, 4, 71), (16, 4, 61))
-    assert themes.shifted_on_scale(tune, 1, C)["pitch"].tolist() == [62, 65, 69, 72, 63]  # C sharp stays a half tone above its degree
-    assert themes.shifted_on_scale(tune, -1, C)["pitch"].tolist() == [59, 62, 65, 69, 60]
-    assert themes.shifted_on_scale(tune, 7, C)["pitch"].tolist() == [72, 76, 79, 83, 73]
-    assert themes.shifted_on_scale(tune, -14, C)["pitch"].tolist() == [36, 40, 43, 47, 37]
+    assert themes.shifted_on_scale(tune, 1, 0)["pitch"].tolist() == [62, 65, 69, 72, 63]  # C sharp stays a half tone above its degree
+    assert themes.shifted_on_scale(tune, -1, 0)["pitch"].tolist() == [59, 62, 65, 69, 60]
+    assert themes.shifted_on_scale(tune, 7, 0)["pitch"].tolist() == [72, 76, 79, 83, 73]
+    assert themes.shifted_on_scale(tune, -14, 0)["pitch"].tolist() == [36, 40, 43, 47, 37]
     assert themes.shifted_on_scale(melody((0, 4, 69), (4, 4, 67)), 1, 2)["pitch"].tolist() == [71, 69]
-    assert themes.shifted_on_scale(melody((0, 4, 126), (4, 4, 127)), 4, C)["pitch"].max() <= 127
-    assert themes.shifted_on_scale(melody((0, 4, 0), (4, 4, 1)), -4, C)["pitch"].min() >= 0
+    assert themes.shifted_on_scale(melody((0, 4, 126), (4, 4, 127)), 4, 0)["pitch"].max() <= 127
+    assert themes.shifted_on_scale(melody((0, 4, 0), (4, 4, 1)), -4, 0)["pitch"].min() >= 0
 
 
 def test_a_shift_there_and_back_changes_nothing_in_the_scale() -> None:
@@ -162,5 +161,5 @@ def test_changes_keep_a_fragment_a_melody() -> None:
 
 def test_no_changes_change_nothing() -> None:
     tune = themes.fragments(SONG, 12)[0].notes
-    assert (themes.changed(tune, C, DRAW, Changes(degrees=0, last=0, split=0, join=0)) == tune).all()
-    assert len(themes.changed(tune[:1], C, DRAW, Changes())) >= 1
+    assert (themes.changed(tune, 0, DRAW, Changes(degrees=0, last=0, split=0, join=0)) == tune).all()
+    assert len(themes.changed(tune[:1], 0, DRAW, Changes())) >= 1
