@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from symusic import Note, Score, Track
+from symusic import KeySignature, Note, Score, Track
 
 from kapelle.errors import UnknownName
 from kapelle.score.keys import (
@@ -12,6 +12,7 @@ from kapelle.score.keys import (
     MAJOR_PROFILE,
     Key,
     estimate_key,
+    found_key,
     key_correlations,
     key_of_signature,
     parse_key,
@@ -104,3 +105,15 @@ def test_without_pitched_notes_the_answer_is_c_major() -> None:
     assert estimate_key(Score(480)) == Key(0, "major")
     assert estimate_key(melody(42, 42, drums=True)) == Key(0, "major")
     assert key_correlations(np.ones(12)).tolist() == [0.0] * 24
+
+
+def test_a_stated_key_is_found_if_the_notes_bear_it_out():
+    score = Score(480)
+    score.tracks.append(Track("A", 0, False))
+    for i, pitch in enumerate((60, 62, 64, 65, 67, 69, 71, 72)):
+        score.tracks[0].notes.append(Note(480 * i, 480, pitch, 80))
+    assert found_key(score) == Key(0)
+    score.key_signatures.append(KeySignature(0, 0, 1))
+    assert found_key(score) == Key(9, "minor")
+    score.key_signatures = [KeySignature(0, 4, 0)]  # E major: five of the eight notes are not in it
+    assert found_key(score) == Key(0)

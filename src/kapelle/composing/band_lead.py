@@ -23,8 +23,6 @@ from kapelle.score.roll import PROGRAMS, family_of, from_score
 
 ALL = "all"
 MELODY = re.compile(r"melod|lead|vocal|voice|мелод|голос", re.IGNORECASE)
-IN_SIGNATURE = 0.9
-"""A key signature is believed if so many of the notes lie in its scale; many files state C major, whatever they are in."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def read_lead(data: bytes, model: Model, *, track: str = "", which: str = "", ke
     score.tracks = [source.tracks[i] for i in chosen]
     _check_bars(score)
     places = [_place(own, track, model) for own in score.tracks]
-    found = _key(score, key)
+    found = keys.parse_key(key) if key else keys.found_key(score)
     home = keys.Key(0 if found.mode == "major" else 9, found.mode) if model.common_key else found
     shift = (found.tonic - home.tonic + 5) % 12 - 5
     n_bars = units.n_bars(score)
@@ -155,23 +153,6 @@ def _check_bars(score: symusic.Score) -> None:
             )  # fmt: skip
     else:
         raise CannotObey("the lead has {bars} bars, and a piece has at most {most}", bars=n_bars, most=MAX_BARS, hint="cut it into parts")
-
-
-def _key(score: symusic.Score, asked: str) -> keys.Key:
-    """The key asked for, stated or estimated."""
-    if asked:
-        return keys.parse_key(asked)
-    stated = {(int(one.key), int(one.tonality)) for one in score.key_signatures}
-    if len(stated) == 1:
-        sharps, minor = stated.pop()
-        key = keys.key_of_signature(sharps, bool(minor))
-        counts = np.zeros(12)
-        for track in score.tracks:
-            if not track.is_drum:
-                counts += np.bincount(track.notes.numpy()["pitch"] % 12, minlength=12)
-        if counts[list(key.pitch_classes)].sum() >= IN_SIGNATURE * max(counts.sum(), 1):
-            return key
-    return keys.estimate_key(score)
 
 
 def _cells(score: symusic.Score, places: list[str], shift: int, model: Model, n_bars: int) -> NDArray[np.bool_]:

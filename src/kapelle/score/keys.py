@@ -130,3 +130,22 @@ _PROFILES = _rotations((MAJOR_PROFILE, MINOR_PROFILE))
 def estimate_key(score: Score) -> Key:
     """The key that the notes of `score` suggest; C major where there are no pitched notes, or all pitch classes sound equally long."""
     return ALL_KEYS[int(np.argmax(key_correlations(pitch_class_durations(score))))]
+
+
+IN_SIGNATURE = 0.9
+"""A key signature is believed if so many of the notes lie in its scale; many files state C major, whatever they are in."""
+
+
+def found_key(score: Score) -> Key:
+    """The one key that the signatures of `score` state, if its notes bear that out, else the estimate."""
+    stated = {(int(one.key), int(one.tonality)) for one in score.key_signatures}
+    if len(stated) == 1:
+        sharps, minor = stated.pop()
+        key = key_of_signature(sharps, bool(minor))
+        counts = np.zeros(12)
+        for track in score.tracks:
+            if not track.is_drum:
+                counts += np.bincount(track.notes.numpy()["pitch"] % 12, minlength=12)
+        if counts[list(key.pitch_classes)].sum() >= IN_SIGNATURE * max(counts.sum(), 1):
+            return key
+    return estimate_key(score)
