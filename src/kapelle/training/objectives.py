@@ -162,10 +162,18 @@ def _adversarial(data: Path, recipe: Recipe, family: Any) -> Objective:
     return Adversarial(phrase_shards.read(data), recipe.training, family, recipe.model)
 
 
+def _theme(data: Path, recipe: Recipe, family: Any) -> Objective:
+    from kapelle.data import theme_shards
+    from kapelle.training.themes import Themes
+
+    return Themes(theme_shards.read(data), recipe.training, family.logits)
+
+
 OBJECTIVES: dict[str, Callable[[Path, Recipe, Any], Objective]] = {
     "language_model": _language_model,
     "next_item": _next_item,
     "adversarial": _adversarial,
+    "theme": _theme,
 }
 """Name in a recipe -> how to make it of (data folder, recipe, module of the family)."""
 

@@ -48,7 +48,7 @@ class TrainingSection:
     compile: bool = setting(False, help="compile the network first (faster steps, a minute's delay)")
     seed: int = setting(0, help="of weights, batches and dropout", min=0, max=2**31 - 1)
     balance: float = setting(0.5, help="0: genres as they come; 1: every genre equally often", min=0.0, max=1.0)
-    semitones: int = setting(0, help="random transposition up to so far each way", unit="semitones", min=0, max=6)
+    semitones: int = setting(0, help="random transposition up to so far each way", unit="semitones", min=0, max=127)
     velocity_levels: int = setting(1, help="random loudness change up to so far each way", min=0, max=2)
     excerpts: float = setting(0.2, help="share of blocks that open a piece at a random bar, so that short pieces are met", min=0.0, max=1.0)
     validate_every: int = setting(500, help="steps between two validations", min=1)

@@ -1,0 +1,141 @@
+"""Training on songs with themes: batches, figures, the loop, and that what is learned is the theme."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from kapelle import models  # noqa: E402
+from kapelle.data import theme_shards  # noqa: E402
+from kapelle.errors import UsageError  # noqa: E402
+from kapelle.training.fit import FitOptions, fit  # noqa: E402
+from kapelle.training.objectives import make  # noqa: E402
+from kapelle.training.recipe import TrainingSection, read  # noqa: E402
+from kapelle.training.themes import Windows  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LENGTH, VOCABULARY = 16, 24
+FIRST_PITCH, END_PITCH, BAR, THEME, END = 1, 20, 20, 21, 22
+RECIPE = f"""
+name = "tiny-theme"
+family = "theme"
+codec = "theme"
+objective = "theme"
+
+[model]
+n_positions = {LENGTH}
+d_model = 16
+n_head = 2
+d_ff = 32
+n_encoder = 1
+n_decoder = 2
+exclusive = [0, 1]
+dropout = 0.0
+
+[training]
+steps = 60
+batch_size = 8
+learning_rate = 1e-2
+warmup_steps = 0
+weight_decay = 0.0
+final_rate = 1.0
+precision = "32-true"
+validate_every = 30
+excerpts = 0.5
+semitones = 127
+"""
+
+
+def songs(path: Path, n_songs: int = 24, part: int | None = None) -> Path:
+    """Songs of two kinds of bars: noise, and a theme of three pitches that is another one in every song."""
+    draw = np.random.default_rng(0)
+    info = {"mode": "paper", "vocabulary": VOCABULARY, "pad": 0, "context_len": LENGTH, "pitch_ids": [[FIRST_PITCH, END_PITCH]],
+            "note_ids": [[FIRST_PITCH, END_PITCH]], "normalised_key": False, "theme_start": THEME, "theme_end": END, "bar": BAR,
+            "sources": [{"folder": "songs"}]}  # fmt: skip
+    ids: list[int] = []
+    labels: list[int] = []
+    rows, windows = [], []
+    for number in range(n_songs):
+        start = len(ids)
+        theme = [THEME, BAR, *draw.integers(4, 17, 3).tolist(), END]
+        for _ in range(6):
+            ids += [*theme, BAR, int(draw.integers(4, 17))]
+            labels += [1, 2, 3, 4, 5, 0, 0, 0]
+        own = number % 3 if part is None else part
+        rows.append((start, len(ids), start, start + len(theme), 24, 12, own, 0, -3, 3))
+        windows += [(number, start + a, start + b) for a, b in [(0, LENGTH + 1), (LENGTH, 2 * LENGTH + 1), (2 * LENGTH, 48)]]
+    arrays = {"ids": np.array(ids, np.uint16), "labels": np.array(labels, np.uint16), "songs": np.array(rows, theme_shards.SONG),
+              "windows": np.array(windows, theme_shards.WINDOW)}  # fmt: skip
+    theme_shards.write(path, info, arrays)
+    return path
+
+
+def settings(**changes: Any) -> TrainingSection:
+    return TrainingSection(**{"steps": 10, "batch_size": 6, "excerpts": 0.0, **changes})
+
+
+def test_an_epoch_meets_every_window_of_training_once(tmp_path: Path) -> None:
+    held = theme_shards.read(songs(tmp_path))
+    windows = Windows(held, settings())
+    assert windows.steps_per_epoch == 4
+    met = [tuple(row) for step in range(4) for row in windows.batch(step).ids[:, :LENGTH].tolist()]
+    plain = [tuple(row) for row in windows.read(held.of("train")).ids[:, :LENGTH].tolist()]
+    assert sorted(met) == sorted(plain)
+    assert met != [tuple(row) for step in range(4, 8) for row in windows.batch(step).ids[:, :LENGTH].tolist()]
+
+
+def test_the_theme_moves_with_the_window_and_only_pitches_move(tmp_path: Path) -> None:
+    held = theme_shards.read(songs(tmp_path))
+    plain, moved = Windows(held, settings()), Windows(held, settings(semitones=2))
+    shifts = set()
+    for step in range(4):
+        was, now = plain.batch(step), moved.batch(step)
+        assert np.array_equal(was.labels, now.labels)
+        for i in range(6):
+            pitched = (was.ids[i] >= FIRST_PITCH) & (was.ids[i] < END_PITCH)
+            difference = now.ids[i] - was.ids[i]
+            assert set(difference[~pitched]) <= {0} and len(set(difference[pitched])) == 1
+            heard = now.theme[i] - was.theme[i]
+            shift = int(difference[pitched][0])
+            assert set(heard[(was.theme[i] < END_PITCH) & (was.theme[i] > 0)]) == {shift} and set(heard[was.theme[i] >= BAR]) == {0}
+            shifts.add(shift)
+    assert shifts == {-2, -1, 0, 1, 2}
+
+
+def test_excerpts_begin_elsewhere_within_their_song_and_labels_go_with_them(tmp_path: Path) -> None:
+    held = theme_shards.read(songs(tmp_path))
+    batch = Windows(held, settings(excerpts=1.0)).batch(0)
+    inside = (batch.ids[:, :-1] == THEME) & (batch.labels[:, :-1] == 1)
+    assert (inside == (batch.ids[:, :-1] == THEME)).all()
+    assert len({int(row[0]) for row in batch.ids}) > 1 and (batch.ids != 0).sum(axis=1).min() > LENGTH / 2
+
+
+def test_a_step_is_the_same_however_it_is_cut(tmp_path: Path) -> None:
+    recipe, data = tmp_path / "r.toml", songs(tmp_path / "shards")
+    recipe.write_text(RECIPE)
+    whole = fit(recipe, data, tmp_path / "whole", FitOptions(trackers=(), overrides=["training.steps=4"]))
+    pieces = fit(recipe, data, tmp_path / "pieces", FitOptions(trackers=(), overrides=["training.steps=4", "training.micro_batch=3"]))
+    assert pieces["last"]["bits_per_token"] == pytest.approx(whole["last"]["bits_per_token"], abs=1e-4)
+
+
+def test_it_learns_to_follow_the_theme_it_hears(tmp_path: Path) -> None:
+    recipe, data = tmp_path / "r.toml", songs(tmp_path / "shards", n_songs=60)
+    recipe.write_text(RECIPE)
+    figures = fit(recipe, data, tmp_path / "run", FitOptions(trackers=(), overrides=["training.steps=300", "training.validate_every=150"]))
+    last = figures["last"]
+    assert last["theme_gain"] > 1.0, "another song's theme must cost bits"
+    assert last["theme_bits_per_token"] < last["bits_per_token"] < np.log2(13)
+    assert last["bits_per_note"] == pytest.approx(last["bits_per_token"] * 47 / 24, rel=0.1)
+
+
+def test_songs_that_are_not_for_training_are_refused(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(RECIPE)
+    with pytest.raises(UsageError, match="no song for training"):
+        make(songs(tmp_path / "shards", part=2), read(recipe), models.family("theme"))
