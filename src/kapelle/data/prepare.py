@@ -25,14 +25,19 @@ from kapelle.data.recipe import (
     PhrasePreparation,
     Preparation,
     Source,
+    ThemePreparation,
+    ThemeSource,
     preparation,
 )
 from kapelle.data.split import group_key
 from kapelle.data.storage import put_text, writing
+from kapelle.data.theme_collect import ThemeCollector
 from kapelle.errors import Interrupted, Missing
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kapelle.data.themes import Embed
 
 __all__ = ["DataSection", "Preparation", "Progress", "Source", "find_files", "preparation", "prepare"]
 
@@ -41,6 +46,7 @@ FILES = "files.json"
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 Progress = Callable[[int, int], None]
+AnySource = Source | BandSource | ThemeSource
 
 
 class Collecting(Protocol):
@@ -58,15 +64,16 @@ class Collecting(Protocol):
         """Write the shards to `out`, ``shards.json`` last, and return what that says."""
 
 
-COLLECTORS: dict[type, Callable[[Any, Path], Collecting]] = {
-    Preparation: lambda sections, folder: Collector(sections),
-    ChordPreparation: lambda sections, folder: ChordCollector(sections),
-    PhrasePreparation: PhraseCollector,
+COLLECTORS: dict[type, Callable[[Any, Path, Embed | None], Collecting]] = {
+    Preparation: lambda sections, folder, embed: Collector(sections),
+    ChordPreparation: lambda sections, folder, embed: ChordCollector(sections),
+    PhrasePreparation: lambda sections, folder, embed: PhraseCollector(sections, folder),
+    ThemePreparation: lambda sections, folder, embed: ThemeCollector(sections, embed),
 }
-"""Sections of a recipe -> what gathers files so, given the sections and the folder of the data."""
+"""Sections of a recipe -> what gathers files so, given the sections, the folder of the data and an embedding of melodies."""
 
 
-def find_files(folder: Path, sources: Sequence[Source | BandSource]) -> list[File]:
+def find_files(folder: Path, sources: Sequence[AnySource]) -> list[File]:
     """The MIDI files of all sources, sorted.
 
     Raises:
@@ -95,7 +102,7 @@ def _named(parent: str, source: Source) -> tuple[int, Take]:
     return composer, Take(source.tracks, source.programs)
 
 
-def group_of(path: Path, folder: Path, source: Source | BandSource) -> str:
+def group_of(path: Path, folder: Path, source: AnySource) -> str:
     """What keeps a file of a source together with others."""
     match source.group:
         case "parent":
@@ -106,7 +113,13 @@ def group_of(path: Path, folder: Path, source: Source | BandSource) -> str:
 
 
 def prepare(
-    folder: Path, preparation: AnyPreparation, out: Path, *, processes: int = 1, progress: Progress = lambda done, total: None
+    folder: Path,
+    preparation: AnyPreparation,
+    out: Path,
+    *,
+    processes: int = 1,
+    progress: Progress = lambda done, total: None,
+    embed: Embed | None = None,
 ) -> dict[str, Any]:
     """Write the shards of a folder to `out` and return the report that is also its ``shards.json``.
 
@@ -116,15 +129,16 @@ def prepare(
         out: The folder to write; what an interrupted run left there is used.
         processes: How many to read files with; the result does not depend on it.
         progress: Called with (files done, files in all), first with 0.
+        embed: What makes points of fragments of melodies; recipes of codec ``theme`` need it.
 
     Raises:
-        Missing: No MIDI files.
+        Missing: No MIDI files, or no `embed` where it is needed.
         UsageError: No file was fit for training, a genre of a source has no token, or no symbol is frequent enough.
         StorageError: `out` cannot be written.
         Interrupted: Ctrl-C or SIGTERM; what was read is kept in `out`.
         NotEnoughMemory: The system ended a process that was reading.
     """
-    collected = COLLECTORS[type(preparation)](preparation, folder)
+    collected = COLLECTORS[type(preparation)](preparation, folder, embed)
     files = find_files(folder, preparation.data.sources)
     try:
         with writing(out), interruptible():

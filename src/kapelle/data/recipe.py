@@ -15,7 +15,9 @@ from kapelle.data import band
 from kapelle.data.chords import ChordRules
 from kapelle.data.clean import CleaningRules
 from kapelle.data.phrases import PhraseRules, RollSpec
+from kapelle.data.theme_songs import ThemeRules
 from kapelle.tokens import chords, remi
+from kapelle.tokens.theme import ThemeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +74,35 @@ class BandSection:
 
 
 @dataclass(frozen=True)
+class ThemeSource:
+    """One row of [[data.sources]] of a recipe of codec ``theme``."""
+
+    folder: str = setting(help="folder below the data folder")
+    group: str = setting(
+        "file",
+        help="what must not be split: files of one parent folder, files of one name, or each file alone",
+        choices=("parent", "file", "path"),
+    )
+    licence: str = setting("not stated", help="licence of the music, for the card")
+    align: str = setting("", help="folder with files of the same names whose bars are right; the tracks are put on them")
+    key: str = setting(
+        "notes", help="where the key is from: found in the notes, or the file's key signatures", choices=("notes", "signature")
+    )
+    melody: str = setting("named", help="tracks called MELODY and PIANO, or the melody is looked for", choices=("named", "found"))
+    test: tuple[str, ...] = setting((), help="names of the files, without ending, that are the test, beside the share")
+    validation: tuple[str, ...] = setting((), help="the same for validation")
+
+
+@dataclass(frozen=True)
+class ThemeSection:
+    """The [data] section of a recipe of codec ``theme``."""
+
+    sources: tuple[ThemeSource, ...] = setting(help="folders of songs")
+    validation: float = setting(0.05, help="share of every source's songs that are not named for validation", min=0.0, max=0.5)
+    test: float = setting(0.0, help="share of every source's songs that are not named for the test", min=0.0, max=0.5)
+
+
+@dataclass(frozen=True)
 class DataSection:
     """The [data] section of a recipe."""
 
@@ -107,9 +138,23 @@ class PhrasePreparation:
     preprocessing: PhraseRules
 
 
-AnyPreparation: TypeAlias = Preparation | ChordPreparation | PhrasePreparation
+@dataclass(frozen=True)
+class ThemePreparation:
+    """The same of a recipe of codec ``theme``."""
 
-CODECS: dict[str, type[AnyPreparation]] = {"remi": Preparation, "chords": ChordPreparation, "roll": PhrasePreparation}
+    data: ThemeSection
+    tokenizer: ThemeSpec
+    preprocessing: ThemeRules
+
+
+AnyPreparation: TypeAlias = Preparation | ChordPreparation | PhrasePreparation | ThemePreparation
+
+CODECS: dict[str, type[AnyPreparation]] = {
+    "remi": Preparation,
+    "chords": ChordPreparation,
+    "roll": PhrasePreparation,
+    "theme": ThemePreparation,
+}
 """What a recipe's codec makes of its three sections."""
 
 
