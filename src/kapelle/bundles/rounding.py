@@ -12,7 +12,8 @@ import numpy as np
 
 from kapelle.bundles.load import Bundle
 from kapelle.bundles.manifest import Manifest
-from kapelle.bundles.session import Decoder, Generator
+from kapelle.bundles.session import Decoder, Generator, Translator
+from kapelle.models import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +36,12 @@ def figures(family: Family, shape: Any, plain: Mapping[str, bytes], small: Mappi
         plain: Role -> file in 32-bit floats.
         small: Role -> file in 8 bits.
     """
-    if family.KIND == "autoregressive":
+    kind = kind_of(family, shape)
+    if kind == "autoregressive":
         return {"largest_logit_error": _logit_error(family, shape, plain["step"], small["step"])}
-    if family.KIND == "one_shot" and hasattr(family, "latents"):
+    if kind == "encoder_decoder":
+        return {"largest_logit_error": _listening_error(family, shape, plain, small)}
+    if kind == "one_shot" and hasattr(family, "latents"):
         return {"cells_changed": _cells_changed(family, plain["generate"], small["generate"])}
     return {}
 
@@ -46,8 +50,23 @@ def _logit_error(family: Family, shape: Any, plain: bytes, small: bytes) -> floa
     """The largest difference of a logit over `N_IDS` ids."""
     context = getattr(shape, "n_positions", None)
     ids = np.random.default_rng(0).integers(0, shape.vocabulary, min(N_IDS, context or N_IDS))
-    draft = Manifest("probe", "probe", family.KIND, {"step": "step.onnx"}, {}, "", family.states(shape), options={"context": context})
+    draft = Manifest("probe", "probe", "autoregressive", {"step": "step.onnx"}, {}, "", family.states(shape), options={"context": context})
     scores = [Decoder(Bundle(Path("probe"), draft, "", {"step.onnx": data})).score(ids) for data in (plain, small)]
+    return round(float(np.abs(scores[0] - scores[1]).max()), 4)
+
+
+def _listening_error(family: Family, shape: Any, plain: Mapping[str, bytes], small: Mapping[str, bytes]) -> float:
+    """The largest difference of a logit over `N_IDS` ids, after half as many were encoded; all else that is fed counts from 0 up twice."""
+    context = shape.n_positions
+    roles = {role: role for role in plain}
+    draft = Manifest("probe", "probe", "encoder_decoder", roles, {}, "", family.states(shape), options={"context": context})
+    draw, scores = np.random.default_rng(0), []
+    ids = draw.integers(1, shape.vocabulary, min(N_IDS, context))
+    heard = draw.integers(1, shape.vocabulary, (1, max(1, len(ids) // 2)))
+    for files in (plain, small):
+        session = Translator(Bundle(Path("probe"), draft, "", files))
+        session.encode({name: heard if port.dtype == "int64" else np.zeros((1, *port.shape[1:])) for name, port in session.inputs.items()})  # type: ignore[arg-type]
+        scores.append(session.score(dict.fromkeys(session.takes, np.arange(len(ids)) % heard.size) | {"ids": ids}))
     return round(float(np.abs(scores[0] - scores[1]).max()), 4)
 
 

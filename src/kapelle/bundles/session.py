@@ -15,7 +15,7 @@ import numpy as np
 
 from kapelle.bundles.runtime import Graph, Port, open_graph
 from kapelle.bundles.stepping import Stepper
-from kapelle.errors import BundleError, UsageError
+from kapelle.errors import BundleError, KapelleError, UsageError
 
 if TYPE_CHECKING:
     from kapelle.bundles.load import Bundle
@@ -119,18 +119,14 @@ class SymbolDecoder:
         Raises:
             UsageError: As for `Decoder.feed`.
         """
-        given = ids if isinstance(ids, Mapping) else {"ids": ids}
-        rows: dict[str, np.ndarray] = {}
-        for name, values in given.items():
-            rows |= {("ids" if name == "ids" else f"ids.{name}"): _rows(np.asarray(values), self._stepper.batch)["ids"]}
-        made = self._stepper.feed(rows)
+        made = self._stepper.feed(_inputs(ids if isinstance(ids, Mapping) else {"ids": ids}, self._stepper.batch))
         return {name.removeprefix("logits."): array for name, array in made.items()}
 
 
 class Translator(Decoder):
     """A decoder that listens to something encoded beforehand, such as a theme (kind encoder_decoder).
 
-    Args and errors: as for `Decoder`.
+    Args and errors: as for `Decoder`. Inputs are ``ids`` alone, or ``ids`` and several ``ids.NAME``.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1, batch: int = 1, context: int | None = None) -> None:
@@ -140,14 +136,53 @@ class Translator(Decoder):
         if missing or not self._stepper.memories:
             raise _wrong(bundle, "encode", f"the outputs {sorted(self._stepper.memories)}", sorted(self._encoder.outputs))
 
-    def encode(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Encode `inputs` (by the names of the encode graph), keep what comes out for every step to come, and forget the tokens.
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """What `encode` takes, with types and shapes."""
+        return self._encoder.inputs
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The names of what `feed` takes, ``ids`` among them."""
+        return tuple(name.removeprefix("ids.") for name in self._stepper.id_names)
+
+    def encode(self, inputs: Mapping[str, np.ndarray], *, keep: bool = False) -> dict[str, np.ndarray]:
+        """Encode `inputs`, and listen to what comes out from now on; returns what the graph gives beside that.
+
+        Args:
+            inputs: Arrays by the names of `inputs`.
+            keep: Do not forget the tokens fed so far; they stay as they heard what was encoded before.
 
         Raises:
-            UsageError: A name or a shape is not what the graph takes.
+            UsageError: A name, a shape or a value is not what the graph takes.
         """
-        made = self._encoder.run(inputs)
-        self._stepper.set_memories({name: made[name] for name in self._stepper.memories})
+        try:
+            made = self._encoder.run(inputs)
+        except KapelleError:
+            raise
+        except Exception as error:  # onnxruntime's errors have no common base; the graph ran before, so it is what was given
+            why = " ".join(str(error).split())[:200]
+            raise UsageError("{graph} cannot take these inputs: {why}", graph=self._encoder.name, why=why) from error
+        self._stepper.set_memories({name: made.pop(name) for name in self._stepper.memories}, keep=keep)
+        return made
+
+    def feed(self, ids: Ids | Mapping[str, Ids]) -> np.ndarray:
+        """As `Decoder.feed`, of one array, or of one for each input by its NAME, ``ids`` among them."""
+        rows, single = self._named(ids)
+        logits = self._stepper.feed(rows)["logits"]
+        return logits[0] if single else logits
+
+    def score(self, ids: Ids | Mapping[str, Ids]) -> np.ndarray:
+        """As `Decoder.score`, of one array, or of one for each input by its NAME, ``ids`` among them."""
+        rows, single = self._named(ids)
+        logits = self._stepper.score(rows)["logits"]
+        return logits[0] if single else logits
+
+    def _named(self, ids: Ids | Mapping[str, Ids]) -> tuple[dict[str, np.ndarray], bool]:
+        """Rows (B, T) by the names of the step graph, and whether they were given as (T,)."""
+        if not isinstance(ids, Mapping):
+            ids = {"ids": ids}
+        return _inputs(ids, self._stepper.batch), all(np.ndim(values) == 1 for values in ids.values())
 
 
 class Generator:
@@ -238,6 +273,11 @@ def _rows(ids: np.ndarray, batch: int) -> dict[str, np.ndarray]:
             shape=ids.shape,
         )
     return {"ids": rows}
+
+
+def _inputs(given: Mapping[str, Ids], batch: int) -> dict[str, np.ndarray]:
+    """Rows (B, T) by the names of the step graph: NAME is its ``ids.NAME``, but for ``ids`` itself."""
+    return {name if name == "ids" else f"ids.{name}": _rows(np.asarray(values), batch)["ids"] for name, values in given.items()}
 
 
 def _wrong(bundle: Bundle, role: str, expected: str, found: Any) -> BundleError:

@@ -59,7 +59,7 @@ class Stepper:
         self._has_kv = any(state.kind == "kv" for state in manifest.states)
         self._has_recurrent = any(state.kind == "recurrent" for state in manifest.states)
         self.memories = {name for name in graph.inputs if name.startswith("memory.")}
-        self._id_names = [name for name in graph.inputs if name == "ids" or name.startswith("ids.")]
+        self.id_names = [name for name in graph.inputs if name == "ids" or name.startswith("ids.")]
         self.widths = {name: _width(graph, name) for name in graph.outputs if name == "logits" or name.startswith("logits.")}
         self._check_ports()
         self._sides = self._buffers()
@@ -74,11 +74,15 @@ class Stepper:
             if state.kind == "recurrent":  # a kv buffer is only read up to the position
                 self._sides[self._side][state.name][0][...] = 0
 
-    def set_memories(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep `arrays` as inputs of every step to come, and forget all tokens."""
+    def set_memories(self, arrays: Mapping[str, np.ndarray], *, keep: bool = False) -> None:
+        """Take `arrays` as inputs of every step to come, and forget all tokens unless they are to be kept."""
+        rows = {len(array) for array in arrays.values()}
+        if rows != {self.batch}:
+            raise UsageError("{batch} rows are to be encoded, not {given}", batch=self.batch, given=", ".join(map(str, sorted(rows))))
         self._memory = {name: (array, _value(array)) for name, array in arrays.items()}
         self._bound = {}
-        self.reset()
+        if not keep:
+            self.reset()
 
     def feed(self, ids: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Logits (B, V) of the last position by output name: read-only, overwritten by the next call."""
@@ -118,7 +122,7 @@ class Stepper:
 
     def _run(self, binding: _Binding, ids: Mapping[str, np.ndarray], n_tokens: int) -> Mapping[str, np.ndarray]:
         inputs = binding.inputs
-        for name in self._id_names:
+        for name in self.id_names:
             inputs[name][...] = ids[name]
         total = self.position + n_tokens
         if self._has_kv:
@@ -135,7 +139,7 @@ class Stepper:
 
     def _bind(self, n_tokens: int, kept: int) -> _Binding:
         """Fresh arrays for portions of `n_tokens`, bound to the graph together with the memory as it stands."""
-        inputs: dict[str, np.ndarray] = {name: np.zeros((self.batch, n_tokens), np.int64) for name in self._id_names}
+        inputs: dict[str, np.ndarray] = {name: np.zeros((self.batch, n_tokens), np.int64) for name in self.id_names}
         inputs["logits_from"] = np.array([kept], np.int64)
         if self._has_kv:
             inputs["seqlens_k"] = np.zeros(self.batch, np.int32)
@@ -176,8 +180,8 @@ class Stepper:
         """The number of tokens in `ids`; everything that could make the graph fail is refused here."""
         if self.memories and not self._memory:
             raise UsageError("nothing has been encoded yet", hint="call encode before feed")
-        if list(ids) != self._id_names and set(ids) != set(self._id_names):
-            raise UsageError("the model takes {known}, not {given}", known=", ".join(self._id_names), given=", ".join(ids))
+        if list(ids) != self.id_names and set(ids) != set(self.id_names):
+            raise UsageError("the model takes {known}, not {given}", known=", ".join(self.id_names), given=", ".join(ids))
         lengths = {array.shape[1] for array in ids.values()}
         if len(lengths) != 1:
             raise UsageError("the inputs {names} must be of one length, not {lengths}", names=", ".join(ids), lengths=sorted(lengths))
@@ -195,15 +199,17 @@ class Stepper:
             given = array.ravel().tolist()
             if limit is not None and not 0 <= min(given) <= max(given) < limit:
                 raise UsageError("ids must be 0 to {limit}, found {low} to {high}", limit=limit - 1, low=min(given), high=max(given))
+            if min(given) < 0:
+                raise UsageError("{name} must be 0 or more, found {low}", name=name, low=min(given))
         return n_tokens
 
     def _check_ports(self) -> None:
         """Raise BundleError unless the graph has the inputs and outputs that its states ask for, and no others."""
-        inputs = {"logits_from", *self._id_names, *self.memories, *(f"past.{state.name}" for state in self._states)}
+        inputs = {"logits_from", *self.id_names, *self.memories, *(f"past.{state.name}" for state in self._states)}
         inputs |= {"seqlens_k", "total_sequence_length"} if self._has_kv else set()
         outputs = {*self.widths, *(f"present.{state.name}" for state in self._states)}
         for found, expected in ((set(self._graph.inputs), inputs), (set(self._graph.outputs), outputs)):
-            if found != expected or not self._id_names or not self.widths:
+            if found != expected or not self.id_names or not self.widths:
                 raise _misfit(self._graph, ", ".join(sorted(found ^ expected)) or "no ids or no logits")
         for state in self._states:
             shape = _shape(state, self.batch, self.context)

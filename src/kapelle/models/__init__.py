@@ -78,3 +78,9 @@ def family(name: str) -> Family:
     if name not in FAMILIES:
         raise UnknownName("model family", name, FAMILIES)
     return cast("Family", importlib.import_module(FAMILIES[name]))
+
+
+def kind_of(family: Family, config: Any) -> Kind:
+    """How a network of the shape `config` is run: the family's KIND, unless the family has a function ``kind`` that says otherwise."""
+    own = getattr(family, "kind", None)
+    return cast("Kind", own(config)) if own else family.KIND

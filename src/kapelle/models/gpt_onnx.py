@@ -16,7 +16,7 @@ import numpy as np
 
 from kapelle.errors import CheckpointError
 from kapelle.models import StateSpec
-from kapelle.models.onnx_parts import MICROSOFT, GraphWriter, last_positions
+from kapelle.models.onnx_parts import MICROSOFT, GraphWriter, last_positions, last_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def step(config: Config, weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     graph.input("seqlens_k", "int32", ["batch"])
     total = graph.input("total_sequence_length", "int32", [])
     table = graph.constant("wte", weights["transformer.wte.weight"])
-    places = _positions(graph, ids, total, weights["transformer.wpe.weight"])
+    places = last_rows(graph, ids, total, graph.constant("wpe", weights["transformer.wpe.weight"]))
     hidden = graph.op("Gather", [table, ids])  # (B, T, D)
     added = [places]  # what the next norm adds to the residual stream: (T, D) first, then (B, T, D) and a bias
     for layer in range(config.n_layer):
@@ -74,14 +74,6 @@ def _check(config: Config, weights: Mapping[str, np.ndarray]) -> None:
             raise CheckpointError("{name} must be of the shape {shape}, found {found}", name=name, shape=shape, found=found)
     if f"transformer.h.{config.n_layer}.ln_1.weight" in weights:
         raise CheckpointError("the weights have more than the {n_layer} blocks of the recipe", n_layer=config.n_layer)
-
-
-def _positions(graph: GraphWriter, ids: str, total: str, table: np.ndarray) -> str:
-    """Position embeddings (T, D) of the last T of `total` positions."""
-    n_tokens = graph.op("Shape", [ids], start=1, end=2)
-    end = graph.op("Reshape", [graph.op("Cast", [total], to=7), graph.constant("one", np.array([1]))])  # 7: int64
-    start = graph.op("Sub", [end, n_tokens])
-    return graph.op("Slice", [graph.constant("wpe", table), start, end, graph.constant("zero", np.array([0]))])
 
 
 def _block(

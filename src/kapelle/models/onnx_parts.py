@@ -89,6 +89,13 @@ def last_positions(graph: GraphWriter, hidden: str) -> str:
     return graph.op("Slice", [hidden, first, end, axis])
 
 
+def last_rows(graph: GraphWriter, ids: str, total: str, table: str) -> str:
+    """The rows (T, D) of `table` (N, D) at the places of `ids` (B, T), which are the last T of `total` (a number, int32)."""
+    n_tokens = graph.op("Shape", [ids], start=1, end=2)
+    end = graph.op("Reshape", [graph.op("Cast", [total], to=7), graph.constant("one", np.array([1]))])  # 7: int64
+    return graph.op("Slice", [table, graph.op("Sub", [end, n_tokens]), end, graph.constant("zero", np.array([0]))])
+
+
 def linear(graph: GraphWriter, name: str, inputs: str, weights: Mapping[str, np.ndarray], *, out: str | None = None) -> str:
     """``inputs @ weight.T + bias`` of torch's nn.Linear `name`; the result is called `out` if that is given."""
     weight = graph.constant(f"{name}.weight.T", weights[f"{name}.weight"].T)

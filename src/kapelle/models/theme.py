@@ -57,6 +57,11 @@ class Config:
             raise UsageError("exclusive must name all {n} decoder layers, not {found}", n=self.n_decoder, found=len(self.exclusive))
 
 
+def kind(config: Config) -> Kind:
+    """The variant prompt has nothing to encode: it goes on from what it is fed."""
+    return "autoregressive" if config.variant == "prompt" else KIND
+
+
 def build(config: Config) -> torch.nn.Module:
     """A fresh network; random weights come from torch's global generator, which the caller seeds.
 
@@ -87,10 +92,9 @@ def codes(n_positions: int, width: int, offset: float = 0.0) -> np.ndarray:
 
 
 def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.ModelProto]:
-    """The graphs "encode" and "step" in 32-bit floats, from the arrays of the network's ``state_dict()``.
+    """The graphs "encode" and "step" in 32-bit floats, from the arrays of the network's ``state_dict()``; prompt has the latter alone.
 
     Raises:
-        UsageError: The variant has no encoder.
         CheckpointError: The weights are of another shape than `config`.
     """
     from kapelle.models import theme_onnx

@@ -39,7 +39,7 @@ class Attention(nn.Module):
         else:
             asked = functional.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
             parts = (asked, *functional.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1))
-        asked, keys, values = (part.unflatten(-1, (self.n_head, -1)).transpose(1, 2) for part in parts)  # (B, H, T or S, D/H)
+        asked, keys, values = (part.view(*part.shape[:2], self.n_head, -1).transpose(1, 2) for part in parts)  # (B, H, T or S, D/H)
         dropped = self.dropped if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(asked, keys, values, heard, dropped, causal)  # (B, H, T, D/H)
         out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
