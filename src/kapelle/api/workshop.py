@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RECIPES = (
     "genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful",
-    "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial",
+    "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial", "theme", "theme-faithful",
 )  # fmt: skip
 
 
@@ -69,9 +69,11 @@ def prepare(
 ) -> dict[str, Any]:
     """Turn folders of MIDI into token shards and return the report: what was kept, and why the rest was not."""
     from kapelle.data import prepare as preparing
+    from kapelle.fitting.melodies import embedding
 
     plan = preparing.preparation(recipe_path(recipe), overrides)
-    return preparing.prepare(Path(folder), plan, Path(out), processes=processes or os.cpu_count() or 1, progress=progress)
+    processes = processes or os.cpu_count() or 1
+    return preparing.prepare(Path(folder), plan, Path(out), processes=processes, progress=progress, embed=embedding(plan))
 
 
 def datasets() -> list[tuple[Dataset, Check | None]]:

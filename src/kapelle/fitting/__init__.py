@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Fitted", "Fitting", "Music", "fit", "own_music"]
 
 REPORT = "report.json"
+MEASURES = {"roll": "band", "theme": "theme"}
+"""Codec -> the module here that counts and measures its music; `measure` for those of language models."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class _Plan:
     @property
     def measures(self) -> Any:
         """The module that counts and measures music of the codec."""
-        return import_module("kapelle.fitting.band" if self.codec == "roll" else "kapelle.fitting.measure")
+        return import_module(f"kapelle.fitting.{MEASURES.get(self.codec, 'measure')}")
 
 
 def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fitted:
@@ -104,6 +106,7 @@ def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fi
     from kapelle.data import prepare
     from kapelle.fitting import showing
     from kapelle.fitting import start as starts
+    from kapelle.fitting.melodies import embedding
     from kapelle.training.fit import FitOptions
     from kapelle.training.fit import fit as train
 
@@ -115,7 +118,9 @@ def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fi
     plan = _plan(recipe, folder, how, tuple(training.overrides))
     weights = starts.keep(plan.start, work)
     sections = prepare.preparation(recipe, plan.overrides)
-    made = prepare.prepare(folder, sections, work / "shards", processes=how.processes or os.cpu_count() or 1, progress=how.prepared)
+    processes = how.processes or os.cpu_count() or 1
+    embed = embedding(sections)
+    made = prepare.prepare(folder, sections, work / "shards", processes=processes, progress=how.prepared, embed=embed)
     timing, overrides = _schedule(plan, how, work / "shards")
     report = _report(plan, made, timing, work)
     how.planned(report)

@@ -21,6 +21,10 @@ FEW_FILES = 100
 """With fewer, shares of a few in a hundred would hold out a piece or two: 15 in a hundred go to validation, none to a test."""
 
 
+NO_GENRES = ("roll", "theme")
+"""Codecs whose sources have no genre."""
+
+
 @dataclass(frozen=True)
 class Music:
     """Music of the user's.
@@ -48,7 +52,9 @@ class Music:
     def overrides(self, codec: str, *, genres: bool) -> tuple[str, ...]:
         """What changes in a recipe of the codec: sources, shares, and no licence, which was that of other music; `genres`: tokens too."""
         few = self.n_files < FEW_FILES
-        rows = [{key: value for key, value in row.items() if key != "genre"} for row in self.rows] if codec == "roll" else self.rows
+        rows = [{key: value for key, value in row.items() if key != "genre"} for row in self.rows] if codec in NO_GENRES else self.rows
+        if codec == "theme":
+            rows = [{**row, "melody": "found"} for row in rows]
         words = [f"data.sources={toml(rows)}", 'licence=""']
         if codec == "remi" and genres:
             words.append(f"tokenizer.genres={toml(self.genres)}")

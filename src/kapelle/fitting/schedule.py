@@ -27,7 +27,7 @@ class Amount:
     Args:
         training: Items to learn from; a step takes a batch of them.
         held_out: Items for validation.
-        unit: What an item is called: "blocks" or "phrases".
+        unit: What an item is called: "blocks", "phrases" or "windows".
     """
 
     training: int
@@ -56,7 +56,14 @@ FRESH = Rule(epochs=20, fewest_steps=200, rate=1.0, patience=4)
 ON = Rule(epochs=5, fewest_steps=40, rate=0.1, patience=4)
 BAND_FRESH = Rule(epochs=20, fewest_steps=1500, rate=1.0, patience=0)
 BAND_ON = Rule(epochs=5, fewest_steps=400, rate=0.1, patience=0)
-RULES = {("blocks", False): FRESH, ("blocks", True): ON, ("phrases", False): BAND_FRESH, ("phrases", True): BAND_ON}
+RULES = {
+    ("blocks", False): FRESH,
+    ("blocks", True): ON,
+    ("phrases", False): BAND_FRESH,
+    ("phrases", True): BAND_ON,
+    ("windows", False): FRESH,
+    ("windows", True): ON,
+}
 """(`Amount.unit`, whether training goes on from a model) -> the rule."""
 
 VALIDATIONS = 20
