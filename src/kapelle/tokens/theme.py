@@ -31,6 +31,7 @@ from kapelle.tokens.theme_words import (
     STEPS,
     STEPS_PER_BEAT,
     TEMPI,
+    THEME_TRACK,
     Layout,
     Regions,
     ThemeSpec,
@@ -42,7 +43,7 @@ from kapelle.tokens.theme_words import (
 )
 
 __all__ = [
-    "LOST", "MELODY", "PIANO", "STEPS", "STEPS_PER_BEAT", "TEMPI", "Decoded", "Decoder", "Encoded", "Layout", "Regions", "ThemeNote",
+    "LOST", "MELODY", "PIANO", "STEPS", "STEPS_PER_BEAT", "TEMPI", "THEME_TRACK", "Decoded", "Decoder", "Encoded", "Layout", "Regions", "ThemeNote",
     "ThemeSpec", "decode", "encode", "labels_of", "layout", "layout_of", "tempo_id", "theme_ids", "to_score", "vocabulary",
 ]  # fmt: skip
 
