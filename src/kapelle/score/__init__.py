@@ -11,6 +11,7 @@ module         what it offers
 `instruments`  General MIDI: `program_of`, `program_name`, `instrument_of`, `INSTRUMENTS`, `DRUMS`
 `roll`         `from_score`, `to_score`, `Roll`, `Form`, `FORMS`, `TRACKS`: a band of five as cells, and back
 `marks`        `Mark`, `with_marks`, `marks_of`: themes and sections as markers
+`melody`       `melody_notes`, `find_melody`, `two_tracks`: the melody as one line of sixteenths, and what plays beside it
 `velocity`     `with_velocity`: the bytes of a MIDI file with other velocities, silent notes found
 `info`         `info`, `Info`: a score in numbers
 =============  ==========================================================================================================
