@@ -71,7 +71,7 @@ def melody_notes(music: Score | Track, *, tpq: int = TPQ) -> NDArray[np.void]:
     return line(on_grid(note_arrays(track), max(music.tpq, 1))).notes
 
 
-def two_tracks(score: Score, *, thin: bool = True) -> Score:
+def two_tracks(score: Score, *, thin: bool = True, melody: int | None = None) -> Score:
     """`score` as the tracks MELODY and PIANO on the grid, at 480 ticks a quarter, in 4/4 from tick 0.
 
     MELODY is the line of the track that carries the melody and keeps its instrument. PIANO has every other pitched note once; notes that
@@ -80,6 +80,7 @@ def two_tracks(score: Score, *, thin: bool = True) -> Score:
     Args:
         score: Any score in 4/4 (or 2/2, which has the same bars).
         thin: Bring bars of the accompaniment that are too full within the limits of `thinning`.
+        melody: Index of the track that carries the melody; the one that `find_melody` says if left out.
 
     Raises:
         UsageError: There are no pitched notes, there is only one, or the metre is another or changes.
@@ -89,7 +90,7 @@ def two_tracks(score: Score, *, thin: bool = True) -> Score:
     n_pitched = sum(len(track.notes) for track in score.tracks if not track.is_drum)
     if n_pitched < 2:
         raise _too_few(score, n_pitched)
-    which, tpq = _melody_index(score), max(score.tpq, 1)
+    which, tpq = _melody_index(score) if melody is None else melody, max(score.tpq, 1)
     source = on_grid(note_arrays(score.tracks[which]), tpq)
     found = line(source)
     others = [on_grid(note_arrays(track), tpq) for i, track in enumerate(score.tracks) if i != which and not track.is_drum]
