@@ -6,6 +6,7 @@ module        what it offers
 `degenerate`  `degeneracy`: empty spans, loops, one pitch class, no ending; `Degeneracy`
 `obedience`   `key`, `tempo`, `metre`, `instruments`, `bars`: asked against found; `Answer`
 `musegan`     `measure`, `deviations`, `distance`, `shuffle_bars`: EB, UPC, QN, DP and TD of a band's cells; `Tally`
+`theme`       `measure`, `melody_distance`: how far a piece keeps to its theme; all of it our definitions
 `bootstrap`   `ratio`, `share`, `saving`: a figure over pieces with its interval; `Estimate`
 ============  ========================================================================================
 
