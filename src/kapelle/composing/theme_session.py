@@ -1,0 +1,124 @@
+"""A network that listens to a theme, as a session of plain ids: it learns for every id where the theme sounds.
+
+Takes a `Translator`, the grammar of the piece and the phrases of the theme; gives what `sampling.decode` asks for. `Course` follows the
+piece: it keeps the label and the phrase of every id, those that a sliding window reads again included. `Listening` feeds ids with their
+labels, and has the network hear the phrase to which they belong. Attention to the theme acts inside regions alone, so that a phrase
+can be exchanged at each Theme_Start without anything else being changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from kapelle.bundles.session import Translator
+    from kapelle.sampling.decode import Rulebook
+
+PAD = 0
+NEVER = -1e9
+"""The logit of padding, which no training has ever touched."""
+
+
+@dataclass
+class Course:
+    """Follows one piece: the grammar of it, and what every id so far belongs to.
+
+    Args:
+        grammar: Says what may come next.
+        n_phrases: Of the theme.
+        borders: The ids of Theme_Start and Theme_End.
+        quoted: Ids that the piece begins with whatever the model says, such as the theme itself.
+    """
+
+    grammar: Rulebook
+    n_phrases: int
+    borders: tuple[int, int]
+    quoted: Sequence[int] = ()
+    labels: list[int] = field(default_factory=list)
+    phrases: list[int] = field(default_factory=list)  # -1 before the theme has begun
+
+    @property
+    def inside(self) -> bool:
+        """The next id belongs to the theme, or ends it."""
+        return bool(self.labels) and self.labels[-1] > 0
+
+    def forced(self) -> int | None:
+        """The next id where there is only one."""
+        at = len(self.labels)
+        return self.quoted[at] if at < len(self.quoted) else self.grammar.forced()
+
+    def mask(self) -> NDArray[np.bool_]:
+        """(V,) the ids allowed next."""
+        return self.grammar.mask()
+
+    def leanings(self) -> Mapping[int, float]:
+        """What is to be likelier."""
+        return self.grammar.leanings()
+
+    def accept(self, token: int) -> None:
+        """Follow an id."""
+        self.grammar.accept(token)
+        start, end = self.borders
+        phrase = self.phrases[-1] if self.phrases else -1
+        self.phrases.append((phrase + 1) % self.n_phrases if token == start else phrase)
+        self.labels.append(1 if token == start else 0 if token == end or not self.inside else self.labels[-1] + 1)
+
+
+@dataclass
+class Listening:
+    """A session of plain ids over a network that hears a theme: see `sampling.decode.Session`.
+
+    Args:
+        session: The network.
+        course: Has accepted every id that is fed, and nothing beyond: a feed is always the last ids of it.
+        phrases: What the encoder hears, one array of ids each.
+        focus: By how much logits are multiplied inside the theme: the ratio of the temperatures outside and inside.
+    """
+
+    session: Translator
+    course: Course
+    phrases: Sequence[NDArray[np.int64]]
+    focus: float = 1.0
+    _heard: int = -1
+
+    @property
+    def context(self) -> int | None:
+        """Most ids it can hold."""
+        return self.session.context
+
+    @property
+    def position(self) -> int:
+        """Ids it holds."""
+        return self.session.position
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.session.reset()
+
+    def feed(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits (V,) after these ids."""
+        labels = np.array(self.course.labels[-len(ids) :], np.int64)
+        wanted, phrase = [], max(self._heard, 0)  # outside the theme nothing is heard of it, and whatever phrase is in memory may stay
+        for label, own in zip(labels.tolist(), self.course.phrases[-len(ids) :], strict=True):
+            phrase = own if label else phrase
+            wanted.append(phrase)
+        starts = [0, *(np.flatnonzero(np.diff(wanted)) + 1).tolist()]
+        for first, last in zip(starts, [*starts[1:], len(ids)], strict=True):
+            self._hear(wanted[first])
+            logits = self.session.feed({"ids": ids[first:last], "theme": labels[first:last]})
+        out = logits * np.float32(self.focus if self.course.inside else 1.0)
+        out[PAD] = NEVER
+        return out
+
+    def _hear(self, phrase: int) -> None:
+        """Have the network listen to a phrase."""
+        if phrase != self._heard:
+            self.session.encode({"theme": self.phrases[phrase][None]}, keep=True)
+            self._heard = phrase
