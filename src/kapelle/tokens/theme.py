@@ -43,8 +43,8 @@ from kapelle.tokens.theme_words import (
 )
 
 __all__ = [
-    "LOST", "MELODY", "PIANO", "STEPS", "STEPS_PER_BEAT", "TEMPI", "THEME_TRACK", "Decoded", "Decoder", "Encoded", "Layout", "Regions", "ThemeNote",
-    "ThemeSpec", "decode", "encode", "labels_of", "layout", "layout_of", "tempo_id", "theme_ids", "to_score", "vocabulary",
+    "LOST", "MELODY", "PIANO", "STEPS", "STEPS_PER_BEAT", "TEMPI", "THEME_TRACK", "Decoded", "Decoder", "Encoded", "Layout", "Regions",
+    "ThemeNote", "ThemeSpec", "decode", "encode", "labels_of", "layout", "layout_of", "tempo_id", "theme_ids", "to_score", "vocabulary",
 ]  # fmt: skip
 
 
@@ -109,6 +109,8 @@ class Decoder:
         if kind == "PAD":
             return None
         self.finish()
+        if kind == "Phrase":
+            return None
         if kind == "Bar":
             self.n_bars, self._step = self.n_bars + 1, -1
         elif kind == "Position" and self.n_bars:

@@ -69,6 +69,7 @@ class Layout:
         tempo: The id of the slowest tempo.
         position: The id of Position 0.
         bar, theme_start, theme_end: Their ids.
+        end: Phrase_End, which no music holds: here it ends a piece.
         on, duration, velocity: Track -> what is added to a pitch, a number of steps, a velocity to get its id.
     """
 
@@ -77,6 +78,7 @@ class Layout:
     bar: int
     theme_start: int
     theme_end: int
+    end: int
     on: dict[str, int]
     duration: dict[str, int]
     velocity: dict[str, int]
@@ -92,6 +94,7 @@ def layout(words: Vocabulary) -> Layout:
         words["Bar_None"],
         words["Theme_Start"],
         words["Theme_End"],
+        words["Phrase_End"],
         first["On"],
         first["Duration"],
         first["Velocity"],
