@@ -108,3 +108,31 @@ def test_a_prompt_longer_than_the_context_is_cut_at_a_bar_line() -> None:
 def test_the_same_seed_gives_the_same_tokens_and_another_seed_others() -> None:
     assert run(16, 20, seed=3)[0] == run(16, 20, seed=3)[0]
     assert run(16, 20, seed=3)[0] != run(16, 20, seed=4)[0]
+
+
+def test_the_end_of_a_region_gets_the_probability_of_the_bar_line_that_it_stands_before() -> None:
+    class Certain(Memory):
+        """Wants a bar line, and nothing else."""
+
+        def feed(self, ids: np.ndarray) -> np.ndarray:
+            return super().feed(ids) + 20.0 * (np.arange(6) == BAR).astype(np.float32)
+
+    class Region(Bars):
+        """After the first note a note, or the end of the region (CONTROL), may follow; no bar line."""
+
+        def mask(self) -> np.ndarray:
+            return np.isin(np.arange(6), [NOTE_A, CONTROL])
+
+        def accept(self, token: int) -> None:
+            self.notes = 2 if token == CONTROL else 0
+            self.bars += token == CONTROL
+
+    for closing, expected in (((CONTROL,), 0), ((), 3)):
+        counts = []
+        for seed in range(20):
+            frame = Frame((), (BOS,), BAR, END, closing=closing)
+            rules = Region(1)
+            rules.notes = 0
+            tokens = decode(Certain(None), frame, rules, SamplingOptions(temperature=1.0), np.random.default_rng(seed))
+            counts.append(sum(token == NOTE_A for token in tokens))
+        assert max(counts) >= expected if expected else max(counts) == 0

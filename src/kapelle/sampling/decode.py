@@ -71,6 +71,8 @@ class Frame:
         restart: The id at which a window may begin again: the bar line.
         end: The id that ends the sequence.
         penalised: Ids that the repetition penalty is about (pitches).
+        closing: Other ids that say, as the bar line does, that a bar is over: where one of them all is allowed, it gets the probability
+            of the others.
     """
 
     prefix: tuple[int, ...]
@@ -78,6 +80,7 @@ class Frame:
     restart: int
     end: int
     penalised: frozenset[int] = frozenset()
+    closing: tuple[int, ...] = ()
 
 
 def decode(
@@ -110,7 +113,7 @@ def decode(
             logits = filters.discourage(logits, recent[-RECENT:], options.repetition_penalty)
             logits = filters.lean(logits, rulebook.leanings())
             mask = rulebook.mask()
-            token = filters.sample(filters.merge(logits, (frame.restart, frame.end), mask), options, random, mask)
+            token = filters.sample(filters.merge(logits, (frame.restart, frame.end, *frame.closing), mask), options, random, mask)
         rulebook.accept(token)
         history.append(token)
         pending.append(token)
