@@ -189,9 +189,9 @@ class ThemeTransformer(nn.Module):
             return self.decode(ids, labels, None, None)
         return self.decode(ids, labels, self.encode(theme, theme_labels), (theme != 0)[:, None, None])
 
-    def encode(self, theme: Tensor, theme_labels: Tensor | None = None) -> Tensor:
-        """The memory (B, S, D) of `theme` (B, S)."""
-        hidden = self.token_embedding(theme) + self.places_encoder[: theme.shape[1]]
+    def encode(self, theme: Tensor, theme_labels: Tensor | None = None, *, embedded: Tensor | None = None) -> Tensor:
+        """The memory (B, S, D) of `theme` (B, S); `embedded` (B, S, D) stands in the place of what its ids embed."""
+        hidden = (self.token_embedding(theme) if embedded is None else embedded) + self.places_encoder[: theme.shape[1]]
         if self.config.variant == "seq2seq":
             inside = theme if theme_labels is None else theme_labels
             hidden = hidden + self.segment_embedding((inside > 0).long())
@@ -202,9 +202,12 @@ class ThemeTransformer(nn.Module):
         out: Tensor = self.encoder.norm(hidden)
         return out
 
-    def decode(self, ids: Tensor, labels: Tensor, memory: Tensor | None, heard: Tensor | None) -> Tensor:
-        """Logits (B, T, V) after each of `ids` (B, T), hearing `memory` (B, S, D) where `heard` (B, 1, 1, S) is true."""
-        hidden = self.token_embedding(ids)  # (B, T, D)
+    def decode(self, ids: Tensor, labels: Tensor, memory: Tensor | None, heard: Tensor | None, *, embedded: Tensor | None = None) -> Tensor:
+        """Logits (B, T, V) after each of `ids` (B, T), hearing `memory` (B, S, D) where `heard` (B, 1, 1, S) is true.
+
+        `embedded` (B, T, D) stands in the place of what the ids embed.
+        """
+        hidden = self.token_embedding(ids) if embedded is None else embedded  # (B, T, D)
         places = self.places[: ids.shape[1]]
         if self.config.variant == "theme":
             aligned = functional.embedding(labels.clamp(max=len(self.places) - 1), self.places)  # (B, T, D)
