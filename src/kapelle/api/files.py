@@ -56,7 +56,7 @@ def render_file(
     from kapelle.audio import files
     from kapelle.render import render
 
-    out = _free(out, force)
+    out = free(out, force)
     files.check_suffix(out)
     files.write(out, render(read_midi(source), synth, soundfont=soundfont), bits=bits)  # type: ignore[arg-type]
     return out
@@ -66,7 +66,7 @@ def plot_file(source: str | Path, out: str | Path, *, theme: str = "light", forc
     """Draw a MIDI file as a piano roll (.png, .svg), whose path is returned."""
     from kapelle.engraving import pianoroll
 
-    out = _free(out, force)
+    out = free(out, force)
     pianoroll.draw(read_midi(source), out, pianoroll.PictureOptions(theme=theme, title=Path(source).stem))
     return out
 
@@ -93,7 +93,7 @@ def plot_row(
     from kapelle.engraving import rows
 
     names = [*labels, *(Path(source).stem for source in sources[len(labels) :])]
-    return rows.draw([read_midi(source) for source in sources], _free(out, force), names, title=title, theme=theme)
+    return rows.draw([read_midi(source) for source in sources], free(out, force), names, title=title, theme=theme)
 
 
 def velocity_file(
@@ -123,7 +123,7 @@ def velocity_file(
     """
     from kapelle.score import velocity, write
 
-    out = _free(out, force)
+    out = free(out, force)
     made = velocity.with_velocity(source, value, every=every, humanise=humanise, seed=seed)
     write.write_bytes(out, made.data)
     return made
@@ -151,7 +151,7 @@ def engrave_file(
     from kapelle.engraving import sheet
     from kapelle.engraving.options import EngravingOptions
 
-    out = _free(out, force)
+    out = free(out, force)
     sheet.check_suffix(out)
     options = options or EngravingOptions(title=Path(source).stem)
     return sheet.engrave(read_midi(source), out, options, engraver=engraver, force=force, progress=progress)
@@ -179,14 +179,15 @@ def analyse_file(
         return analyse(read_midi(source), per)  # type: ignore[arg-type]
     from kapelle.engraving import analysis as drawing
 
-    out = _free(picture, force)
+    out = free(picture, force)
     drawing.check_suffix(out)
     found = analyse(read_midi(source), per)  # type: ignore[arg-type]
     drawing.draw(found, out, title="" if isinstance(source, bytes) else Path(source).stem, theme=theme)
     return found
 
 
-def _free(out: str | Path, force: bool) -> Path:
+def free(out: str | Path, force: bool) -> Path:
+    """`out` as a path, if nothing is there that must not be replaced."""
     out = Path(out)
     if out.exists() and not force:
         raise UsageError("{path} exists already", path=out, hint="choose another name, or overwrite it with --force")
