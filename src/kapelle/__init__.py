@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         compose,
         compose_events,
         compose_many,
+        develop,
         export,
         extend,
         info_file,
@@ -47,8 +48,8 @@ _HOMES = {
     "Length": "kapelle.composing.request",
     "Piece": "kapelle.composing.piece",
     **dict.fromkeys(
-        ("accompany", "bundle", "compose", "compose_events", "compose_many", "export", "extend", "info_file", "interpolate",
-         "plot_file", "prepare", "read_midi", "remake", "render_file", "request", "train"), "kapelle.api",
+        ("accompany", "bundle", "compose", "compose_events", "compose_many", "develop", "export", "extend", "info_file",
+         "interpolate", "plot_file", "prepare", "read_midi", "remake", "render_file", "request", "train"), "kapelle.api",
     ),
 }  # fmt: skip
 
@@ -62,6 +63,7 @@ __all__ = [
     "compose",
     "compose_events",
     "compose_many",
+    "develop",
     "export",
     "extend",
     "info_file",

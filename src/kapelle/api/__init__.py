@@ -1,9 +1,10 @@
 """The verbs, each a plain function. The command line and the page are thin skins over this package.
 
 Takes paths, names and plain values; gives scores, pieces, reports. Heavy libraries are loaded when a verb needs them. `requests` composes,
-`files` does what is done with files, `workshop` trains.
+`development` composes on a theme, `files` does what is done with files, `workshop` trains.
 """
 
+from kapelle.api.development import develop, development
 from kapelle.api.files import (
     analyse_file,
     engrave_file,
@@ -32,6 +33,7 @@ from kapelle.api.requests import (
     request,
     split_settings,
 )
+from kapelle.api.themes import themes_file
 from kapelle.api.workshop import (
     RECIPES,
     datasets,
@@ -61,6 +63,8 @@ __all__ = [
     "compose_many",
     "compose_one",
     "datasets",
+    "develop",
+    "development",
     "diagnose",
     "engrave_file",
     "export",
@@ -83,6 +87,7 @@ __all__ = [
     "render_file",
     "request",
     "split_settings",
+    "themes_file",
     "train",
     "velocity_file",
     "verify_dataset",

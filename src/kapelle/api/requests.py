@@ -62,6 +62,7 @@ def request(
     options: Mapping[str, Any] | None = None,
     prompt: bytes | None = None,
     lead: bytes | None = None,
+    theme: bytes | None = None,
     band: str = "",
 ) -> ComposeRequest:
     """A checked request.
@@ -75,6 +76,7 @@ def request(
         options: What the model can be told: genre, key, tempo, metre, instruments ...; a file by its path or its bytes.
         prompt: A MIDI file to go on from.
         lead: A MIDI file to play around.
+        theme: A MIDI file to develop.
         band: The bundle that is to play around the piece, which is then in 4/4; none if empty.
 
     Raises:
@@ -101,6 +103,7 @@ def request(
         given,
         prompt,
         lead,
+        theme,
         band=ACCOMPANISTS.get(band, band) if band else "",
     )
 

@@ -34,6 +34,7 @@ FACTS = (
     *("wav", "plot", "score", "recipe", "genre", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "model", "attempts"),
     *("heard", "mapped"),  # of the music that a model was given to begin from
     *("lead", "track", "band"),  # of a band around a lead
+    *("melody", "returns"),  # of a theme
 )
 COLUMNS = ("file", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "attempts")
 NUMBERS = ("bars", "notes", "seconds", "tempo", "seed", "attempts")
@@ -269,6 +270,9 @@ def _facts(piece: Piece) -> dict[str, Any]:
         "lead": facts.get("lead"),
         "track": facts.get("track"),
         "band": facts.get("band"),
+        "melody": facts.get("melody"),
+        "returns": ", ".join(f"{first + 1}-{end}" for first, end in facts.get("regions", ())) or None,
+        "theme": {name: facts[f"theme_{name}"] for name in ("bars", "found", "pick_up")} if "theme_bars" in facts else None,
         "problems": list(piece.report.problems),
     }
 

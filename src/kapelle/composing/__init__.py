@@ -21,6 +21,7 @@ WAYS = {
     "remi": "kapelle.composing.remi",
     "chords": "kapelle.composing.chopin",
     "roll": "kapelle.composing.band",
+    "theme": "kapelle.composing.theme",
 }
 """Codec of the bundle -> module."""
 

@@ -81,6 +81,7 @@ class Plan:
         back: Semitones from there to the result.
         bpm: Of the result.
         programs: Of the melody and of the accompaniment.
+        pitch_classes: Those that the model may play; empty: all.
         phrases: What the encoder hears.
         quoted: Ids that the piece begins with: the theme itself, if that was asked for.
         facts: For the report.
@@ -96,16 +97,10 @@ class Plan:
     back: int
     bpm: float
     programs: tuple[int, int]
+    pitch_classes: frozenset[int]
     phrases: tuple[NDArray[np.int64], ...]
     quoted: tuple[int, ...]
     facts: dict[str, Any]
-
-    @property
-    def pitch_classes(self) -> frozenset[int]:
-        """Of the model's key and of the theme there; in minor also the leading note, unless a key was asked for."""
-        of_theme = {(int(p) + self.there) % 12 for track in self.given.score.tracks for p in track.notes.numpy()["pitch"]}
-        leading = {(self.home.tonic + 11) % 12} if self.home.mode == "minor" and self.asked_key is None else set()
-        return frozenset({*self.home.pitch_classes, *of_theme, *leading})
 
     @property
     def closing(self) -> frozenset[int]:
@@ -127,6 +122,8 @@ def make_plan(model: Model, request: ComposeRequest, options: Options) -> Plan:
             "this model develops a theme that is given to it",
             hint="`kapelle develop THEME.mid`; from nothing, `kapelle compose --model bridge`",
         )
+    if options.chromatic and options.key:
+        raise UsageError("--chromatic leaves the key that --key asks for", hint="leave one of the two out")
     given = read_theme(request.theme, track=options.melody_track, length=options.theme_length or 0, key=options.theme_key)
     bpm = float(np.clip(options.tempo or given.bpm, *BPM_RANGE))
     n_bars = _n_bars(request, bpm)
@@ -148,8 +145,11 @@ def make_plan(model: Model, request: ComposeRequest, options: Options) -> Plan:
         "theme_found": given.found_bars, "theme_pick_up": given.pick_up, "theme_key": str(given.key),
         "instruments": [instruments.program_name(one) for one in programs],
     }  # fmt: skip
-    quoted = _quoted(model, given, there, bpm, returns) if options.quote else ()
-    return Plan(given, n_bars, returns, key, asked, home, there, back, bpm, programs, phrases, quoted, facts)
+    return Plan(
+        given, n_bars, returns, key, asked, home, there, back, bpm, programs,
+        frozenset() if options.chromatic else _pitch_classes(given, there, home, strict=asked is not None),
+        phrases, _quoted(model, given, there, bpm, returns) if options.quote else (), facts,
+    )  # fmt: skip
 
 
 def _n_bars(request: ComposeRequest, bpm: float) -> int:
@@ -175,6 +175,13 @@ def _keys(common_key: bool, found: keys.Key, asked: keys.Key | None) -> tuple[ke
         return key, total, 0
     there = (5 - here.tonic) % 12 - 5
     return keys.Key(0 if key.mode == "major" else 9, key.mode), there, total - there
+
+
+def _pitch_classes(given: Given, there: int, home: keys.Key, *, strict: bool) -> frozenset[int]:
+    """Of the model's key, of the theme in it, and, unless the key was asked for, the leading note of a minor one."""
+    of_theme = {(int(pitch) + there) % 12 for track in given.score.tracks for pitch in track.notes.numpy()["pitch"]}
+    leading = {(home.tonic + 11) % 12} if home.mode == "minor" and not strict else set()
+    return frozenset({*home.pitch_classes, *of_theme, *leading})
 
 
 def _programs(text: str, own: tuple[int, int]) -> tuple[int, int]:

@@ -1,0 +1,160 @@
+"""Composing on a theme that somebody brings: it comes back, developed, in the bars asked for or where the model likes.
+
+Takes a bundle of codec ``theme`` and a request with the theme's MIDI file, gives events and a piece. The network hears the theme wherever
+it sounds; a theme of several phrases of two bars is heard phrase by phrase. What is asked is obeyed by construction: bars, returns and
+the cadence on the last bar line by masks, tempo by writing it, the key by moving the theme and by a mask over its scale and the pitch
+classes of the theme. Every return is a mark, ``theme``. A result that is degenerate is composed again, and the report says so.
+
+Metre: 4/4 alone. It does not look for the theme in a longer piece (`kapelle.data.themes`), and does not render, rank or judge.
+
+Source: Shih et al. 2022, "Theme Transformer", and its released code (MIT). Known differences: masks in place of resampling what is not
+allowed; nucleus sampling keeps the smallest set of tokens that has the mass (the released code keeps all but one token); the tempo
+stands after the first Position, as in the training data, and not before the first bar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import symusic
+
+from kapelle.bundles.load import Bundle
+from kapelle.composing.attempts import Outcome, first_sound, stream
+from kapelle.composing.events import BarDone, Event, Note, NotesAdded, Progress
+from kapelle.composing.theme_model import Model, opened
+from kapelle.composing.theme_plan import Options, Plan, make_plan
+from kapelle.composing.theme_session import Course, Listening
+from kapelle.errors import Interrupted
+from kapelle.metrics import obedience
+from kapelle.metrics.degenerate import degeneracy
+from kapelle.sampling import decode as decoding
+from kapelle.score import edit, units
+from kapelle.score.marks import Mark, mark_bars
+from kapelle.tokens import theme
+from kapelle.tokens.theme_grammar import Grammar
+from kapelle.tokens.theme_grammar import Plan as Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from kapelle.composing.request import ComposeRequest
+
+__all__ = ["Options", "compose"]
+
+OUTPUT_TPQ = 480
+LABEL = "theme"
+"""Of the marks of its returns."""
+
+SILENT = 1
+"""Pitch and velocity of the notes that show where the theme is, as published files have them."""
+
+
+@dataclass
+class _Made:
+    """One try: what was made so far."""
+
+    decoder: theme.Decoder
+    notes: list[theme.ThemeNote] = field(default_factory=list)
+    n_tokens: int = 0
+
+    def regions(self, n_phrases: int) -> list[tuple[int, int]]:
+        """First bar and end of every return of the whole theme."""
+        phrases = self.decoder.regions
+        return [(first[0], last[1]) for first, last in zip(phrases[::n_phrases], phrases[n_phrases - 1 :: n_phrases], strict=True)]
+
+
+def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    """Events of one piece, Done with the piece last.
+
+    Raises:
+        UsageError, CannotObey, MidiError: There is no theme, or it is none; what is asked contradicts itself or is beyond the model.
+        Interrupted: `cancelled` said so.
+    """
+    model = opened(bundle)
+    plan = make_plan(model, request, options)
+
+    def attempt(number: int) -> Generator[Event, None, Outcome]:
+        """One try, from the stream of its own number."""
+        made = _Made(theme.Decoder(model.spec))
+        yield from _perform(model, plan, request, options, number, made, cancelled)
+        score = finished(plan, made)
+        problems = _problems(score, plan)
+        regions = made.regions(len(plan.phrases))
+        marks = tuple(mark_bars(score, first, end, LABEL) for first, end in regions)
+        if options.theme_track:
+            score.tracks.append(_theme_track(marks))
+        end_ticks = units.bars_to_ticks(score, plan.n_bars)
+        facts = {"regions": [list(region) for region in regions]}
+        return Outcome(score, end_ticks, problems, plan.n_bars, made.n_tokens, made.decoder.dropped, marks=marks, facts=facts)
+
+    yield from first_sound(bundle, request, plan.facts, attempt)
+
+
+def _perform(
+    model: Model, plan: Plan, request: ComposeRequest, options: Options, number: int, made: _Made, cancelled: Callable[[], bool]
+) -> Iterator[Event]:
+    """Draw one sequence, telling notes and bars as they come; what was made is left in `made`."""
+    where, decoder = theme.layout(model.words), made.decoder
+    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), (where.theme_start, where.theme_end), plan.quoted)
+    sampling = request.sampling or model.sampling
+    inside = options.theme_temperature or sampling.temperature * model.focus
+    session = Listening(model.session, course, plan.phrases, sampling.temperature / inside)
+    pitches = [id for kind in model.words.kinds if kind.startswith("Note-On-") for id in model.words.ids(kind).tolist()]
+    frame = decoding.Frame((), (), where.bar, where.end, frozenset(pitches))
+    for token in decoding.decode(session, frame, course, sampling, stream(request, number)):
+        if cancelled():
+            raise Interrupted("composing was cancelled")
+        made.n_tokens += 1
+        bar = decoder.n_bars - 1
+        note = decoder.feed(token)
+        if note is not None:
+            made.notes.append(note)
+            yield NotesAdded((_told(note, plan),))
+        if bar >= 0 and token in (where.bar, where.end):
+            yield BarDone(bar, plan.n_bars)
+            yield Progress((bar + 1) / plan.n_bars)
+
+
+def rules(plan: Plan) -> Rules:
+    """The plan as the grammar takes it."""
+    return Rules(
+        plan.n_bars,
+        starts=plan.returns.starts,
+        phrases=plan.given.phrase_bars,
+        bpm=plan.bpm,
+        pitch_classes=plan.pitch_classes,
+        closing=plan.closing,
+    )
+
+
+def _told(note: theme.ThemeNote, plan: Plan) -> Note:
+    """A note in seconds and in the key of the result."""
+    step = 60.0 / plan.bpm / theme.STEPS_PER_BEAT
+    program = plan.programs[note.track != theme.MELODY]
+    return Note(note.start * step, note.duration * step, note.pitch + plan.back, note.velocity, program, note.start // theme.STEPS)
+
+
+def finished(plan: Plan, made: _Made) -> symusic.Score:
+    """The score of an attempt as it will be written: nothing sounds beyond its final bar line."""
+    score = edit.transpose(theme.to_score(made.notes, [(0, plan.bpm)], OUTPUT_TPQ), plan.back)
+    score = edit.clip_to(edit.resolve_overlaps(score), plan.n_bars * theme.STEPS * OUTPUT_TPQ // theme.STEPS_PER_BEAT)
+    score = edit.set_programs(score, list(plan.programs))
+    score.key_signatures.append(symusic.KeySignature(0, plan.key.sharps, plan.key.mode == "minor"))
+    return score
+
+
+def _theme_track(marks: tuple[Mark, ...]) -> symusic.Track:
+    """A track that shows the returns, as published files have it."""
+    track = symusic.Track(theme.THEME_TRACK, 0, False)
+    for mark in marks:
+        track.notes.append(symusic.Note(mark.start_ticks, mark.end_ticks - mark.start_ticks, SILENT, SILENT))
+    return track
+
+
+def _problems(score: symusic.Score, plan: Plan) -> tuple[str, ...]:
+    """What is wrong with a result."""
+    found = list(degeneracy(score, plan.n_bars).reasons)
+    if plan.asked_key is not None and not obedience.key(score, plan.asked_key).obeyed:
+        found.append("not in the key")
+    return tuple(found)
