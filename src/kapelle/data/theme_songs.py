@@ -7,8 +7,8 @@ Takes bytes, gives notes with what is known of the song, or the reason why not; 
 3. its tracks: MELODY and PIANO by name, all others dropped (POP909 has a BRIDGE); or, in music from anywhere, the melody that is found
    and everything else that is no drum (`score.melody.two_tracks`);
 4. C major or A minor, if wanted;
-5. starts and ends to the nearest sixteenth, a note lasting one at least; of notes of a track that are the same then, one is kept; the
-   melody is its top voice, each note cut where the next one begins;
+5. starts and ends to the nearest sixteenth, a note lasting one at least; of the piano's notes that are the same then, one is kept; the
+   melody is the one line on top of its track (`score.melody.line`), as it is found in the themes that people bring;
 6. trimmed to the bars from the melody's first to its last one.
 
 Source: Shih et al. 2022, "Theme Transformer": 4/4 alone, sixteenths, pieces that modulate removed. Differences from their released code:
@@ -27,14 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 from symusic import Score, Tempo, TimeSignature, Track
 
-from kapelle import config
 from kapelle.config import setting
 from kapelle.data import align, band, grooves, phrases
 from kapelle.data.clean import Rejected
 from kapelle.errors import KapelleError
 from kapelle.score import roll, units
 from kapelle.score.edit import note_arrays, note_list, without_overlaps
-from kapelle.score.melody import MELODY_NOTE
+from kapelle.score.melody import MELODY, MELODY_NOTE, PIANO, line, on_grid, two_tracks
 from kapelle.score.read import read
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 EDITION = 1
 """Raise it when `song` gives other results for the same bytes: older cache entries are then not used."""
 
-MELODY, PIANO = "MELODY", "PIANO"
 STEPS = 16
 """In a bar."""
 
@@ -223,8 +221,6 @@ def _found_parts(score: Score) -> tuple[Score, Track, Track]:
     Raises:
         KapelleError: No melody is clear.
     """
-    from kapelle.score.melody import two_tracks
-
     made = two_tracks(score)
     melody, piano = made.tracks
     return made, melody, piano
@@ -232,47 +228,33 @@ def _found_parts(score: Score) -> tuple[Score, Track, Track]:
 
 def _on_grid(score: Score, melody: Track, piano: Track, way: _Way, bpm: float, key: Key) -> ThemeSong | Rejected:
     lost: dict[str, int] = {}
-    lead = top_voice(_notes(melody, score.tpq, lost), lost)
-    rest = _notes(piano, score.tpq, lost)
+    lead, rest = _lead(melody, score.tpq, lost), _rest(piano, score.tpq, lost)
     n_bars = _bars_until(lead, rest)
-    first, stop = (int(lead["start"][0]) // STEPS, _bars_until(lead, lead)) if way.rules.trim else (0, n_bars)
+    first, stop = (int(lead["start"][0]) // STEPS, _bars_until(lead)) if way.rules.trim else (0, n_bars)
     if stop - first < way.rules.min_bars:
         return Rejected("too few bars")
     lead, rest = _between(lead, first, stop), _between(rest, first, stop)
     return ThemeSong(lead, rest, stop - first, bpm, str(key), n_bars - (stop - first), lost, way.digest)
 
 
-def _notes(track: Track, tpq: int, lost: dict[str, int]) -> Notes:
-    """The notes of a track in sixteenths; what is lost is counted in `lost`."""
-    notes = note_arrays(track)
-    starts = _nearest(notes["time"], tpq)
-    ends = np.maximum(_nearest(notes["time"] + notes["duration"], tpq), starts + 1)
-    held = without_overlaps({"time": starts, "duration": ends - starts, "pitch": notes["pitch"], "velocity": notes["velocity"]})
-    lost["the same on the grid"] = lost.get("the same on the grid", 0) + len(starts) - len(held["time"])
+def _lead(track: Track, tpq: int, lost: dict[str, int]) -> Notes:
+    """The one line on top of a track; what is lost is counted in `lost`."""
+    notes = on_grid(note_arrays(track), tpq)
+    found = line(notes)
+    before = np.sort(notes["time"][found.kept] + notes["duration"][found.kept])
+    lost["below the melody"] = int((~found.kept).sum())
+    lost["cut by the next note of the melody"] = int((np.sort(found.notes["start"] + found.notes["duration"]) < before).sum())
+    return found.notes
+
+
+def _rest(track: Track, tpq: int, lost: dict[str, int]) -> Notes:
+    """The notes of a track, no pitch twice at once; what is lost is counted in `lost`."""
+    notes = on_grid(note_arrays(track), tpq)
+    held = without_overlaps(notes)
+    lost["the same on the grid"] = len(notes["time"]) - len(held["time"])
     out = np.zeros(len(held["time"]), MELODY_NOTE)
     for name, column in (("start", "time"), ("duration", "duration"), ("pitch", "pitch"), ("velocity", "velocity")):
         out[name] = held[column]
-    return out
-
-
-def _nearest(ticks: NDArray[np.int64], tpq: int) -> NDArray[np.int64]:
-    """Sixteenths nearest to ticks, halves up."""
-    return (8 * ticks + tpq) // (2 * tpq)
-
-
-def top_voice(notes: Notes, lost: dict[str, int]) -> Notes:
-    """The highest of the notes that begin together, each cut where the next one begins; what is lost is counted in `lost`.
-
-    Args:
-        notes: (N,) `MELODY_NOTE` in order of start, then pitch.
-        lost: Counts, added to.
-    """
-    last = np.append(notes["start"][1:] != notes["start"][:-1], True) if len(notes) else np.zeros(0, np.bool_)
-    out = notes[last].copy()
-    room = np.append(np.diff(out["start"]), np.iinfo(np.int32).max)
-    lost["below the melody"] = lost.get("below the melody", 0) + len(notes) - len(out)
-    lost["cut by the next note of the melody"] = lost.get("cut by the next note of the melody", 0) + int((out["duration"] > room).sum())
-    out["duration"] = np.minimum(out["duration"], room)
     return out
 
 
