@@ -11,7 +11,7 @@ import numpy as np
 
 from kapelle.bundles.export import write_bundle
 from kapelle.bundles.manifest import Codec, Manifest, Provenance
-from kapelle.models import Kind, StateSpec, gpt
+from kapelle.models import Kind, StateSpec, gpt, theme, theme_onnx
 from kapelle.models.onnx_parts import GraphWriter, last_positions
 
 if TYPE_CHECKING:
@@ -41,6 +41,16 @@ def gpt_weights(config: gpt.Config, seed: int = 0, scale: float = 0.3) -> Weight
             shapes |= {f"{name}.{part}.weight": (inner, outer), f"{name}.{part}.bias": (outer,)}
     shapes |= {"transformer.ln_f.weight": (width,), "transformer.ln_f.bias": (width,)}
     return {name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def theme_weights(config: theme.Config, seed: int = 0, scale: float = 0.2) -> Weights:
+    """Random weights under the names of the Theme Transformer; norms near 1."""
+    rng = np.random.default_rng(seed)
+    shapes = theme_onnx.shapes(config)
+    return {
+        name: rng.normal(float("norm" in name and name.endswith("weight")), scale, shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
 
 
 def autoregressive(folder: Path, config: gpt.Config | None = None, *, codec: Codec | None = None, **options: Any) -> Path:
@@ -139,6 +149,18 @@ def classifier(folder: Path, n_features: int = 6, classes: tuple[str, ...] = ("j
     return write(folder, "classifier", {"predict": graph.model()}, classes=list(classes))
 
 
+def encoder(folder: Path, vocabulary: int = 20, width: int = 8, seed: int = 0) -> Path:
+    """Rows of ids to points of length 1: the mean of what a table says of them."""
+    rng = np.random.default_rng(seed)
+    graph = GraphWriter("fake.encode")
+    found = graph.op("Gather", [_random(graph, rng, "table", (vocabulary, width)), graph.input("ids", "int64", ["batch", "tokens"])])
+    axis = graph.constant("axis", np.array([1]))
+    mean = graph.op("ReduceMean", [found, axis], keepdims=0)
+    graph.op("Div", [mean, graph.op("ReduceL2", [mean, axis], keepdims=1)], ["embedding"])
+    graph.output("embedding", "float32", ["batch", width])
+    return write(folder, "encoder", {"encode": graph.model()}, codec="fragments")
+
+
 EVERY_KIND = {
     "autoregressive": autoregressive,
     "recurrent": recurrent,
@@ -146,6 +168,7 @@ EVERY_KIND = {
     "encoder_decoder": encoder_decoder,
     "one_shot": one_shot,
     "classifier": classifier,
+    "encoder": encoder,
 }
 
 
