@@ -6,8 +6,8 @@ import pytest
 import fakes
 from kapelle.bundles import load
 from kapelle.bundles.load import Bundle
-from kapelle.bundles.session import Classifier, Decoder, Generator, SymbolDecoder, Translator, open_session
-from kapelle.errors import NotEnoughMemory, UsageError
+from kapelle.bundles.session import Classifier, Decoder, Embedder, Generator, SymbolDecoder, Translator, open_session
+from kapelle.errors import BundleError, NotEnoughMemory, UsageError
 
 pytest.importorskip("onnx")
 
@@ -33,6 +33,7 @@ def ids_for(batch: int, length: int, seed: int = 0) -> np.ndarray:
         ("encoder_decoder", Translator),
         ("one_shot", Generator),
         ("classifier", Classifier),
+        ("encoder", Embedder),
     ],
 )
 def test_every_kind_opens_as_its_session(bundles: Bundles, kind: str, session: type) -> None:
@@ -201,6 +202,18 @@ def test_probabilities_sum_to_one(bundles: Bundles) -> None:
     probabilities = classifier.predict(np.random.default_rng(0).normal(size=(4, 6)))
     assert probabilities.shape == (4, 3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def test_an_encoder_gives_points(bundles: Bundles) -> None:
+    encoder = open_session(bundles["encoder"])
+    assert isinstance(encoder, Embedder) and list(encoder.inputs) == ["ids"]
+    points = encoder.embed({"ids": np.array([[1, 2, 3], [1, 2, 3], [4, 5, 6]])})
+    assert points.shape == (3, 8) and (points[0] == points[1]).all() and (points[0] != points[2]).any()
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=1e-6)
+    with pytest.raises(UsageError, match="takes the inputs ids, not notes"):
+        encoder.embed({"notes": np.array([[1]])})
+    with pytest.raises(BundleError, match="the output embedding"):
+        Embedder(bundles["encoder_decoder"])
 
 
 def test_a_session_of_another_kind_is_refused(bundles: Bundles) -> None:

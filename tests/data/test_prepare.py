@@ -15,7 +15,7 @@ import pytest
 
 import hostile
 import tunes
-from kapelle.data import cleaning, shards
+from kapelle.data import cleaning, shards, themes
 from kapelle.data import prepare as module
 from kapelle.data.clean import CleanPiece, Rejected, Take, clean
 from kapelle.data.phrase_shards import SIZES
@@ -272,8 +272,10 @@ def test_every_recipe_is_read_by_both_readers_and_is_short(path: Path) -> None:
     if whole.codec == "roll":
         form = FORMS[sections.tokenizer.form]
         told_by_data = dict(zip(SIZES, (len(TRACKS), sections.tokenizer.bars, form.steps_per_bar, form.n_pitches), strict=True))
+    if whole.codec == "fragments":
+        told_by_data = themes.SIZES
     shape = build(models.family(whole.family).Config, {**table["model"], **told_by_data}, "model")
-    if whole.codec != "roll":
+    if whole.codec not in ("roll", "fragments"):
         assert getattr(shape, "n_positions", math.inf) >= sections.preprocessing.context_len
 
 

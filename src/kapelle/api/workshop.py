@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 RECIPES = (
     "genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful",
-    "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial", "theme", "theme-faithful",
+    "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial", "theme", "theme-faithful", "theme-encoder",
+    "bridge-joint",
 )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ MAX_STATES = 512
 MAX_SIDE = 1_000_000
 """Largest size of one dimension of a state."""
 
-Codec = Literal["remi", "chords", "theme", "roll"]
+Codec = Literal["remi", "chords", "theme", "roll", "fragments"]
 Role = Literal["step", "encode", "generate", "predict"]
 
 ROLES: dict[Kind, tuple[Role, ...]] = {
@@ -36,6 +36,7 @@ ROLES: dict[Kind, tuple[Role, ...]] = {
     "one_shot": ("generate",),
     "symbols": ("step",),
     "classifier": ("predict",),
+    "encoder": ("encode",),
 }
 """The graphs that a bundle of each kind has: these and no others."""
 

@@ -1,8 +1,8 @@
 """Running a bundle: one class for each way of being run, over onnxruntime. It knows states, never families, and nothing of music.
 
 Takes a checked `Bundle`, gives a session: `Decoder` (kind autoregressive), `SymbolDecoder` (symbols), `Translator` (encoder_decoder),
-`Generator` (one_shot) or `Classifier`. A session holds one memory and is not shared between threads; same inputs in the same portions
-give the same bytes, whatever the number of threads. It does not sample: that is the business of `kapelle.sampling`.
+`Generator` (one_shot), `Classifier` or `Embedder` (encoder). A session holds one memory and is not shared between threads; same inputs
+in the same portions give the same bytes, whatever the number of threads. It does not sample: that is the business of `kapelle.sampling`.
 The names that graphs use are described in docs/reference/bundle.md.
 """
 
@@ -233,7 +233,34 @@ class Classifier:
         return self._graph.run({"features": features})["probabilities"]
 
 
-Session = Decoder | SymbolDecoder | Generator | Classifier
+class Embedder:
+    """A bundle that makes a point of something, so that what is alike lies near (kind encoder).
+
+    Args:
+        bundle: Of that kind.
+        threads: Threads of the CPU.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        self._graph = _graph(bundle, "encode", threads)
+        if bundle.manifest.kind != "encoder" or "embedding" not in self._graph.outputs:
+            raise _wrong(bundle, "encode", "the output embedding", [*self._graph.outputs])
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """What `embed` takes, with types and shapes."""
+        return self._graph.inputs
+
+    def embed(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Points float32 (B, D) of inputs by the names of the graph, one row of each for one point.
+
+        Raises:
+            UsageError: A name or a shape is not what the graph takes.
+        """
+        return self._graph.run(inputs)["embedding"]
+
+
+Session = Decoder | SymbolDecoder | Generator | Classifier | Embedder
 
 
 def open_session(bundle: Bundle, *, threads: int = 1, batch: int = 1, context: int | None = None) -> Session:
@@ -249,6 +276,8 @@ def open_session(bundle: Bundle, *, threads: int = 1, batch: int = 1, context: i
             return Generator(bundle, threads=threads)
         case "classifier":
             return Classifier(bundle, threads=threads)
+        case "encoder":
+            return Embedder(bundle, threads=threads)
 
 
 def _graph(bundle: Bundle, role: str, threads: int) -> Graph:

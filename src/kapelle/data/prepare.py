@@ -16,12 +16,14 @@ from kapelle.data.chords import ChordCollector
 from kapelle.data.clean import ALL, Take
 from kapelle.data.cleaning import File, interruptible
 from kapelle.data.collect import Collector
+from kapelle.data.fragment_collect import FragmentCollector
 from kapelle.data.phrase_collect import PhraseCollector
 from kapelle.data.recipe import (
     AnyPreparation,
     BandSource,
     ChordPreparation,
     DataSection,
+    FragmentPreparation,
     PhrasePreparation,
     Preparation,
     Source,
@@ -69,6 +71,7 @@ COLLECTORS: dict[type, Callable[[Any, Path, Embed | None], Collecting]] = {
     ChordPreparation: lambda sections, folder, embed: ChordCollector(sections),
     PhrasePreparation: lambda sections, folder, embed: PhraseCollector(sections, folder),
     ThemePreparation: lambda sections, folder, embed: ThemeCollector(sections, embed),
+    FragmentPreparation: lambda sections, folder, embed: FragmentCollector(sections),
 }
 """Sections of a recipe -> what gathers files so, given the sections, the folder of the data and an embedding of melodies."""
 

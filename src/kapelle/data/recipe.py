@@ -14,6 +14,7 @@ from kapelle.config import setting
 from kapelle.data import band
 from kapelle.data.chords import ChordRules
 from kapelle.data.clean import CleaningRules
+from kapelle.data.fragment_collect import FragmentRules, FragmentSpec
 from kapelle.data.phrases import PhraseRules, RollSpec
 from kapelle.data.theme_songs import ThemeRules
 from kapelle.tokens import chords, remi
@@ -147,13 +148,23 @@ class ThemePreparation:
     preprocessing: ThemeRules
 
 
-AnyPreparation: TypeAlias = Preparation | ChordPreparation | PhrasePreparation | ThemePreparation
+@dataclass(frozen=True)
+class FragmentPreparation:
+    """The same of a recipe of codec ``fragments``."""
+
+    data: ThemeSection
+    tokenizer: FragmentSpec
+    preprocessing: FragmentRules
+
+
+AnyPreparation: TypeAlias = Preparation | ChordPreparation | PhrasePreparation | ThemePreparation | FragmentPreparation
 
 CODECS: dict[str, type[AnyPreparation]] = {
     "remi": Preparation,
     "chords": ChordPreparation,
     "roll": PhrasePreparation,
     "theme": ThemePreparation,
+    "fragments": FragmentPreparation,
 }
 """What a recipe's codec makes of its three sections."""
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kapelle.data.cleaning import File
-    from kapelle.data.recipe import ThemePreparation
+    from kapelle.data.recipe import ThemePreparation, ThemeSection, ThemeSource
     from kapelle.data.themes import Embed
 
 LOWEST, HIGHEST = 1, 126
@@ -95,7 +95,7 @@ class ThemeCollector:
                 progress(self.seen, len(files))
         if not self.songs:
             raise nothing_fit(self.rejected, len(files))
-        self.parts = self._dealt()
+        self.parts = dealt([one.file for one in self.songs], sections.data)
 
     def add(self, file: File, result: ThemeSong | Rejected) -> None:
         """Take one file's result."""
@@ -131,22 +131,6 @@ class ThemeCollector:
         first = int(np.flatnonzero(ids == self.where.theme_start)[0])
         stop = int(np.flatnonzero(ids == self.where.theme_end)[0]) + 1
         return ids[first:stop][~self.words.mask(["Tempo"])[ids[first:stop]]]
-
-    def _dealt(self) -> list[int]:
-        """The part of every song: that which names it, or its share of those that none names."""
-        data = self.preparation.data
-        parts = [self._named(one.file) for one in self.songs]
-        rest = [place for place, part in enumerate(parts) if part < 0]
-        groups = [(data.sources[one.file.source].folder, one.file.group) for one in self.songs]
-        for place, part in zip(rest, assign([groups[place] for place in rest], data.validation, data.test), strict=True):
-            parts[place] = part
-        return parts
-
-    def _named(self, file: File) -> int:
-        source = self.preparation.data.sources[file.source]
-        if file.path.stem in source.test:
-            return TEST
-        return VALIDATION if file.path.stem in source.validation else -1
 
     def write(self, out: Path) -> dict[str, Any]:
         """Write the shards, and return what ``shards.json`` says."""
@@ -223,6 +207,23 @@ class ThemeCollector:
                 for s, source in enumerate(data.sources)
             ],
         }  # fmt: skip
+
+
+def dealt(files: Sequence[File], data: ThemeSection) -> list[int]:
+    """The part of every file: that for which its source names it, or its share of those that are not named."""
+    parts = [_named(file, data.sources[file.source]) for file in files]
+    rest = [place for place, part in enumerate(parts) if part < 0]
+    groups = [(data.sources[file.source].folder, file.group) for file in files]
+    for place, part in zip(rest, assign([groups[place] for place in rest], data.validation, data.test), strict=True):
+        parts[place] = part
+    return parts
+
+
+def _named(file: File, source: ThemeSource) -> int:
+    """The part for which a source names a file; -1: none."""
+    if file.path.stem in source.test:
+        return TEST
+    return VALIDATION if file.path.stem in source.validation else -1
 
 
 def statistics(songs: Sequence[Told]) -> dict[str, float]:

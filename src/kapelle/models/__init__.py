@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-Kind = Literal["autoregressive", "encoder_decoder", "one_shot", "symbols", "classifier"]
+Kind = Literal["autoregressive", "encoder_decoder", "one_shot", "symbols", "classifier", "encoder"]
 
 FAMILIES = {
+    "bridge_joint": "kapelle.models.bridge_joint",
     "chord_lstm": "kapelle.models.chord_lstm",
     "gpt": "kapelle.models.gpt",
     "lstm": "kapelle.models.lstm",
     "musegan": "kapelle.models.musegan",
     "musegan_tutorial": "kapelle.models.musegan_tutorial",
     "theme": "kapelle.models.theme",
+    "theme_encoder": "kapelle.models.theme_encoder",
 }
 """Family name -> module."""
 

@@ -169,11 +169,26 @@ def _theme(data: Path, recipe: Recipe, family: Any) -> Objective:
     return Themes(theme_shards.read(data), recipe.training, family.logits)
 
 
+def _contrastive(data: Path, recipe: Recipe, family: Any) -> Objective:
+    from kapelle.data import fragment_shards
+    from kapelle.training.contrastive import Contrastive
+
+    return Contrastive(fragment_shards.read(data), recipe.training)
+
+
+def _bridge_joint(data: Path, recipe: Recipe, family: Any) -> Objective:
+    from kapelle.training import bridge_joint
+
+    return bridge_joint.make(data, recipe, family)
+
+
 OBJECTIVES: dict[str, Callable[[Path, Recipe, Any], Objective]] = {
     "language_model": _language_model,
     "next_item": _next_item,
     "adversarial": _adversarial,
     "theme": _theme,
+    "contrastive": _contrastive,
+    "bridge_joint": _bridge_joint,
 }
 """Name in a recipe -> how to make it of (data folder, recipe, module of the family)."""
 

@@ -31,6 +31,43 @@ class AdversarialSection:
 
 
 @dataclass(frozen=True)
+class ContrastiveSection:
+    """The [training.contrastive] section: what objective ``contrastive`` reads beside the rest."""
+
+    temperature: float = setting(0.1, help="what cosines are divided by", min=0.001, max=10.0)
+    degrees: int = setting(4, help="a fragment is moved by up to so many degrees of its scale each way; 0: not at all", min=0, max=14)
+    last: float = setting(0.8, help="chance that its last note gets another duration", min=0.0, max=1.0)
+    split: float = setting(0.15, help="chance of each note to be struck twice, each half as long", min=0.0, max=1.0)
+    join: float = setting(0.3, help="chance of two neighbours of one pitch to become one", min=0.0, max=1.0)
+    validation_rounds: int = setting(8, help="fragments of every held-out song in one validation", min=1)
+
+
+@dataclass(frozen=True)
+class ThemesSection:
+    """The [training.themes] section: what objective ``theme`` reads beside the rest."""
+
+    echo_steps: int = setting(0, help="steps at the beginning that learn theme regions alone, so that listening is learned first", min=0)
+
+
+@dataclass(frozen=True)
+class BridgeSection:
+    """The [training.bridge] section: what objective ``bridge_joint`` reads beside the rest."""
+
+    opening: float = setting(0.3, help="weight, in the generator's loss, of the transformer's nats per token of an opening", min=0.0)
+    back: float = setting(0.3, help="weight of its nats per token where it hears the opening as theme and brings it back", min=0.0)
+    judged: int = setting(8, help="phrases that it judges in each step, over all processes", min=1)
+    bars: int = setting(2, help="bars of an opening", unit="bars", min=1, max=4)
+    voices: int = setting(4, help="notes of the accompaniment that may begin together", min=1)
+    slope: float = setting(4.0, help="steepness of the sigmoid that lends cells its gradient", min=0.1, max=100.0)
+    transformer_rate: float = setting(
+        0.05, help="the transformer's learning rate as a share of the critic's; 0: it stays as it is", min=0.0
+    )
+    songs: int = setting(4, help="windows of songs that the transformer learns in each step", min=1)
+    welcome: float = setting(0.3, help="weight, in the transformer's loss, of bringing back the band's openings", min=0.0)
+    validation_themes: int = setting(64, help="openings of either kind that are judged in a validation", min=1)
+
+
+@dataclass(frozen=True)
 class TrainingSection:
     """The [training] section."""
 
@@ -63,6 +100,9 @@ class TrainingSection:
     log_every: int = setting(20, help="steps between two lines of the log", min=1)
     stages: tuple[int, ...] = setting((), help="steps whose weights are kept in stages/, to study how a model learns")
     adversarial: AdversarialSection = setting(AdversarialSection(), help="for objective adversarial")
+    themes: ThemesSection = setting(ThemesSection(), help="for objective theme")
+    contrastive: ContrastiveSection = setting(ContrastiveSection(), help="for objective contrastive")
+    bridge: BridgeSection = setting(BridgeSection(), help="for objective bridge_joint")
 
 
 @dataclass(frozen=True)
@@ -71,7 +111,7 @@ class Recipe:
 
     name: str = setting(help="of the recipe, the bundle and --model")
     family: str = setting(help="network, a row of kapelle.models.FAMILIES")
-    codec: str = setting(help="how scores become ids", choices=("remi", "chords", "theme", "roll"))
+    codec: str = setting(help="how scores become ids", choices=("remi", "chords", "theme", "roll", "fragments"))
     training: TrainingSection = setting(help="how it is trained")
     licence: str = setting("", help="licence of the weights, shown with the bundle")
     objective: str = setting("language_model", help="what training optimises")
