@@ -89,7 +89,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.n_bars < 1 or self.piano_notes < 1 or self.longest_gap < 0:
-            raise UsageError("a piece needs one bar and one note at once at least, not {n_bars} and {notes}",
+            raise UsageError("a piece has 1 bar or more and a piano that may play 1 note at once or more, not {n_bars} and {notes}",
                              n_bars=self.n_bars, notes=self.piano_notes)  # fmt: skip
         if not self.phrases or not all(1 <= bars <= MAX_PHRASE_BARS for bars in self.phrases):
             raise UsageError("the phrases of a theme have 1 to {most} bars, not {phrases}",
