@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from kapelle.errors import UsageError
 from kapelle.score import edit
 from kapelle.tokens import theme
 from kapelle.tokens import vocabulary as vocabularies
+from kapelle.tokens.theme_grammar import Grammar, Plan
 
 PAPER, RELEASED = theme.ThemeSpec("paper"), theme.ThemeSpec("released")
 
@@ -225,6 +227,33 @@ def test_what_is_on_the_grid_comes_back_as_it_was(seed, spec):
     assert len(encoded.bars) == n_bars
 
 
+PAGE = Path(__file__).parents[2] / "docs/reference/theme-tokens.md"
+
+
+@pytest.mark.parametrize(("mode", "column"), [("released", 2), ("paper", 3)])
+def test_the_page_tells_where_all_ids_stand(mode, column):
+    told = {}
+    for row in PAGE.read_text(encoding="utf-8").split("## Ids")[1].split("**")[0].splitlines():
+        cells = [cell.strip(" `") for cell in row.strip("|").split("|")]
+        if len(cells) == 4 and cells[column][:1].isdigit():
+            first, _, last = cells[column].partition("-")
+            told |= dict.fromkeys(range(int(first), int(last or first) + 1), cells[0])
+    words = theme.vocabulary(mode)
+    assert sorted(told) == list(range(len(words)))
+    for i, name in told.items():
+        assert words.names[i] == name or words.names[i].split("_")[0] == name
+
+
+def test_the_page_counts_all_that_can_be_lost():
+    text = PAGE.read_text(encoding="utf-8")
+    assert [name for name in theme.LOST if f"| `{name}` |" not in text] == []
+
+
+def test_the_snippet_of_the_page_runs(capsys):
+    exec(PAGE.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0], {})
+    assert "'Theme_Start', 'Bar_None', 'Position_0', 'Tempo_101', 'Note-On-MELODY_72'" in capsys.readouterr().out
+
+
 # --- the published data -----------------------------------------------------------------------------------------------------------
 
 
@@ -291,3 +320,20 @@ def test_every_complete_bar_of_the_published_segments_comes_back_unchanged(segme
         regions += len(decoded.regions)
     print(f"{compared} bars and {regions} regions compared")
     assert (compared, regions) == (434, 46)
+
+
+def test_the_grammar_allows_the_published_bars_but_for_overlapping_melodies_and_empty_bars(segments):
+    words = theme.vocabulary("released")
+    refused, n_ids = Counter(), 0
+    for segment in segments:
+        ids = np.array(segment["tgt"])
+        lines = np.flatnonzero(ids == words["Bar_None"])
+        decoded = theme.decode(ids[lines[0] : lines[-1]], RELEASED)
+        bars = theme.encode(decoded.score, RELEASED, n_bars=decoded.n_bars, tempo="none").ids.tolist()
+        grammar = Grammar(words, Plan(decoded.n_bars + 4, starts=()))
+        for token in bars:
+            refused[words.names[token].split("_")[0]] += not grammar.mask()[token]
+            grammar.accept(token)
+        n_ids += len(bars)
+    assert n_ids == 23_181
+    assert +refused == {"Note-On-MELODY": 53, "Bar": 3}
