@@ -198,11 +198,15 @@ class Adversarial:
         batch = self.batch(turn.step, number, turn)
         made = network.generator(self.latents(len(batch.rolls), self._draw(turn, number), turn.device), batch.lead(self.off))
         told = network.critic(batch.shown(made, self.off))
-        loss: torch.Tensor = -(_weights_of_critics(batch.known, told.shape[1]) * told).sum() / self.n_items
+        loss: torch.Tensor = -(_weights_of_critics(batch.known, told.shape[1]) * told).sum() / self.n_items + self._extra(turn, made)
         turn.backward(loss)
         network.critic.requires_grad_(True)
         turn.update("generator")
         return loss.detach()
+
+    def _extra(self, turn: Turn, made: torch.Tensor) -> torch.Tensor | float:
+        """What an objective with other judges beside the critic adds to the generator's loss; `made` is as the generator made it."""
+        return 0.0
 
     @torch.no_grad()
     def _average(self, network: Any, step: int) -> None:
