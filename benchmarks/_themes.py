@@ -171,6 +171,31 @@ def made(themes: Sequence[Music], model: str, bars: int, *, processes: int = 2, 
     return [read_back(wish, one, conditions[wish.name]) for wish, one in zip(todo, in_processes(develop, todo, processes), strict=True)]
 
 
+def bridged(count: int, bars: int, *, processes: int = 2) -> list[Music]:
+    """Pieces of `bars` bars that a band begins, of the seeds from 0 on; the condition of each is what it took from the band."""
+    todo = [(bars, seed) for seed in range(count)]
+    out = []
+    for (_, seed), one in zip(todo, in_processes(bridge, todo, processes), strict=True):
+        score, theme = kapelle.read_midi(one["midi"]), kapelle.read_midi(one["theme"])
+        condition = tuple(metrics.phrases_of(melody_notes(theme), units.n_bars(theme)))
+        out.append(Music(f"band {seed}", music_tracks(score), regions_of(score), bars, condition, facts=one))
+    return out
+
+
+def bridge(wish: tuple[int, int]) -> dict[str, Any]:
+    """The written bytes of a piece of the bridge, and the theme that its band gave."""
+    from kapelle.composing.bridge import Options, opening
+
+    bars, seed = wish
+    piece = kapelle.compose(model="bridge", bars=bars, seed=seed)
+    given = opening(piece.request, Options(), lambda: False)
+    while True:
+        try:
+            next(given)
+        except StopIteration as done:
+            return {"midi": piece.to_midi(), "theme": done.value.data, "attempts": piece.report.attempts}
+
+
 # --- measuring ------------------------------------------------------------------------------------------------------------
 
 
@@ -231,8 +256,3 @@ def cropped(music: Music, n_bars: int) -> Music:
 def is_degenerate(music: Music) -> tuple[str, ...]:
     """What is wrong with it."""
     return degeneracy(music.score, music.n_bars).reasons
-
-
-def n_bars_of(score: symusic.Score) -> int:
-    """Bars up to the end of the last note."""
-    return units.n_bars(score)
