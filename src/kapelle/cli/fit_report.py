@@ -104,5 +104,8 @@ def _next(made: Fitted, output: Path, console: Console) -> None:
     if not made.figures["finished"]:
         console.warn("the time was over before training was; the same command with --force goes on")
     console.line()
-    accompanies = made.manifest.options.get("conditional", False)
-    console.line(f"kapelle accompany lead.mid -m {output} -o piece.mid" if accompanies else f"kapelle compose -m {output} -o piece.mid")
+    if made.manifest.codec == "theme":
+        begin = "kapelle develop theme.mid"
+    else:
+        begin = "kapelle accompany lead.mid" if made.manifest.options.get("conditional", False) else "kapelle compose"
+    console.line(f"{begin} -m {output} -o piece.mid")
