@@ -86,7 +86,7 @@ def request(
     from kapelle.bundles import load
 
     held = bundle(model)
-    way = composing.way_of(held.manifest.codec)
+    way = composing.way_of(held.manifest.codec, model)
     given = _with_files(way, {name: value for name, value in (options or {}).items() if value is not None})
     if band:
         given = _for_a_band(held, way, given)
@@ -95,7 +95,7 @@ def request(
     if sampling:
         drawn = config.build(SamplingOptions, {**(held.manifest.options.get("generation") or {}), **sampling}, "sampling")
     return ComposeRequest(
-        held.path.name if not model or model in load.ALIASES else model,  # the name by which it is found again
+        held.path.name if not model or model in load.ALIASES.keys() - composing.COMBINED else model,  # the name by which it is found again
         length or Length(),
         secrets.randbelow(2**31) if seed is None else seed,
         count,
@@ -127,7 +127,7 @@ def _with_files(way: composing.Way, given: Mapping[str, Any]) -> dict[str, Any]:
 def compose_events(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Events of the first piece of a request as they happen; Done with the Piece is the last."""
     held = bundle(wish.model)
-    way = composing.way_of(held.manifest.codec)
+    way = composing.way_of(held.manifest.codec, wish.model)
     one = wish.piece(0)
     events = way.compose(held, one, composing.options_of(way, one.options), cancelled)
     if not wish.band:

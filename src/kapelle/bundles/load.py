@@ -20,7 +20,7 @@ from kapelle.bundles.manifest import FILE_NAME, MAX_MANIFEST_BYTES, Manifest
 from kapelle.bundles.onnx_file import check_graph
 from kapelle.errors import BundleError, Missing, StorageError
 
-ALIASES: Mapping[str, tuple[str, ...]] = {"band": ("band-hybrid", "band-composer", "band-jamming")}
+ALIASES: Mapping[str, tuple[str, ...]] = {"band": ("band-hybrid", "band-composer", "band-jamming"), "bridge": ("theme",)}
 """Other names under which bundles are found: of several, the first that is installed."""
 
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle.cli.flags import option
-from kapelle.composing import WAYS, way_of
+from kapelle.composing import COMBINED, WAYS, way_of
 from kapelle.composing.events import Done, Progress, Restarted
 from kapelle.composing.request import MAX_BARS, ComposeRequest
 from kapelle.errors import Interrupted, StorageError, UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from kapelle.cli.console import Bar, Console
     from kapelle.composing.piece import Piece
@@ -34,7 +34,7 @@ FACTS = (
     *("wav", "plot", "score", "recipe", "genre", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "model", "attempts"),
     *("heard", "mapped"),  # of the music that a model was given to begin from
     *("lead", "track", "band"),  # of a band around a lead
-    *("melody", "returns"),  # of a theme
+    *("theme by", "melody", "returns"),  # of a theme
 )
 COLUMNS = ("file", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "attempts")
 NUMBERS = ("bars", "notes", "seconds", "tempo", "seed", "attempts")
@@ -42,7 +42,7 @@ NUMBERS = ("bars", "notes", "seconds", "tempo", "seed", "attempts")
 
 def model_options() -> list[type[Any]]:
     """The dataclasses of options of all ways of composing."""
-    return [way_of(codec).Options for codec in WAYS]
+    return [*(way_of(codec).Options for codec in WAYS), *(way_of(None, name).Options for name in COMBINED)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,11 +270,20 @@ def _facts(piece: Piece) -> dict[str, Any]:
         "lead": facts.get("lead"),
         "track": facts.get("track"),
         "band": facts.get("band"),
+        "theme by": _theme_by(facts),
         "melody": facts.get("melody"),
         "returns": ", ".join(f"{first + 1}-{end}" for first, end in facts.get("regions", ())) or None,
         "theme": {name: facts[f"theme_{name}"] for name in ("bars", "found", "pick_up")} if "theme_bars" in facts else None,
         "problems": list(piece.report.problems),
     }
+
+
+def _theme_by(facts: Mapping[str, Any]) -> str | None:
+    """``band-composer, phrase 3 (seed 7)``: the band that made the theme, if one did, and how many phrases it took."""
+    if "from_band" not in facts:
+        return None
+    later = f", phrase {facts['band_phrases']}" if facts["band_phrases"] > 1 else ""
+    return f"{facts['from_band']}{later} (seed {facts['band_seed']})"
 
 
 def show(tables: list[dict[str, Any]], console: Console, row: Path | None = None) -> None:

@@ -25,6 +25,9 @@ WAYS = {
 }
 """Codec of the bundle -> module."""
 
+COMBINED = {"bridge": "kapelle.composing.bridge"}
+"""Names of models that are two bundles -> module. The bundle that such a name is an alias of is the one that the music is by."""
+
 Cancelled = Callable[[], bool]
 
 
@@ -37,12 +40,14 @@ class Way(Protocol):
         """Events of one piece, the last of them Done."""
 
 
-def way_of(codec: str | None) -> Way:
-    """The way of composing for bundles of a codec.
+def way_of(codec: str | None, name: str = "") -> Way:
+    """The way of composing for bundles of a codec, or for a model of two bundles by its name.
 
     Raises:
         UsageError: Bundles of this codec do not compose.
     """
+    if name in COMBINED:
+        return cast("Way", importlib.import_module(COMBINED[name]))
     if codec not in WAYS:
         raise UsageError("bundles of codec {codec!r} do not compose", codec=codec)
     return cast("Way", importlib.import_module(WAYS[codec]))
@@ -74,4 +79,5 @@ def _having(option: str) -> list[str]:
 
     codecs = {codec for codec in WAYS if option in way_of(codec).Options.__dataclass_fields__}
     manifests = [item.manifest for item in load.installed() if item.manifest is not None]
-    return [one.name for one in manifests if one.codec in codecs and one.options.get(f"{option}s") != []]
+    combined = [name for name in COMBINED if option in way_of(None, name).Options.__dataclass_fields__]
+    return [*(one.name for one in manifests if one.codec in codecs and one.options.get(f"{option}s") != []), *combined]

@@ -64,6 +64,7 @@ class Piece:
         marks: Sections and themes.
         report: How it came about.
         band_hash: Of the bundle that played around it; empty if none did.
+        sources: Name and hash of other bundles that had a part in it.
     """
 
     score: symusic.Score
@@ -74,12 +75,14 @@ class Piece:
     marks: tuple[Mark, ...] = ()
     report: PieceReport = field(default_factory=PieceReport)
     band_hash: str = ""
+    sources: tuple[tuple[str, str], ...] = ()
 
     @property
     def provenance(self) -> str:
         """One line for the file: model, bundle and seed. No time and no version, so that bytes repeat."""
         band = f"; band {self.request.band} {self.band_hash[:16]}" if self.band_hash else ""
-        return f"composed by Kapelle; model {self.model}; bundle {self.bundle_hash[:16]}{band}; seed {self.request.seed}"
+        more = "".join(f"; theme by {name} {digest[:16]}" for name, digest in self.sources)
+        return f"composed by Kapelle; model {self.model}; bundle {self.bundle_hash[:16]}{more}{band}; seed {self.request.seed}"
 
     def to_midi(self) -> bytes:
         """The bytes of a MIDI file: type 1, named tracks, markers, all tracks ending at the final bar line."""
@@ -151,6 +154,7 @@ class Piece:
             "model": self.model,
             "bundle": self.bundle_hash,
             **({"band_bundle": self.band_hash} if self.band_hash else {}),
+            **({"sources": dict(self.sources)} if self.sources else {}),
             "midi": base64.b64encode(self.to_midi()).decode(),
         }
 
@@ -197,6 +201,8 @@ def request_of(path: Path) -> tuple[ComposeRequest, dict[str, str]]:
     try:
         table = json.loads(path.read_bytes())
         wish = from_json(table["request"])
-        return wish, {wish.model: str(table["bundle"])} | ({wish.band: str(table["band_bundle"])} if wish.band else {})
+        band = {wish.band: str(table["band_bundle"])} if wish.band else {}
+        sources = {str(name): str(digest) for name, digest in dict(table.get("sources", {})).items()}
+        return wish, {wish.model: str(table["bundle"])} | band | sources
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableInput("{path} is no recipe of a piece: {why}", path=path, why=error, hint="--save-recipe writes one") from error

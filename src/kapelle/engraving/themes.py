@@ -168,27 +168,33 @@ def _draw_matrix(canvas: Canvas, colours: Palette, picture: Picture, top: float)
     boxes: dict[int, list[tuple[float, float, float, float]]] = {}
     for row in range(0, n_bars, step):
         levels = _levels(whole[row : row + step], step)
-        starts = np.flatnonzero(np.append(True, levels[1:] != levels[:-1]))
-        for first, last in zip(starts, np.append(starts[1:], len(levels)), strict=True):
+        starts = [0, *(np.flatnonzero(levels[1:] != levels[:-1]) + 1).tolist()]
+        for first, last in zip(starts, [*starts[1:], len(levels)], strict=True):
             if levels[first] > 0:
-                x, width = LEFT + first * step * size, (min(int(last) * step, n_bars) - first * step) * size
+                x, width = LEFT + first * step * size, (min(last * step, n_bars) - first * step) * size
                 boxes.setdefault(int(levels[first]), []).append((x, top + row * size, width, min(step, n_bars - row) * size))
     for level, group in boxes.items():
         canvas.rects(group, colours.text, opacity=level / LEVELS * 0.9)
+    _draw_frames(canvas, colours, picture, top)
+    number = next((one for one in (4, 8, 16, 32, 64, 128) if one * size >= 26), 256)
+    for bar in range(0, n_bars, number):
+        canvas.text(LEFT + bar * size, top + MATRIX + 20, str(bar + 1), colours.muted, size=11)
+        canvas.text(LEFT - 10, top + bar * size + 10, str(bar + 1), colours.muted, size=11, anchor="end")
+
+
+def _draw_frames(canvas: Canvas, colours: Palette, picture: Picture, top: float) -> None:
+    """Frames around the theme against its returns, and where these stand along both sides."""
+    size = MATRIX / picture.n_bars
+    side = max(size, 4.0)
     for place, (first, _, _) in enumerate(picture.regions):
-        origin = picture.regions[0][0]
-        for x, y in {(first, origin), (origin, first)}:
-            side = max(size, 4.0)
-            left, upper = LEFT + x * size + (size - side) / 2, top + y * size + (size - side) / 2
+        theme = picture.regions[0][0]
+        for column, line in {(first, theme), (theme, first)}:
+            left, upper = LEFT + column * size + (size - side) / 2, top + line * size + (size - side) / 2
             edges = [(left, upper, left + side, upper), (left, upper + side, left + side, upper + side)]
             edges += [(left, upper, left, upper + side), (left + side, upper, left + side, upper + side)]
             canvas.lines(edges, _colour(colours, place), width=1.6)
         canvas.rect(LEFT + first * size, top + MATRIX + 2, 2 * size, 4, _colour(colours, place))
         canvas.rect(LEFT - 6, top + first * size, 4, 2 * size, _colour(colours, place))
-    number = next((one for one in (4, 8, 16, 32, 64, 128) if one * size >= 26), 256)
-    for bar in range(0, n_bars, number):
-        canvas.text(LEFT + bar * size, top + MATRIX + 20, str(bar + 1), colours.muted, size=11)
-        canvas.text(LEFT - 10, top + bar * size + 10, str(bar + 1), colours.muted, size=11, anchor="end")
 
 
 def _levels(rows: NDArray[np.float64], step: int) -> NDArray[np.int64]:
