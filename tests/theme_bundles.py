@@ -20,7 +20,7 @@ CENTRES = {"MELODY": 72, "PIANO": 55}
 
 
 def build(folder: Path, *, mode: str = "paper", normalise_key: bool = True, n_positions: int = 512, seed: int = 0, **options: Any) -> Path:
-    """Write the bundle and return its path. About five notes fill a bar, the melody above the piano; one bar in four begins a theme."""
+    """Write the bundle and return its path. Some eight notes fill a bar, the melody above the piano."""
     words = theme.vocabulary(mode)
     shape = network.Config(
         vocabulary=len(words), n_positions=n_positions, d_model=32, n_head=2, d_ff=32, n_encoder=1, n_decoder=2, exclusive=(0, 1)
@@ -48,8 +48,9 @@ def _liking(mode: str) -> np.ndarray:
     bias = np.zeros(len(words), np.float32)
     for track, centre in CENTRES.items():
         pitches = np.arange(1, 128)
-        bias[words.ids(f"Note-On-{track}")] = 1.0 - ((pitches - centre) / 6.0) ** 2
-        bias[words.ids(f"Note-Duration-{track}")] = -0.3 * np.arange(64)
+        bias[words.ids(f"Note-On-{track}")] = 3.0 * (track == "MELODY") - ((pitches - centre) / 6.0) ** 2
+        bias[words.ids(f"Note-Duration-{track}")] = -0.6 * np.arange(64)
         bias[words.ids(f"Note-Velocity-{track}")] = -(((np.arange(1, 127) - 80) / 10.0) ** 2)
-    bias[words["Bar_None"]], bias[words["Theme_Start"]] = 2.0, 1.0
+    bias[words.ids("Position")] = -0.3 * np.arange(16)  # notes soon follow one another
+    bias[words["Bar_None"]], bias[words["Theme_Start"]] = -3.0, -3.0
     return bias

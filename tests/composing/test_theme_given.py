@@ -22,9 +22,9 @@ CHORDS: list[Note] = [(0, 4, 48), (0, 4, 52), (0, 4, 55), (4, 4, 48), (4, 4, 52)
 
 
 def file(*tracks: list[Note], names: tuple[str, ...] = (), programs: tuple[int, ...] = (), metre: tuple[int, int] = (4, 4),
-         bpm: float = 96, drums: bool = False) -> bytes:  # fmt: skip
+         bpm: float = 96, drums: bool = False, key: int = 0) -> bytes:  # fmt: skip
     score = symusic.Score(TPQ)
-    score.key_signatures.append(symusic.KeySignature(0, 0, 0))
+    score.key_signatures.append(symusic.KeySignature(0, key, 0))
     score.time_signatures.append(symusic.TimeSignature(0, *metre))
     score.tempos.append(symusic.Tempo(0, qpm=bpm))
     for i, notes in enumerate(tracks):

@@ -14,7 +14,7 @@ stands after the first Position, as in the training data, and not before the fir
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import symusic
@@ -45,6 +45,9 @@ __all__ = ["Options", "compose"]
 OUTPUT_TPQ = 480
 LABEL = "theme"
 """Of the marks of its returns."""
+
+MIN_MELODY = 2
+"""A return of the theme has so many notes of melody, if the theme itself has."""
 
 SILENT = 1
 """Pitch and velocity of the notes that show where the theme is, as published files have them."""
@@ -78,9 +81,8 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
         """One try, from the stream of its own number."""
         made = _Made(theme.Decoder(model.spec))
         yield from _perform(model, plan, request, options, number, made, cancelled)
-        score = finished(plan, made)
-        problems = _problems(score, plan)
-        regions = made.regions(len(plan.phrases))
+        score, regions = finished(plan, made), made.regions(len(plan.phrases))
+        problems = _problems(score, plan, regions)
         marks = tuple(mark_bars(score, first, end, LABEL) for first, end in regions)
         if options.theme_track:
             score.tracks.append(_theme_track(marks))
@@ -137,11 +139,31 @@ def _told(note: theme.ThemeNote, plan: Plan) -> Note:
 
 def finished(plan: Plan, made: _Made) -> symusic.Score:
     """The score of an attempt as it will be written: nothing sounds beyond its final bar line."""
-    score = edit.transpose(theme.to_score(made.notes, [(0, plan.bpm)], OUTPUT_TPQ), plan.back)
+    score = edit.transpose(theme.to_score(_restruck(made.notes), [(0, plan.bpm)], OUTPUT_TPQ), plan.back)
     score = edit.clip_to(edit.resolve_overlaps(score), plan.n_bars * theme.STEPS * OUTPUT_TPQ // theme.STEPS_PER_BEAT)
     score = edit.set_programs(score, list(plan.programs))
     score.key_signatures.append(symusic.KeySignature(0, plan.key.sharps, plan.key.mode == "minor"))
     return score
+
+
+def _n_melody(score: symusic.Score, first: int, end: int) -> int:
+    """Notes of melody that begin in the bars from `first` up to `end`."""
+    bar = theme.STEPS * OUTPUT_TPQ // theme.STEPS_PER_BEAT
+    return sum(first * bar <= note.start < end * bar for note in score.tracks[0].notes)
+
+
+def _restruck(notes: list[theme.ThemeNote]) -> list[theme.ThemeNote]:
+    """The notes, none of which sounds where its pitch is struck again: the new one rings on for as long as the old one would have."""
+    out: list[theme.ThemeNote] = []
+    last: dict[tuple[str, int], int] = {}  # where the newest note of a track and pitch is in `out`
+    for note in sorted(notes, key=lambda note: note.start):
+        before = last.get((note.track, note.pitch))
+        if before is not None and (over := out[before].start + out[before].duration - note.start) > 0:
+            out[before] = replace(out[before], duration=note.start - out[before].start)
+            note = replace(note, duration=max(note.duration, over))
+        last[note.track, note.pitch] = len(out)
+        out.append(note)
+    return out
 
 
 def _theme_track(marks: tuple[Mark, ...]) -> symusic.Track:
@@ -152,9 +174,11 @@ def _theme_track(marks: tuple[Mark, ...]) -> symusic.Track:
     return track
 
 
-def _problems(score: symusic.Score, plan: Plan) -> tuple[str, ...]:
+def _problems(score: symusic.Score, plan: Plan, regions: list[tuple[int, int]]) -> tuple[str, ...]:
     """What is wrong with a result."""
     found = list(degeneracy(score, plan.n_bars).reasons)
+    if plan.given.has_melody and any(_n_melody(score, *region) < MIN_MELODY for region in regions):
+        found.append("a theme without melody")
     if plan.asked_key is not None and not obedience.key(score, plan.asked_key).obeyed:
         found.append("not in the key")
     return tuple(found)

@@ -60,6 +60,11 @@ class Given:
         """Bars of each phrase: two, and one in the last if their number is odd."""
         return tuple(min(PHRASE_BARS, self.n_bars - first) for first in range(0, self.n_bars, PHRASE_BARS))
 
+    @property
+    def has_melody(self) -> bool:
+        """It has two notes of melody, and not accompaniment alone."""
+        return len(self.score.tracks[0].notes) > 1
+
     def phrases(self, shift: int = 0) -> list[symusic.Score]:
         """The phrases, each from tick 0 on, `shift` semitones higher."""
         moved = edit.transpose(self.score, shift)
