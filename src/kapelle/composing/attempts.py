@@ -62,7 +62,9 @@ def stream(request: ComposeRequest, number: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[request.seed, number]))
 
 
-def first_sound(bundle: Bundle, request: ComposeRequest, facts: Mapping[str, Any], attempt: Attempt) -> Iterator[Event]:
+def first_sound(
+    bundle: Bundle, request: ComposeRequest, facts: Mapping[str, Any], attempt: Attempt, most: int = MAX_ATTEMPTS
+) -> Iterator[Event]:
     """Events of all attempts up to the first sound one, Done with the piece last.
 
     Args:
@@ -70,12 +72,13 @@ def first_sound(bundle: Bundle, request: ComposeRequest, facts: Mapping[str, Any
         request: What was asked.
         facts: For the report.
         attempt: Makes one attempt.
+        most: Attempts before a result is taken as it is; 1 in studies, which count what is wrong with first tries.
     """
     first_failures: tuple[str, ...] = ()
-    for number in range(1, MAX_ATTEMPTS + 1):
+    for number in range(1, most + 1):
         made = yield from attempt(number)
         first_failures = first_failures if number > 1 else made.problems
-        if not made.problems or number == MAX_ATTEMPTS:
+        if not made.problems or number == most:
             break
         yield Restarted(number + 1, made.problems)
     report = PieceReport(

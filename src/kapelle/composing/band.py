@@ -22,7 +22,7 @@ import symusic
 
 from kapelle.bundles.load import Bundle
 from kapelle.composing import band_finish
-from kapelle.composing.attempts import Outcome, first_sound, stream
+from kapelle.composing.attempts import MAX_ATTEMPTS, Outcome, first_sound, stream
 from kapelle.composing.band_finish import Changed
 from kapelle.composing.band_model import Model, opened
 from kapelle.composing.band_path import Latents, Place, between, form_of, path
@@ -58,8 +58,10 @@ class _Made:
     changed: Changed
 
 
-def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """Events of one piece, Done with the piece last.
+def compose(
+    bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool], most_attempts: int = MAX_ATTEMPTS
+) -> Iterator[Event]:
+    """Events of one piece, Done with the piece last; of `most_attempts`, the last one is taken as it is.
 
     Raises:
         UsageError, CannotObey, MidiError: What is asked is unknown or beyond the model, or the lead is none.
@@ -86,7 +88,7 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
             facts={"instruments": _playing(score), "changed": made.changed.counts()},
         )
 
-    yield from first_sound(bundle, request, plan.facts, attempt)
+    yield from first_sound(bundle, request, plan.facts, attempt, most_attempts)
 
 
 def _streams(request: ComposeRequest, options: Options, number: int) -> list[np.random.Generator]:

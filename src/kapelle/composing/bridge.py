@@ -20,7 +20,7 @@ import symusic
 
 from kapelle.bundles import load
 from kapelle.composing import band, theme, theme_plan
-from kapelle.composing.attempts import stream
+from kapelle.composing.attempts import MAX_ATTEMPTS, stream
 from kapelle.composing.events import Done, Event, Progress
 from kapelle.composing.piece import Piece
 from kapelle.composing.request import ComposeRequest, Length
@@ -135,9 +135,21 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
             "the bridge composes from nothing: it makes its own theme", hint="`kapelle develop THEME.mid` develops one that you bring"
         )
     given = yield from opening(request, options, cancelled)
+    yield from developed(bundle, request, options, given, cancelled)
+
+
+def developed(
+    bundle: Bundle,
+    request: ComposeRequest,
+    options: Options,
+    given: Opening,
+    cancelled: Callable[[], bool],
+    most_attempts: int = MAX_ATTEMPTS,
+) -> Iterator[Event]:
+    """Events of the piece on the theme `given`, Done with the piece last; otherwise as `compose`."""
     names = theme_plan.Options.__dataclass_fields__
     asked = theme_plan.Options(**{name: getattr(options, name) for name in names if name not in ("theme_length", "melody_track")})
-    for event in theme.compose(bundle, replace(request, theme=given.data), asked, cancelled):
+    for event in theme.compose(bundle, replace(request, theme=given.data), asked, cancelled, most_attempts):
         if isinstance(event, Progress):
             yield Progress(BAND_SHARE + (1 - BAND_SHARE) * event.done)
         elif isinstance(event, Done):
@@ -167,21 +179,29 @@ def opening(request: ComposeRequest, options: Options, cancelled: Callable[[], b
         if cancelled():
             raise Interrupted("composing was cancelled")
         seed = request.seed if number == 0 else int(stream(request, _NEXT + number).integers(2**31))
-        piece = phrase(held, seed, options, cancelled)
-        made = cut(piece.score, _n_bars(options, units.bpm_at(piece.score)), options.melody_track)
+        made = opening_of(held, seed, options, cancelled)
         yield Progress(BAND_SHARE * (number + 1) / options.phrases)
         if made is not None:
-            return Opening(to_bytes(made.score, end_ticks=made.n_bars * 4 * TPQ), held, seed, number + 1, made)
+            return replace(made, n_tried=number + 1)
     raise CannotObey(
         "the band {name} played {n} phrases, and none begins with a melody", name=held.name, n=options.phrases,
         hint="choose another --seed, another --from-band or more --phrases",
     )  # fmt: skip
 
 
-def phrase(held: Bundle, seed: int, options: Options, cancelled: Callable[[], bool]) -> Piece:
+def opening_of(
+    held: Bundle, seed: int, options: Options, cancelled: Callable[[], bool], most_attempts: int = MAX_ATTEMPTS
+) -> Opening | None:
+    """The theme that the band `held` gives with a seed; None if its phrase has no melody."""
+    score = phrase(held, seed, options, cancelled, most_attempts).score
+    made = cut(score, _n_bars(options, units.bpm_at(score)), options.melody_track)
+    return None if made is None else Opening(to_bytes(made.score, end_ticks=made.n_bars * 4 * TPQ), held, seed, 1, made)
+
+
+def phrase(held: Bundle, seed: int, options: Options, cancelled: Callable[[], bool], most_attempts: int = MAX_ATTEMPTS) -> Piece:
     """The music of the band of a seed, long enough for the longest theme that can be asked for."""
     wish = ComposeRequest(held.name, Length(MOST_BARS if options.theme_seconds or options.theme_length else 2 * BARS), seed)
-    for event in band.compose(held, wish, band.Options(tempo=options.tempo), cancelled):
+    for event in band.compose(held, wish, band.Options(tempo=options.tempo), cancelled, most_attempts):
         if isinstance(event, Done):
             return event.piece
     raise Interrupted("composing ended without a piece")

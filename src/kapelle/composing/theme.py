@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import symusic
 
 from kapelle.bundles.load import Bundle
-from kapelle.composing.attempts import Outcome, first_sound, stream
+from kapelle.composing.attempts import MAX_ATTEMPTS, Outcome, first_sound, stream
 from kapelle.composing.events import BarDone, Event, Note, NotesAdded, Progress
 from kapelle.composing.theme_model import Model, opened
 from kapelle.composing.theme_plan import Options, Plan, make_plan
@@ -67,8 +67,10 @@ class _Made:
         return [(first[0], last[1]) for first, last in zip(phrases[::n_phrases], phrases[n_phrases - 1 :: n_phrases], strict=True)]
 
 
-def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """Events of one piece, Done with the piece last.
+def compose(
+    bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool], most_attempts: int = MAX_ATTEMPTS
+) -> Iterator[Event]:
+    """Events of one piece, Done with the piece last; of `most_attempts`, the last one is taken as it is.
 
     Raises:
         UsageError, CannotObey, MidiError: There is no theme, or it is none; what is asked contradicts itself or is beyond the model.
@@ -90,7 +92,7 @@ def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled
         facts = {"regions": [list(region) for region in regions]}
         return Outcome(score, end_ticks, problems, plan.n_bars, made.n_tokens, made.decoder.dropped, marks=marks, facts=facts)
 
-    yield from first_sound(bundle, request, plan.facts, attempt)
+    yield from first_sound(bundle, request, plan.facts, attempt, most_attempts)
 
 
 def _perform(
