@@ -138,7 +138,7 @@ def test_the_statistics_are_those_of_the_songs(made: Path) -> None:
     assert told["bars_per_song"] == 24 and told["regions_per_song"] == 3 and told["bars_between_regions"] == 6
     assert told["tokens_per_song"] == round(tokens / 8, 3) and told["first_region_bar"] == 0
     inside = sum(int((held.labels[int(song["start"]) : int(song["stop"])] > 0).sum()) for song in held.songs)
-    assert told["theme_tokens_share"] == round(inside / tokens, 3)
+    assert told["theme_percent"] == round(100 * inside / tokens, 3)
 
 
 def test_two_processes_give_the_bytes_of_one(
@@ -200,4 +200,4 @@ def test_songs_of_pop909_become_shards(tmp_path: Path) -> None:
     info = prepare(tmp_path / "music", preparation(RECIPES / "theme.toml"), tmp_path / "out", embed=themed.embed)
     held = theme_shards.read(tmp_path / "out")
     assert info["kept"] == len(held.songs) >= 2 and len(held) >= 2
-    assert 30 < info["statistics"]["tokens_per_bar"] < 110 and 0 < info["statistics"]["theme_tokens_share"] < 0.6
+    assert 30 < info["statistics"]["tokens_per_bar"] < 110 and 0 < info["statistics"]["theme_percent"] < 60

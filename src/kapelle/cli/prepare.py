@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from kapelle.cli.console import Console
 
 
+NO_GENRES = ("roll", "theme", "fragments")
+"""Codecs whose sources have none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """What can be asked."""
@@ -44,14 +48,36 @@ def show(report: dict[str, Any], output: Path, console: Console) -> None:
         return
     console.line(str(output))
     console.facts(
-        {name: f"{report[name]:,}" for name in ("files", "kept", "notes", "phrases", "bars", "tokens", "blocks") if name in report}
+        {
+            name: f"{report[name]:,}"
+            for name in ("files", "kept", "notes", "phrases", "bars", "tokens", "blocks", "windows")
+            if name in report
+        }
     )
     parts = list(dict.fromkeys(part for counts in report["pieces"].values() for part in counts))
     console.line()
     rows = [[genre, *(counts.get(part, 0) for part in parts)] for genre, counts in report["pieces"].items()]
-    console.table(("source" if report.get("codec") == "roll" else "genre", *parts), rows, numbers=parts)
+    console.table(("genre" if report.get("codec") not in NO_GENRES else "source", *parts), rows, numbers=parts)
+    if "statistics" in report:
+        _averages(report["statistics"], console)
     for dropped, what in ((report["dropped"], "files"), (report.get("phrases_dropped"), "phrases")):
         if dropped:
             console.line()
             counts = sorted(dropped.items(), key=lambda item: -item[1])
             console.table(("dropped because", what), [(console.texts(why), n) for why, n in counts], numbers=(what,))
+
+
+def _averages(told: dict[str, float], console: Console) -> None:
+    """Print what songs with themes are like."""
+    console.line()
+    console.facts(
+        {
+            "bars per song": f"{told['bars_per_song']:,.1f}",
+            "tokens per song": f"{told['tokens_per_song']:,.0f}",
+            "tokens per bar": f"{told['tokens_per_bar']:,.1f}",
+            "tokens per theme": f"{told['tokens_per_theme']:,.0f}",
+            "theme, % of tokens": f"{told['theme_percent']:.1f}",
+            "regions per song": f"{told['regions_per_song']:.1f}",
+            "bars between regions": f"{told['bars_between_regions']:.1f}",
+        }
+    )

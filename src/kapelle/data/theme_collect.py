@@ -177,7 +177,7 @@ class ThemeCollector:
         data, spec, rules = self.preparation.data, self.preparation.tokenizer, self.preparation.preprocessing
         songs, windows = arrays["songs"], arrays["windows"]
         pitches = [[int(ids[0]), int(ids[-1]) + 1] for ids in map(self.words.ids, _note_kinds(self.words))]
-        dealt = Counter((int(song["source"]), int(song["part"])) for song in songs)
+        counts = Counter((int(song["source"]), int(song["part"])) for song in songs)
         named = {one.file.path.stem for one in self.songs}
         return {
             "format": 1,
@@ -192,6 +192,9 @@ class ThemeCollector:
                 name: {"songs": self.parts.count(p), "windows": int((songs["part"][windows["song"]] == p).sum())}
                 for p, name in enumerate(PARTS)
             },
+            "pieces": {
+                source.folder: {name: counts[s, p] for p, name in enumerate(PARTS)} for s, source in enumerate(data.sources)
+            },
             "statistics": statistics(self.songs),
             "dropped": dict(sorted(self.rejected.items())),
             "notes_changed": dict(sorted(self.lost.items())),
@@ -201,8 +204,8 @@ class ThemeCollector:
             "sources": [
                 {
                     **config.plain(source), "name": source.folder, "files": self.files[s],
-                    "kept": sum(dealt[s, p] for p in range(len(PARTS))),
-                    "songs": {name: dealt[s, p] for p, name in enumerate(PARTS)},
+                    "kept": sum(counts[s, p] for p in range(len(PARTS))),
+                    "songs": {name: counts[s, p] for p, name in enumerate(PARTS)},
                 }
                 for s, source in enumerate(data.sources)
             ],
@@ -241,7 +244,7 @@ def statistics(songs: Sequence[Told]) -> dict[str, float]:
         "bars_per_song": bars / n,
         "tokens_per_song": tokens / n,
         "tokens_per_bar": tokens / bars,
-        "theme_tokens_share": inside / tokens,
+        "theme_percent": 100 * inside / tokens,
         "regions_per_song": n_themes / n,
         "tokens_per_theme": sum(len(one.theme) for one in songs) / n,
         "tokens_per_region": inside / n_themes + 1,
