@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import pieces
 import pytest
 
+import pieces
 from kapelle.score.marks import bars_of, marks_of
 from kapelle.score.read import read
 from kapelle.score.write import write
