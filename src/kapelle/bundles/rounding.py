@@ -12,7 +12,7 @@ import numpy as np
 
 from kapelle.bundles.load import Bundle
 from kapelle.bundles.manifest import Manifest
-from kapelle.bundles.session import Decoder, Generator, Translator
+from kapelle.bundles.session import Decoder, Embedder, Generator, Translator
 from kapelle.models import kind_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ N_ITEMS = 16
 
 
 def figures(family: Family, shape: Any, plain: Mapping[str, bytes], small: Mapping[str, bytes]) -> dict[str, float]:
-    """``largest_logit_error`` of a step graph, ``cells_changed`` (share of 1) of one that makes piano-rolls; nothing for others.
+    """``largest_logit_error`` of a step graph, ``cells_changed`` (share of 1) of one that makes piano-rolls, ``largest_distance`` of the
+    points of an encoder; nothing for others.
 
     Args:
         family: The module that wrote the graphs.
@@ -43,6 +44,8 @@ def figures(family: Family, shape: Any, plain: Mapping[str, bytes], small: Mappi
         return {"largest_logit_error": _listening_error(family, shape, plain, small)}
     if kind == "one_shot" and hasattr(family, "latents"):
         return {"cells_changed": _cells_changed(family, plain["generate"], small["generate"])}
+    if kind == "encoder":
+        return {"largest_distance": _distance(shape, plain["encode"], small["encode"])}
     return {}
 
 
@@ -68,6 +71,17 @@ def _listening_error(family: Family, shape: Any, plain: Mapping[str, bytes], sma
         session.encode({name: heard if port.dtype == "int64" else np.zeros((1, *port.shape[1:])) for name, port in session.inputs.items()})  # type: ignore[arg-type]
         scores.append(session.score(dict.fromkeys(session.takes, np.arange(len(ids)) % heard.size) | {"ids": ids}))
     return round(float(np.abs(scores[0] - scores[1]).max()), 4)
+
+
+def _distance(shape: Any, plain: bytes, small: bytes) -> float:
+    """The largest distance of a point over `N_ITEMS` rows of ids of the kinds that `shape` tells, one row at a time, as in use."""
+    draft = Manifest("probe", "probe", "encoder", {"encode": "encode.onnx"}, {}, "")
+    sessions = [Embedder(Bundle(Path("probe"), draft, "", {"encode.onnx": data})) for data in (plain, small)]
+    draw, found = np.random.default_rng(0), [0.0]
+    for length in range(1, N_ITEMS + 1):
+        ids = {kind: draw.integers(1, n_ids, (1, length)) for kind, n_ids in shape.kinds.items()}
+        found.append(float(np.linalg.norm(sessions[0].embed(ids) - sessions[1].embed(ids))))
+    return round(max(found), 4)
 
 
 def _cells_changed(family: Family, plain: bytes, small: bytes) -> float:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from kapelle.training.objectives import Figures, Turn
     from kapelle.training.recipe import ContrastiveSection, TrainingSection
 
+GROUPS = 4
+"""Portions that a batch is read in."""
+
 VALIDATION_KEY = 2**32
 """Where the chance of validation is drawn from, away from that of the steps."""
 
@@ -66,8 +69,7 @@ class Contrastive:
         songs = draw.permutation(len(self.songs))[: self.rows]
         places = np.array([draw.choice(self.songs[song]) for song in songs])[turn.rank :: turn.world]
         turn.pause()
-        points = turn.network(self._changed(places, draw, turn.device))
-        loss, found = nt_xent(points, self.own.temperature)
+        loss, found = nt_xent(self._points(turn, self._changed(places, draw)), self.own.temperature)
         turn.backward(loss / turn.world)
         norm = turn.update("adamw")
         figures = {"loss": loss.detach() / turn.world, "found": found / turn.world, "gradient_norm": norm / turn.world}
@@ -84,16 +86,24 @@ class Contrastive:
         for _ in range(self.own.validation_rounds):
             turn.pause()
             places = np.array([draw.choice(song) for song in songs])
-            loss, found = nt_xent(turn.network(self._changed(places, draw, turn.device)), self.own.temperature)
+            loss, found = nt_xent(self._points(turn, self._changed(places, draw)), self.own.temperature)
             losses.append(float(loss))
             shares.append(float(found))
         return {"validation": float(np.mean(losses)), "validation_found": float(np.mean(shares))}
 
-    def _changed(self, places: np.ndarray, draw: np.random.Generator, device: torch.device) -> dict[str, torch.Tensor]:
-        """Two changes of every fragment, {kind: ids (2 N, T)}: the first of all, then the second of all."""
+    def _changed(self, places: np.ndarray, draw: np.random.Generator) -> list[themes.Fragment]:
+        """Two changes of every fragment: the first of all, then the second of all."""
         held = [(self.fragments.fragment(int(place)), int(self.fragments.table["tonic"][place])) for place in places]
-        both = [themes.Fragment(one.bar, themes.changed(one.notes, tonic, draw, self.changes)) for _ in range(2) for one, tonic in held]
-        return {kind: torch.from_numpy(ids).to(device) for kind, ids in themes.features(both).items()}
+        return [themes.Fragment(one.bar, themes.changed(one.notes, tonic, draw, self.changes)) for _ in range(2) for one, tonic in held]
+
+    def _points(self, turn: Turn, found: list[themes.Fragment]) -> torch.Tensor:
+        """(N, D): the network reads fragments of about one length together, since it would read padding as well."""
+        order = np.argsort([len(one.notes) for one in found], kind="stable")
+        parts = []
+        for group in np.array_split(order, GROUPS):
+            ids = themes.features([found[place] for place in group])
+            parts.append(turn.network({kind: torch.from_numpy(rows).to(turn.device) for kind, rows in ids.items()}))
+        return torch.cat(parts)[torch.from_numpy(np.argsort(order)).to(turn.device)]
 
 
 def nt_xent(points: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
