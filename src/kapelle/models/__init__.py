@@ -30,6 +30,7 @@ FAMILIES = {
     "musegan_tutorial": "kapelle.models.musegan_tutorial",
     "theme": "kapelle.models.theme",
     "theme_encoder": "kapelle.models.theme_encoder",
+    "theme_variational": "kapelle.models.theme_variational",
 }
 """Family name -> module."""
 

@@ -176,6 +176,13 @@ def _contrastive(data: Path, recipe: Recipe, family: Any) -> Objective:
     return Contrastive(fragment_shards.read(data), recipe.training)
 
 
+def _theme_variational(data: Path, recipe: Recipe, family: Any) -> Objective:
+    from kapelle.data import theme_shards
+    from kapelle.training.themes_variational import VariationalThemes
+
+    return VariationalThemes(theme_shards.read(data), recipe.training, family.logits)
+
+
 def _bridge_joint(data: Path, recipe: Recipe, family: Any) -> Objective:
     from kapelle.training import bridge_joint
 
@@ -188,6 +195,7 @@ OBJECTIVES: dict[str, Callable[[Path, Recipe, Any], Objective]] = {
     "adversarial": _adversarial,
     "theme": _theme,
     "contrastive": _contrastive,
+    "theme_variational": _theme_variational,
     "bridge_joint": _bridge_joint,
 }
 """Name in a recipe -> how to make it of (data folder, recipe, module of the family)."""

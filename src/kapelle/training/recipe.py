@@ -50,6 +50,15 @@ class ThemesSection:
 
 
 @dataclass(frozen=True)
+class VariationalSection:
+    """The [training.variational] section: what objective ``theme_variational`` reads beside the rest."""
+
+    weight: float = setting(0.5, help="weight of what the slots say about a theme, in nats, against the nats of the piece", min=0.0)
+    free_bits: float = setting(8.0, help="bits that each slot may say for nothing", unit="bits", min=0.0)
+    ramp_steps: int = setting(100, help="steps in which that weight grows to its height", min=1)
+
+
+@dataclass(frozen=True)
 class BridgeSection:
     """The [training.bridge] section: what objective ``bridge_joint`` reads beside the rest."""
 
@@ -102,6 +111,7 @@ class TrainingSection:
     adversarial: AdversarialSection = setting(AdversarialSection(), help="for objective adversarial")
     themes: ThemesSection = setting(ThemesSection(), help="for objective theme")
     contrastive: ContrastiveSection = setting(ContrastiveSection(), help="for objective contrastive")
+    variational: VariationalSection = setting(VariationalSection(), help="for objective theme_variational")
     bridge: BridgeSection = setting(BridgeSection(), help="for objective bridge_joint")
 
 
