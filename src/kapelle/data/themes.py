@@ -32,7 +32,7 @@ REACH = 24
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 """Semitones of the degrees of a major scale above its tonic."""
 
-EPS = 0.6
+EPS = 0.65
 """How far apart two fragments of one theme may be; the distance between opposite points is 2."""
 
 SIZES = {"pitch": 2 * REACH + 2, "interval": 2 * REACH + 2, "onset": STEPS + 1, "duration": STEPS + 1}
