@@ -5,7 +5,7 @@ over Z numbers, mean and logarithm of the variance. In training a draw from it, 
 a memory of K rows, however long the theme was. So two themes of any lengths have a way between them (`between`), and training pays for
 what the slots say with `divergence` from the standard normal, the first nats of each slot free, so that not all of them fall silent.
 
-All other parts are those of `theme` by name, so that training may begin with a run without slots (`grown`). Of the three variants it has
+All other parts are those of `theme` by name, so that training may begin with a run without slots. Of the three variants it has
 the one, "theme". No graphs are written for it: it answers a question and is not shipped.
 
 Source: the idea is the thesis' ("variational encoder in the transformer"); Kingma and Welling 2014, "Auto-Encoding Variational Bayes";
@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 
     from kapelle.models import StateSpec
 
-__all__ = ["KIND", "NEW", "Config", "between", "build", "divergence", "graphs", "grown", "logits", "states", "weights"]
-
-NEW = "slots."
-"""How the names of the parts begin that the network has beside those of `theme`."""
+__all__ = ["KIND", "Config", "between", "build", "divergence", "graphs", "logits", "states", "weights"]
 
 
 @dataclass(frozen=True)
@@ -73,12 +70,6 @@ def divergence(mean: torch.Tensor, spread: torch.Tensor, free: float = 0.0) -> t
 def between(one: torch.Tensor, other: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """The way from `one` (K, Z) to `other` (K, Z), as (N, K, Z): straight, `shares` (N,) of the way, 0 to 1."""
     return one + shares[:, None, None] * (other - one)
-
-
-def grown(held: Mapping[str, torch.Tensor], network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The weights of a network of `theme` as those of this one: what it has beside them is as in `network`."""
-    fresh = {name: value for name, value in network.state_dict().items() if name.startswith(NEW)}
-    return {**held, **fresh}
 
 
 def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.ModelProto]:

@@ -47,7 +47,7 @@ class Slots(nn.Module):
         """Mean and log-variance (B, K, Z) of what the encoder made of a theme, `hidden` (B, S, D) where `heard` (B, 1, 1, S) is true."""
         questions = self.questions.expand(len(hidden), -1, -1)
         answers = self.norm(self.attention(questions, hidden, heard=heard))  # (B, K, D)
-        self.said = self.mean(answers), self.spread(answers).clamp(-WIDEST, WIDEST)
+        self.said = self.mean(answers).float(), self.spread(answers).float().clamp(-WIDEST, WIDEST)
         return self.said
 
     def memory(self, latent: Tensor) -> Tensor:
@@ -58,6 +58,9 @@ class Slots(nn.Module):
 
 class VariationalTheme(ThemeTransformer):
     """The Theme Transformer, whose decoder hears slots."""
+
+    NEW = "slots."
+    """A run may begin with weights that lack these."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

@@ -132,7 +132,19 @@ def begin_with(network: torch.nn.Module, place: Path) -> None:
         Missing: There are none.
         CheckpointError: They are damaged or belong to another network.
     """
-    checkpoint.put_into(checkpoint.tensors_of(network), weights_of(place), place)
+    checkpoint.put_into(checkpoint.tensors_of(network), weights_for(network, place), place)
+
+
+def weights_for(network: torch.nn.Module, place: Path) -> dict[str, torch.Tensor]:
+    """The weights of a run, or of a file, for a network: parts that it says are new (``NEW``, how their names begin) may be missing there.
+
+    Raises:
+        Missing: There are none.
+        CheckpointError: They are damaged.
+    """
+    new = getattr(network, "NEW", None)
+    own = {name: value for name, value in checkpoint.tensors_of(network).items() if new and name.startswith(new)}
+    return {**own, **weights_of(place)}
 
 
 def weights_of(place: Path) -> dict[str, torch.Tensor]:

@@ -11,20 +11,16 @@ share that says less than a tenth of a bit.
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from kapelle.models.theme_variational import divergence, grown
-from kapelle.training import run_folder
+from kapelle.models.theme_variational import divergence
 from kapelle.training.themes import Batch, Themes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from kapelle.training.objectives import Turn
@@ -70,21 +66,3 @@ class VariationalThemes(Themes):
             return told
         bits, self.bits = np.array(self.bits), []
         return {**told, "kl_bits": float(bits.sum(1).mean()), "silent_slots": float((bits.mean(0) < SILENT_BITS).mean())}
-
-
-def begin(run: Path, network: Any, out: Path) -> Path:
-    """Write the weights of a run of the family ``theme`` as those of `network`, a fresh variational one; the folder, to begin a run with.
-
-    Raises:
-        Missing: The run has no weights.
-        CheckpointError: They are damaged.
-    """
-    from safetensors.torch import save_file
-
-    out.mkdir(parents=True, exist_ok=True)
-    for name in run_folder.COPIES:
-        if (run / name).is_file():
-            shutil.copyfile(run / name, out / name)
-    made = grown(run_folder.weights_of(run), network)
-    save_file({name: value.contiguous() for name, value in made.items()}, out / run_folder.WEIGHTS)
-    return out

@@ -30,7 +30,7 @@ def begin_with(network: torch.nn.Module, place: Path, data: Path) -> None:
     if not before or before == now:
         run_folder.begin_with(network, place)
         return
-    own, held = checkpoint.tensors_of(network), run_folder.weights_of(place)
+    own, held = checkpoint.tensors_of(network), run_folder.weights_for(network, place)
     if own.keys() != held.keys():
         raise _other_network(place)
     with torch.no_grad():
