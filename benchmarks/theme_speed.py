@@ -6,9 +6,10 @@ Developing is everything from the request to the piece, as `kapelle develop` doe
 that were not taken; loading stands apart. Seconds are CPU seconds, which a busy machine changes little; those of the clock beside them.
 
 The network alone: 512 tokens, one after the other, drawn by one function, the first 128 of them inside the theme. Three sides, each in
-processes of its own with as many threads: the bundle over onnxruntime; torch with its keys and values kept; torch that reads theme and
-piece anew for each token, as the published code does (measured at 16 lengths, the mean over all). The same weights; ratios are taken
-within a round. It needs the extra `train`.
+processes of its own with as many threads: the bundle over onnxruntime; torch with its keys and values kept; torch that runs the decoder
+over all tokens again for each, as the published code does (measured at 8 lengths, the mean over all). All read the theme once. The same
+weights; ratios are taken within a round. It needs the extra `train`. (`theme_decoding.py` has the same of a network with random weights,
+which needs no bundle.)
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BARS, GOAL_S = 32, 10.0
-TOKENS, INSIDE, LENGTHS = 512, 128, 16
+TOKENS, INSIDE, LENGTHS = 512, 128, 8
 SAMPLING = SamplingOptions(temperature=1.2, top_p=0.9)
 SIDES = ("kapelle", "torch, kept", "torch, anew")
-THREADS = (1, 2)
+THREADS = [1, 2]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pieces", type=int, default=5, help="pieces a round")
     parser.add_argument("--tokens", type=int, default=TOKENS)
+    parser.add_argument("--at", type=int, nargs="+", default=THREADS, help="numbers of threads of the network alone")
     parser.add_argument("--json", type=Path, default=None, help="where to write the result")
     parser.add_argument("--side", default="", help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
@@ -71,7 +73,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     composed = []
     for _ in range(given.rounds):
         composed.append(_in_a_process("develop", 1, given))
-        for threads in THREADS:
+        for threads in given.at:
             for side in sides:
                 network.setdefault(f"{threads}", {}).setdefault(side, []).append(_in_a_process(side, threads, given))
     return {
@@ -197,20 +199,20 @@ def ours(bundle: Any, n: int, threads: int) -> dict[str, float]:
 def kept(bundle: Any, n: int, threads: int) -> dict[str, float]:
     """The same of torch with keys and values kept."""
     import torch
+    from _theme_torch import Cached
 
     torch.set_num_threads(threads)
-    network, marks, ids = in_torch(bundle), labels(n), torch.from_numpy(heard(bundle))[None]
+    network, marks, ids = in_torch(bundle), labels(n), heard(bundle)
 
-    @torch.inference_mode()
     def loop(n: int) -> None:
-        step = keeping(network, ids, n)
-        drawn(lambda token, place: step(token, int(marks[place]), place).numpy(), n)
+        side = Cached(network, ids)
+        drawn(lambda token, place: side.feed(token, int(marks[place])), n)
 
     return timed(loop, n)
 
 
 def anew(bundle: Any, n: int, threads: int) -> dict[str, float]:
-    """The same of torch that reads everything for each token: the mean over lengths up to `n`."""
+    """The same of torch that reads all tokens again for each: the mean over lengths up to `n`; the theme is read once."""
     import torch
 
     torch.set_num_threads(threads)
@@ -220,13 +222,14 @@ def anew(bundle: Any, n: int, threads: int) -> dict[str, float]:
 
     @torch.inference_mode()
     def read(length: int) -> None:
-        logits = network(piece[:, :length], marks[:, :length], ids)[0, -1].numpy().copy()
-        sample(logits, SAMPLING, random)
+        logits = network.decode(piece[:, :length], marks[:, :length], memory, (ids != 0)[:, None, None])[0, -1]
+        sample(logits.numpy().copy(), SAMPLING, random)
 
-    lengths = np.linspace(1, n, LENGTHS).astype(int).tolist()
+    with torch.inference_mode():
+        memory = network.encode(ids)
     read(n)
     found = []
-    for length in lengths:
+    for length in np.linspace(1, n, LENGTHS).astype(int).tolist():
         cpu, wall = time.process_time(), time.perf_counter()
         read(length)
         found.append((time.process_time() - cpu, time.perf_counter() - wall))
@@ -264,53 +267,6 @@ def in_torch(bundle: Any) -> Any:
     arrays = {name: torch.tensor(array) for name, array in weights.weights(bundle).items()}
     network.load_state_dict(arrays)
     return network
-
-
-def keeping(network: Any, ids: Any, n: int) -> Callable[[int, int, int], Any]:
-    """The Theme Transformer token by token in torch: (token, label, place) -> logits (V,), with room for `n` tokens."""
-    import torch
-    from torch.nn import functional
-
-    config, width = network.config, network.config.d_model
-    memory = network.encode(ids)
-
-    def heads(hidden: Any) -> Any:
-        return hidden.view(1, -1, config.n_head, width // config.n_head).transpose(1, 2)  # (1, H, T, D / H)
-
-    def theme_parts(attention: Any) -> tuple[Any, Any]:
-        made = functional.linear(memory, attention.in_proj_weight[width:], attention.in_proj_bias[width:])
-        return tuple(heads(part) for part in made.chunk(2, dim=-1))  # type: ignore[return-value]
-
-    crossed = [theme_parts(layer.multihead_attn) for layer in network.decoder.layers]
-    rooms = torch.zeros(config.n_decoder, 2, 1, config.n_head, n, width // config.n_head)
-
-    def step(token: int, label: int, place: int) -> Any:
-        hidden = network.token_embedding(torch.tensor([[token]]))
-        for number, layer in enumerate(network.decoder.layers):
-            own = cross = torch.zeros_like(hidden)
-            attention = layer.self_attn
-            query, key, value = functional.linear(hidden + network.places[place], attention.in_proj_weight, attention.in_proj_bias).chunk(
-                3, dim=-1
-            )
-            rooms[number, 0, :, :, place], rooms[number, 1, :, :, place] = heads(key)[:, :, 0], heads(value)[:, :, 0]
-            if not (label and layer.gated and layer.exclusive):
-                keys, values = rooms[number, :, :, :, : place + 1]
-                own = _mixed(attention, heads(query), keys, values)
-            if label or not layer.gated:
-                other = layer.multihead_attn
-                query = functional.linear(hidden + network.places[label], other.in_proj_weight[:width], other.in_proj_bias[:width])
-                cross = _mixed(other, heads(query), *crossed[number])
-            hidden = layer.norm1(hidden + (own + cross) / 2)
-            hidden = layer.norm3(hidden + layer.feed(hidden))
-        return network.output_layer(network.decoder.norm(hidden))[0, 0]
-
-    return step
-
-
-def _mixed(attention: Any, query: Any, keys: Any, values: Any) -> Any:
-    from torch.nn import functional
-
-    return attention.out_proj(functional.scaled_dot_product_attention(query, keys, values).transpose(1, 2).flatten(2))
 
 
 # --- telling --------------------------------------------------------------------------------------------------------------
