@@ -242,6 +242,16 @@ def test_a_note_ends_with_the_piece_and_leaves_the_last_bar_to_the_cadence():
     assert grammar.done
 
 
+def test_a_cadence_that_rings_may_have_short_notes_too_and_one_that_was_quoted_may_end_anywhere():
+    note = ("Note-Duration-PIANO_1", "Note-Velocity-PIANO_90")
+    grammar = Grammar(PAPER, Plan(1, starts=(), closing=TRIAD))
+    feed(grammar, "Bar_None", "Position_0", "Note-On-PIANO_60", "Note-Duration-PIANO_16", "Note-Velocity-PIANO_90")
+    assert "Phrase_End" in feed(grammar, "Position_4", "Note-On-PIANO_55", *note)
+    grammar = Grammar(PAPER, Plan(1, starts=(), closing=TRIAD))
+    assert "Phrase_End" not in feed(grammar, "Bar_None", "Position_4", "Note-On-PIANO_60", *note)
+    assert "Phrase_End" in feed(grammar, "Position_12", "Note-On-PIANO_60", *note)
+
+
 def test_a_bar_that_grows_too_long_is_closed():
     plan = Plan(2, starts=())
     grammar = Grammar(PAPER, plan)
@@ -260,10 +270,11 @@ def test_a_bar_that_grows_too_long_is_closed():
 @pytest.mark.parametrize("seed", range(60))
 def test_a_quoted_theme_may_break_every_rule_and_the_piece_still_ends_whole(seed):
     random = np.random.default_rng(seed)
-    quoted_bars, n_bars = int(random.integers(1, 4)), int(random.integers(3, 6))
+    quoted_bars = int(random.integers(1, 4))
+    n_bars = quoted_bars + int(random.integers(0, 3))
     notes = [
         theme.ThemeNote(track, int(random.integers(0, 16 * quoted_bars)), int(random.integers(1, 65)), int(random.integers(1, 128)), 60)
-        for track in random.choice(["MELODY", "PIANO"], 200)
+        for track in random.choice(["MELODY", "PIANO"], random.integers(1, 200))
     ]
     quote = theme.encode(theme.to_score(notes, [(0, 90)]), SPECS["paper"], [(0, quoted_bars)], n_bars=quoted_bars).ids.tolist()
     plan = Plan(n_bars, phrases=(quoted_bars,), bpm=90.0, closing=TRIAD, pitch_low=60, pitch_high=80)
