@@ -1,7 +1,8 @@
 """The verbs, each a plain function. The command line and the page are thin skins over this package.
 
 Takes paths, names and plain values; gives scores, pieces, reports. Heavy libraries are loaded when a verb needs them. `requests` composes,
-`development` composes on a theme, `files` does what is done with files, `workshop` trains.
+`development` composes on a theme, `files` and `themes` do what is done with files, `studies` puts pieces
+side by side, `workshop` trains.
 """
 
 from kapelle.api.development import develop, development
@@ -33,6 +34,7 @@ from kapelle.api.requests import (
     request,
     split_settings,
 )
+from kapelle.api.studies import study_bridge, study_models
 from kapelle.api.themes import themes_file
 from kapelle.api.workshop import (
     RECIPES,
@@ -87,6 +89,8 @@ __all__ = [
     "render_file",
     "request",
     "split_settings",
+    "study_bridge",
+    "study_models",
     "themes_file",
     "train",
     "velocity_file",

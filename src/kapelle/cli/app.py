@@ -52,6 +52,13 @@ VERBS: Mapping[str, Verb] = {
     "themes": Verb("find the theme of a MIDI file, and where it comes back", "kapelle.cli.themes"),
     "analyse": Verb("tell key, chords, ranges, metre, tempo and density of a MIDI file", "kapelle.cli.analyse"),
     "info": Verb("tell what is in a MIDI file", "kapelle.cli.info"),
+    "study": Verb(
+        "put many pieces side by side, on a page to listen to",
+        verbs={
+            "bridge": Verb("study stages of a band by latents by stages of the Theme Transformer", "kapelle.cli.study"),
+            "models": Verb("study models by seeds", "kapelle.cli.study_models"),
+        },
+    ),
     "models": Verb("list the models that are installed", "kapelle.cli.models"),
     "doctor": Verb("tell what was found on this machine, and how to add what is missing", "kapelle.cli.doctor"),
     "data": Verb(

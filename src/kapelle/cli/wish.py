@@ -19,7 +19,9 @@ class WishArguments:
     output: Path | None = option(None, help="MIDI file to write, or a folder when several", short="-o", metavar="FILE.mid")
     model: str = option("", help="bundle to compose with, by name or folder", short="-m", metavar="NAME")
     length: LengthFlags = group(LengthFlags, "Length")
-    options: dict[str, Any] = generated(model_options, "Music", without=("track", "lead_track", "theme_length", "theme_key", "melody_track"))
+    options: dict[str, Any] = generated(
+        model_options, "Music", without=("track", "lead_track", "theme_length", "theme_key", "melody_track")
+    )
     sampling: dict[str, Any] = generated(lambda: [SamplingOptions], "Choice of notes")
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)

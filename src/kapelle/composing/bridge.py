@@ -63,7 +63,7 @@ class Options(theme_plan.Options):
         ru="ансамбль, первые такты которого становятся темой моста: имя или папка",
     )  # fmt: skip
     theme_seconds: float | None = setting(
-        None, help="length of the bridge's theme, rounded to whole bars; 2 bars if left out", unit="s", min=1, max=60, step=0.1,
+        None, help="length of the bridge's theme, rounded to whole bars; 2 bars if left out", min=1, max=60, step=0.1,
         ru="длина темы моста, округляется до целых тактов; без этого 2 такта",
     )  # fmt: skip
     phrases: int = setting(

@@ -6,6 +6,8 @@ step; pitch goes up, one pixel row each; lines mark bars and part tracks. It dra
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,3 +62,15 @@ def _phrase(phrase: NDArray[np.bool_], tracks: Sequence[str], theme: str) -> Pix
 def _rgb(colour: str) -> tuple[int, int, int]:
     """``#rrggbb`` as three numbers."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def to_png(pixels: Pixels) -> bytes:
+    """A picture (height, width, 3) as a PNG file."""
+    height, width, _ = pixels.shape
+    lines = np.zeros((height, 1 + 3 * width), np.uint8)  # a byte before each line says that it is not filtered
+    lines[:, 1:] = pixels.reshape(height, 3 * width)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
