@@ -159,20 +159,27 @@ def find(melody: Notes, n_bars: int, embed: Embed, *, eps: float = EPS, search: 
     """
     search = search or Search()
     found = [one for one in fragments(melody, n_bars, hop=search.hop) if len(one.notes) >= search.min_notes]
-    if len(found) < 2:
-        return None
-    points = embed(found)
-    labels = dbscan(points, eps, search.min_samples)
+    return chosen(found, embed(found), eps, search.min_samples) if len(found) >= 2 else None
+
+
+def chosen(found: Sequence[Fragment], points: NDArray[np.floating[Any]], eps: float, min_samples: int = 2) -> Theme | None:
+    """The theme among fragments; None if no two of them, a theme's length apart, are alike.
+
+    Args:
+        found: Fragments, by bar.
+        points: (N, D) their points.
+        eps: How far apart two fragments of one theme may be.
+        min_samples: Neighbours, itself included, that make a point the core of a cluster.
+    """
+    labels = dbscan(points, eps, min_samples)
     bars = np.array([one.bar for one in found])
-    clusters = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
-    counted = [apart([int(bar) for bar in bars[members]], BARS) for members in clusters]
-    if not any(len(starts) >= 2 for starts in counted):
+    clusters = [apart(bars[labels == label].tolist(), BARS) for label in range(labels.max(initial=-1) + 1)]
+    best = max(clusters, key=lambda starts: (len(starts), -starts[0]), default=[])
+    if len(best) < 2:
         return None
-    best = max(range(len(counted)), key=lambda number: (len(counted[number]), -counted[number][0]))
-    starts = counted[best]
-    places = [int(np.flatnonzero(bars == bar)[0]) for bar in starts]
+    places = np.searchsorted(bars, best)
     spread = float(np.linalg.norm(points[places[1:]] - points[places[0]], axis=1).mean())
-    return Theme(starts[0], BARS, tuple(starts), eps, len(found), len(clusters), round(spread, 4))
+    return Theme(best[0], BARS, tuple(best), eps, len(found), len(clusters), round(spread, 4))
 
 
 def apart(starts: Sequence[int], bars: int) -> list[int]:
