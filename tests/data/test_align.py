@@ -69,3 +69,16 @@ def test_a_tenth_of_other_notes_is_forgiven_and_more_is_not() -> None:
     other = [(time + 60, 30 + pitch % 12) for time, pitch in notes]
     assert align.onto(score(notes[:95] + other[95:]), score(notes)) is not None
     assert align.onto(score(notes[:80] + other[80:]), score(notes)) is None
+
+
+def test_a_beginning_that_comes_back_is_not_taken_for_its_return_within_reach() -> None:
+    notes = melody(6, 800)
+    end = notes[-1][0] + 1920
+    changed = [(time, pitch + 40 if place < 40 else pitch) for place, (time, pitch) in enumerate(notes)]
+    again = [(time + end, pitch) for time, pitch in notes[:200]]
+    grid = score([(time + 480, pitch) for time, pitch in changed + again])
+    assert align.onto(score(notes), grid) is None
+    made = align.onto(score(notes), grid, reach=32)
+    assert made is not None
+    assert times(made) == [(time + 480, pitch) for time, pitch in notes]
+    assert align.onto(score(notes), score([(time + 33 * 480, pitch) for time, pitch in notes]), reach=32) is None

@@ -7,6 +7,7 @@ apart; it stretches nothing.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,19 +28,20 @@ N_PROBES = 200
 """Notes that the shift is found by."""
 
 
-def onto(score: Score, grid: Score) -> Score | None:
+def onto(score: Score, grid: Score, *, reach: float = math.inf) -> Score | None:
     """The tracks of `score` with the metres, tempi and bar lines of `grid`; None if the two do not play the same notes.
 
     Args:
         score: Whose tracks are kept.
         grid: Whose bars are right.
+        reach: Quarters that the two may be apart. A piece that says its beginning again is else laid on the wrong one now and then.
     """
     out = edit.resample(score, grid.ticks_per_quarter)
     ours, theirs = _notes(out), _notes(grid)
     if not len(ours) or not len(theirs):
         return None
     near = max(1, round(NEAR * grid.ticks_per_quarter))
-    shift = _shift(ours[:N_PROBES], theirs, near)
+    shift = _shift(ours[:N_PROBES], theirs, near, reach * grid.ticks_per_quarter)
     keys = {(int(pitch), (int(time) + step) // near) for time, pitch in theirs for step in (-near // 2, 0, near // 2)}
     found = sum((int(pitch), (int(time) + shift) // near) in keys for time, pitch in ours)
     if found < ENOUGH * len(ours):
@@ -55,9 +57,10 @@ def _notes(score: Score) -> NDArray[np.int64]:
     return np.array(sorted(rows), np.int64).reshape(-1, 2)
 
 
-def _shift(ours: NDArray[np.int64], theirs: NDArray[np.int64], near: int) -> int:
-    """Ticks from our notes to theirs: the difference that most pairs of one pitch have."""
+def _shift(ours: NDArray[np.int64], theirs: NDArray[np.int64], near: int, reach: float) -> int:
+    """Ticks from our notes to theirs, up to `reach`: the difference that most pairs of one pitch have."""
     differences = np.concatenate([theirs[theirs[:, 1] == pitch, 0] - time for time, pitch in ours] or [np.zeros(0, np.int64)])
+    differences = differences[np.abs(differences) <= reach]
     if not len(differences):
         return 0
     values, counts = np.unique(np.round(differences / near), return_counts=True)

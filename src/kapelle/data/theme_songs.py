@@ -44,11 +44,14 @@ if TYPE_CHECKING:
     from kapelle.score.keys import Key
     from kapelle.tokens.theme import ThemeSpec
 
-EDITION = 1
+EDITION = 2
 """Raise it when `song` gives other results for the same bytes: older cache entries are then not used."""
 
 STEPS = 16
 """In a bar."""
+
+REACH = 32.0
+"""Quarters that a song and its copy may be apart."""
 
 TICKS_PER_QUARTER = 480
 _STEP = TICKS_PER_QUARTER // 4
@@ -170,7 +173,7 @@ class _Way:
 def _song(score: Score, grid: Score | None, way: _Way) -> ThemeSong | Rejected:
     bpm = median_bpm(score)  # a copy with right bars need not have the right tempo
     if grid is not None:
-        aligned = align.onto(score, grid)
+        aligned = align.onto(score, grid, reach=REACH)
         if aligned is None:
             return Rejected("not the same music as its copy on the right bars")
         score, grid = band.on_downbeats(aligned, grid)
