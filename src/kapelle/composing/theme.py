@@ -22,9 +22,10 @@ import symusic
 from kapelle.bundles.load import Bundle
 from kapelle.composing.attempts import MAX_ATTEMPTS, Outcome, first_sound, stream
 from kapelle.composing.events import BarDone, Event, Note, NotesAdded, Progress
+from kapelle.composing.theme_likeness import Likeness
 from kapelle.composing.theme_model import Model, opened
 from kapelle.composing.theme_plan import Options, Plan, make_plan
-from kapelle.composing.theme_session import Course, Listening
+from kapelle.composing.theme_session import Course, Heat, Listening
 from kapelle.errors import Interrupted
 from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
@@ -45,6 +46,9 @@ __all__ = ["Options", "compose"]
 OUTPUT_TPQ = 480
 LABEL = "theme"
 """Of the marks of its returns."""
+
+ACCOMPANIMENT = 0.5
+"""The accompaniment keeps so much less to that of the theme than the melody does."""
 
 MIN_MELODY = 2
 """A return of the theme has so many notes of melody, if the theme itself has."""
@@ -100,10 +104,12 @@ def _perform(
 ) -> Iterator[Event]:
     """Draw one sequence, telling notes and bars as they come; what was made is left in `made`."""
     where, decoder = theme.layout(model.words), made.decoder
-    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), (where.theme_start, where.theme_end), plan.quoted)
+    likeness = Likeness(model.words, plan.phrases) if options.likeness else None
+    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), (where.theme_start, where.theme_end), plan.quoted, likeness)
     sampling = request.sampling or model.sampling
     inside = options.theme_temperature or sampling.temperature * model.focus
-    session = Listening(model.session, course, plan.phrases, sampling.temperature / inside)
+    heat = Heat(sampling.temperature, inside, options.likeness, options.likeness * ACCOMPANIMENT)
+    session = Listening(model.session, course, plan.phrases, heat)
     pitches = [id for kind in model.words.kinds if kind.startswith("Note-On-") for id in model.words.ids(kind).tolist()]
     frame = decoding.Frame((), (), where.bar, where.end, frozenset(pitches))
     for token in decoding.decode(session, frame, course, sampling, stream(request, number)):

@@ -24,6 +24,7 @@ from kapelle.score import instruments, keys
 from kapelle.tokens import theme
 
 BPM_RANGE = (20.0, 300.0)
+LIKENESS = 0.7
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Options:
     theme_temperature: float | None = setting(
         None, help="temperature inside the theme: how freely it returns", min=0.01, max=5.0, step=0.05,
         ru="температура внутри темы: насколько вольно она возвращается",
+    )  # fmt: skip
+    likeness: float = setting(
+        LIKENESS, help="how much of the theme comes back as it was: 0 what the network makes of it, 1 note for note", min=0.0, max=1.0,
+        step=0.05, ru="какая доля темы возвращается как была: 0 — что сделает сеть, 1 — нота в ноту",
     )  # fmt: skip
     theme_track: bool = setting(
         False, help="add a silent track that shows where the theme is", ru="добавить беззвучную дорожку, которая показывает, где тема"

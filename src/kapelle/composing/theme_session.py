@@ -19,11 +19,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kapelle.bundles.session import Translator
+    from kapelle.composing.theme_likeness import Likeness
     from kapelle.sampling.decode import Rulebook
 
 PAD = 0
 NEVER = -1e9
 """The logit of padding, which no training has ever touched."""
+
+
+@dataclass(frozen=True)
+class Heat:
+    """How freely ids are chosen.
+
+    Args:
+        outside: The temperature outside the theme: that of the sampling.
+        inside: The temperature inside.
+        melody: The share of the probability that is the theme's own, for what is about its melody: 0 the network alone, 1 note for note.
+        accompaniment: Likewise, for its accompaniment.
+    """
+
+    outside: float = 1.0
+    inside: float = 1.0
+    melody: float = 0.0
+    accompaniment: float = 0.0
 
 
 @dataclass
@@ -35,12 +53,14 @@ class Course:
         n_phrases: Of the theme.
         borders: The ids of Theme_Start and Theme_End.
         quoted: Ids that the piece begins with whatever the model says, such as the theme itself.
+        likeness: Knows how the theme would go on; None: nobody asks.
     """
 
     grammar: Rulebook
     n_phrases: int
     borders: tuple[int, int]
     quoted: Sequence[int] = ()
+    likeness: Likeness | None = None
     labels: list[int] = field(default_factory=list)
     phrases: list[int] = field(default_factory=list)  # -1 before the theme has begun
 
@@ -62,9 +82,19 @@ class Course:
         """What is to be likelier."""
         return self.grammar.leanings()
 
+    def wanted(self) -> tuple[int, bool] | None:
+        """The id that goes on with the theme, and whether it is about the melody; None outside, or where it may not come."""
+        found = self.likeness.wanted(self.phrases[-1]) if self.likeness and self.inside else None
+        if found is None:
+            return None
+        mask = self.mask()
+        return next(((token, found.melody) for token in found.ids if mask[token]), None)
+
     def accept(self, token: int) -> None:
         """Follow an id."""
         self.grammar.accept(token)
+        if self.likeness:
+            self.likeness.accept(token)
         start, end = self.borders
         phrase = self.phrases[-1] if self.phrases else -1
         self.phrases.append((phrase + 1) % self.n_phrases if token == start else phrase)
@@ -79,13 +109,13 @@ class Listening:
         session: The network.
         course: Has accepted every id that is fed, and nothing beyond: a feed is always the last ids of it.
         phrases: What the encoder hears, one array of ids each.
-        focus: By how much logits are multiplied inside the theme: the ratio of the temperatures outside and inside.
+        heat: How freely the next id is chosen inside the theme, and how much it keeps to it.
     """
 
     session: Translator
     course: Course
     phrases: Sequence[NDArray[np.int64]]
-    focus: float = 1.0
+    heat: Heat = Heat()
     _heard: int = -1
 
     @property
@@ -113,8 +143,13 @@ class Listening:
         for first, last in zip(starts, [*starts[1:], len(ids)], strict=True):
             self._hear(wanted[first])
             logits = self.session.feed({"ids": ids[first:last], "theme": labels[first:last]})
-        out = logits * np.float32(self.focus if self.course.inside else 1.0)
+        out = logits.copy()
         out[PAD] = NEVER
+        if self.course.inside:
+            out *= np.float32(self.heat.outside / self.heat.inside)
+            if (wanted := self.course.wanted()) is not None:
+                share = self.heat.melody if wanted[1] else self.heat.accompaniment
+                out[wanted[0]] = _raised(out, wanted[0], self.course.mask(), share, self.heat.outside)
         return out
 
     def _hear(self, phrase: int) -> None:
@@ -122,3 +157,19 @@ class Listening:
         if phrase != self._heard:
             self.session.encode({"theme": self.phrases[phrase][None]}, keep=True)
             self._heard = phrase
+
+
+def _raised(logits: NDArray[np.float32], token: int, mask: NDArray[np.bool_], share: float, temperature: float) -> float:
+    """The logit with which a token has `share` of all the probability, and its part of the rest."""
+    if share >= 1.0:
+        return -NEVER
+    allowed = mask.copy()
+    allowed[token] = False
+    if share <= 0.0 or not allowed.any():
+        return float(logits[token])
+    rest = logits[allowed].astype(np.float64) / temperature
+    others = float(np.logaddexp.reduce(rest))
+    own = float(logits[token]) / temperature
+    before = float(np.exp(own - np.logaddexp(own, others)))
+    after = share + (1.0 - share) * before
+    return temperature * (others + float(np.log(after) - np.log1p(-after))) if after < 1.0 else -NEVER
