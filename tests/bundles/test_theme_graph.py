@@ -105,7 +105,8 @@ def test_a_theme_can_change_under_way_without_forgetting_the_tokens(bundles: dic
     made = network(BASE)
     session = Translator(bundles["theme", "fp32"])
     session.encode({"theme": FIRST})
-    feed(session, 0, 20)
+    for at in range(20):
+        feed(session, at, at + 1)
     session.encode({"theme": SECOND}, keep=True)
     assert session.position == 20
     # Outside the theme nothing of it is heard, so only what the first region left behind tells the two themes apart.
