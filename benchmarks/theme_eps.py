@@ -165,7 +165,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     axes.plot(eps, [row["largest"] for row in found["curve"]], color="#b0543c", label="share of fragments in the largest cluster")
     axes.axvline(found["eps"], color="#444444", linewidth=1, linestyle="--", label=f"chosen: {found['eps']:g}")
     axes.set(xlabel="eps", xlim=(0, eps[-1]), ylim=(0, 1.02), title=f"{found['songs']} songs that nobody has marked")
-    axes.legend(loc="center left", fontsize=8)
+    axes.legend(loc=(0.3, 0.22), fontsize=8)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 

@@ -52,4 +52,5 @@ def show(made: Manifest, output: Path, console: Console) -> None:
         return
     console.line(str(output))
     console.facts({"name": made.name, "kind": made.kind, "size": f"{made.n_bytes / 1e6:.1f} MB", "licence": made.licence})
-    console.note("`kapelle compose --model {path}` composes with it", path=output)
+    if made.kind != "encoder":
+        console.note("`kapelle compose --model {path}` composes with it", path=output)

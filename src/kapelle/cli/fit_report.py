@@ -103,6 +103,8 @@ def _next(made: Fitted, output: Path, console: Console) -> None:
         console.warn("its phrases are no nearer to held-out music than before training")
     if not made.figures["finished"]:
         console.warn("the time was over before training was; the same command with --force goes on")
+    if made.manifest.kind == "encoder":  # nothing is composed with it
+        return
     console.line()
     if made.manifest.codec == "theme":
         begin = "kapelle develop theme.mid"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Fitted", "Fitting", "Music", "fit", "own_music"]
 
 REPORT = "report.json"
-MEASURES = {"roll": "band", "theme": "theme"}
+MEASURES = {"roll": "band", "theme": "theme", "fragments": "encoder"}
 """Codec -> the module here that counts and measures its music; `measure` for those of language models."""
 
 

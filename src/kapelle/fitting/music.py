@@ -21,7 +21,7 @@ FEW_FILES = 100
 """With fewer, shares of a few in a hundred would hold out a piece or two: 15 in a hundred go to validation, none to a test."""
 
 
-NO_GENRES = ("roll", "theme")
+NO_GENRES = ("roll", "theme", "fragments")
 """Codecs whose sources have no genre."""
 
 
@@ -53,7 +53,7 @@ class Music:
         """What changes in a recipe of the codec: sources, shares, and no licence, which was that of other music; `genres`: tokens too."""
         few = self.n_files < FEW_FILES
         rows = [{key: value for key, value in row.items() if key != "genre"} for row in self.rows] if codec in NO_GENRES else self.rows
-        if codec == "theme":
+        if codec in ("theme", "fragments"):
             rows = [{**row, "melody": "found"} for row in rows]
         words = [f"data.sources={toml(rows)}", 'licence=""']
         if codec == "remi" and genres:

@@ -27,7 +27,7 @@ class Amount:
     Args:
         training: Items to learn from; a step takes a batch of them.
         held_out: Items for validation.
-        unit: What an item is called: "blocks", "phrases" or "windows".
+        unit: What an item is called: "blocks", "phrases", "windows" or "fragments".
     """
 
     training: int
@@ -61,6 +61,8 @@ RULES = {
     ("blocks", True): ON,
     ("phrases", False): BAND_FRESH,
     ("phrases", True): BAND_ON,
+    ("fragments", False): FRESH,
+    ("fragments", True): ON,
     ("windows", False): FRESH,
     ("windows", True): ON,
 }

@@ -182,8 +182,8 @@ def _from_run(run: Path) -> Start:
     recipe, held = read_again(run / "recipe.toml"), _from_file(run / run_folder.WEIGHTS)
     try:
         shards = json.loads((run / "shards.json").read_text(encoding="utf-8"))
-        band = recipe.codec == "roll"
-        tokenizer = {"spec": recipe.tokenizer} if band else json.loads((run / "tokenizer.json").read_text(encoding="utf-8"))
+        wordless = recipe.codec in ("roll", "fragments")
+        tokenizer = {"spec": recipe.tokenizer} if wordless else json.loads((run / "tokenizer.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError("the run {run} is damaged: {why}", run=run, why=error) from error
     data = tuple({**source, "name": source.get("folder", "unnamed"), "licence": source.get("licence", "not stated")}
