@@ -245,3 +245,21 @@ def test_half_precision_changes_little() -> None:
 def test_shapes_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="must"):
         replace(SMALL, **wrong)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_wide_heads_on_a_cpu_attend_as_the_fused_operator_does(causal: bool) -> None:
+    from kapelle.models import theme_network
+
+    torch.manual_seed(0)
+    asked, keys, values = (torch.randn(2, 3, 9, theme_network.WIDE_HEAD) for _ in range(3))
+    heard = None if causal else (torch.arange(9) < torch.tensor([9, 4])[:, None])[:, None, None]
+    found = theme_network.attend(asked, keys, values, heard, 0.0, causal=causal)
+    wanted = torch.nn.functional.scaled_dot_product_attention(asked, keys, values, heard, is_causal=causal)
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
+def test_embeddings_begin_as_wide_as_asked() -> None:
+    torch.manual_seed(0)
+    weight = theme.build(theme.Config(vocabulary=700, d_model=64, n_head=2, embedding_std=0.5)).token_embedding.weight
+    assert weight[1:].std().item() == pytest.approx(0.5, rel=0.03) and not weight[0].any()

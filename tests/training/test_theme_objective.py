@@ -14,7 +14,7 @@ from kapelle.data import theme_shards  # noqa: E402
 from kapelle.errors import UsageError  # noqa: E402
 from kapelle.training.fit import FitOptions, fit  # noqa: E402
 from kapelle.training.objectives import make  # noqa: E402
-from kapelle.training.recipe import TrainingSection, read  # noqa: E402
+from kapelle.training.recipe import ThemesSection, TrainingSection, read  # noqa: E402
 from kapelle.training.themes import Windows  # noqa: E402
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def test_a_step_is_the_same_however_it_is_cut(tmp_path: Path) -> None:
 def test_it_learns_to_follow_the_theme_it_hears(tmp_path: Path) -> None:
     recipe, data = tmp_path / "r.toml", songs(tmp_path / "shards", n_songs=60)
     recipe.write_text(RECIPE)
-    figures = fit(recipe, data, tmp_path / "run", FitOptions(trackers=(), overrides=["training.steps=300", "training.validate_every=150"]))
+    overrides = ["training.steps=120", "training.validate_every=120", "training.themes.echo_steps=80"]
+    figures = fit(recipe, data, tmp_path / "run", FitOptions(trackers=(), overrides=overrides))
     last = figures["last"]
     assert last["theme_gain"] > 1.0, "another song's theme must cost bits"
     assert last["theme_bits_per_token"] < last["bits_per_token"] < np.log2(13)
@@ -139,3 +140,15 @@ def test_songs_that_are_not_for_training_are_refused(tmp_path: Path) -> None:
     recipe.write_text(RECIPE)
     with pytest.raises(UsageError, match="no song for training"):
         make(songs(tmp_path / "shards", part=2), read(recipe), models.family("theme"))
+
+
+def test_the_first_steps_are_theme_regions_alone(tmp_path: Path) -> None:
+    held = theme_shards.read(songs(tmp_path))
+    windows = Windows(held, settings(themes=ThemesSection(echo_steps=2), batch_size=6))
+    assert len(windows.regions) == 8 * 6, "six regions in each of the eight songs for training"
+    for step in (0, 1):
+        batch = windows.batch(step)
+        assert batch.ids.shape == (16, 6), "6 windows of 16 ids are as long as 16 regions of 6"
+        assert (batch.ids == batch.theme).all(), "here every region repeats the theme to the note"
+        assert (batch.labels == [1, 2, 3, 4, 5, 0]).all()
+    assert windows.batch(2).ids.shape == (6, LENGTH + 1)

@@ -49,6 +49,11 @@ class Config:
     gated: bool = setting(True, help="attention to the theme inside theme regions alone; without: everywhere, an ablation")
     encoder_offset: float = setting(0.1, help="position of the theme's first token; the released network has 0.1")
     attention_dropout: float = setting(0.0, help="share of attention weights dropped in training", min=0.0, max=0.9)
+    embedding_std: float = setting(
+        0.0,
+        help="deviation of fresh embeddings; 0: Xavier's as published, beside which the codes of position are 15 times as large",
+        min=0.0,
+    )
 
     def __post_init__(self) -> None:
         if self.d_model % self.n_head or self.d_model % 2:

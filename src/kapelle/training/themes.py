@@ -12,8 +12,9 @@ not only at every 512th id; the loss is told apart for ids inside and outside th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,25 +77,53 @@ class Windows:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step: a piece of the shuffled order of its epoch, each window moved in time and pitch by chance."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        size = self.settings.batch_size
-        order = np.random.Generator(np.random.Philox(key=[self.settings.seed, epoch])).permutation(self.train)
         random = np.random.Generator(np.random.Philox(key=[self.settings.seed + 1_000_003, step]))
+        size = self.settings.batch_size
+        if step < self.settings.themes.echo_steps:
+            return self.echo(size, random)
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = np.random.Generator(np.random.Philox(key=[self.settings.seed, epoch])).permutation(self.train)
         return self.read(order[place * size : (place + 1) * size], random)
 
     def read(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> Batch:
         """Some windows, as they are or, with `random`, moved."""
+        rows = []
+        for window in self.shards.windows[chosen]:
+            song, start = self.shards.songs[int(window["song"])], int(window["start"])
+            start = start if random is None else self._start(song, start, random)
+            rows.append((song, start, min(start + self.length + 1, int(song["stop"]))))
+        return self._batch(rows, self.length + 1, random)
+
+    def echo(self, size: int, random: np.random.Generator) -> Batch:
+        """Theme regions of songs for training and nothing else, as many as are about as long as `size` windows, moved in pitch."""
+        lengths = self.regions[:, 2] - self.regions[:, 1]
+        n_rows = max(1, round(size * self.length / float(lengths.mean())))
+        chosen = self.regions[random.integers(len(self.regions), size=n_rows)].tolist()
+        rows = [(self.shards.songs[song], start, min(stop, start + self.length + 1)) for song, start, stop in chosen]
+        return self._batch(rows, max(stop - start for _, start, stop in rows), random)
+
+    @cached_property
+    def regions(self) -> NDArray[np.int64]:
+        """(R, 3) song, start and stop of every theme region of the songs for training, its first and last id included."""
+        found = []
+        for number in self.shards.songs_of("train").tolist():
+            song = self.shards.songs[number]
+            first = int(song["start"])
+            labels = self.shards.labels[first : int(song["stop"])]
+            starts = first + np.flatnonzero(labels == 1)
+            stops = first + 1 + np.flatnonzero((labels[:-1] > 0) & (labels[1:] == 0))
+            found += [(number, start, stop + 1) for start, stop in zip(starts.tolist(), stops.tolist(), strict=False)]
+        return np.array(found, np.int64).reshape(-1, 3)
+
+    def _batch(self, rows: Sequence[tuple[Any, int, int]], width: int, random: np.random.Generator | None) -> Batch:
+        """Stretches (song, start, stop) of the ids, padded to `width`, with the themes of their songs; with `random`, moved in pitch."""
         shards = self.shards
-        rows = [(shards.songs[int(window["song"])], window) for window in shards.windows[chosen]]
-        ids = np.full((len(chosen), self.length + 1), self.pad, np.int64)
+        ids = np.full((len(rows), width), self.pad, np.int64)
         labels = np.zeros_like(ids)
-        themes = [shards.ids[song["theme_start"] : song["theme_stop"]].astype(np.int64) for song, _ in rows]
-        theme = np.full((len(chosen), max(map(len, themes), default=1)), self.pad, np.int64)
-        for i, (song, window) in enumerate(rows):
-            start, shift = int(window["start"]), 0
-            if random is not None:
-                start, shift = self._start(song, start, random), self._shift(song, random)
-            stop = min(start + self.length + 1, int(song["stop"]))
+        themes = [shards.ids[song["theme_start"] : song["theme_stop"]].astype(np.int64) for song, _, _ in rows]
+        theme = np.full((len(rows), max(map(len, themes), default=1)), self.pad, np.int64)
+        for i, (song, start, stop) in enumerate(rows):
+            shift = 0 if random is None else self._shift(song, random)
             ids[i, : stop - start] = self._moved(shards.ids[start:stop].astype(np.int64), shift)
             labels[i, : stop - start] = shards.labels[start:stop]
             theme[i, : len(themes[i])] = self._moved(themes[i], shift)
