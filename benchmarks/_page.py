@@ -8,10 +8,15 @@ A test holds the page to the files.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # whoever loads this file by its path
+
+import _page_themes  # noqa: E402
+
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "reference" / "figures.md"
 HEAD = """# Figures
@@ -256,6 +261,7 @@ SECTIONS = {
     "band_speed": _band_speed,
     "accompany": _accompany,
     "band_overfit": _band_overfit,
+    **_page_themes.SECTIONS,
 }
 
 if __name__ == "__main__":
