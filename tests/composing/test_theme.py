@@ -197,6 +197,19 @@ def test_temperatures_inside_and_outside_matter(bundle):
     assert opening[0] == opening[1]  # the seed has no say where there is no heat
 
 
+def test_a_theme_returns_as_it_was_or_as_the_network_likes(bundle):
+    def melody(piece: Piece) -> list[tuple[int, int]]:
+        notes = piece.score.tracks[0].notes.numpy()
+        steps = zip((notes["time"] * 4 // piece.score.tpq).tolist(), notes["pitch"].tolist(), strict=True)
+        return [step for step in steps if step[0] < 64]
+
+    exact = develop(bundle, theme_bars="1,3", likeness=1.0)
+    assert melody(exact) == [*MARY_STEPS, *((start + 32, pitch) for start, pitch in MARY_STEPS)]
+    free = [set(melody(develop(bundle, theme_bars="1,3", likeness=share, seed=seed))) for share in (0.0, 0.8) for seed in (1, 2, 3)]
+    shared = [len(found & set(melody(exact))) for found in free]
+    assert max(shared[:3]) < 5 < min(shared[3:])
+
+
 def test_events_tell_the_piece_as_it_comes(bundle):
     wish = api.development(THEME, model=bundle, length=Length(8), seed=3, options={"key": "Eb"})
     events = list(api.compose_events(wish))

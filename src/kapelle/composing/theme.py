@@ -47,8 +47,8 @@ OUTPUT_TPQ = 480
 LABEL = "theme"
 """Of the marks of its returns."""
 
-ACCOMPANIMENT = 0.5
-"""The accompaniment keeps so much less to that of the theme than the melody does."""
+ACCOMPANIMENT = 3
+"""The accompaniment keeps less to that of the theme than the melody does: the share of the melody to this power."""
 
 MIN_MELODY = 2
 """A return of the theme has so many notes of melody, if the theme itself has."""
@@ -108,10 +108,10 @@ def _perform(
     course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), (where.theme_start, where.theme_end), plan.quoted, likeness)
     sampling = request.sampling or model.sampling
     inside = options.theme_temperature or sampling.temperature * model.focus
-    heat = Heat(sampling.temperature, inside, options.likeness, options.likeness * ACCOMPANIMENT)
+    heat = Heat(sampling.temperature, inside, options.likeness, options.likeness**ACCOMPANIMENT)
     session = Listening(model.session, course, plan.phrases, heat)
     pitches = [id for kind in model.words.kinds if kind.startswith("Note-On-") for id in model.words.ids(kind).tolist()]
-    frame = decoding.Frame((), (), where.bar, where.end, frozenset(pitches))
+    frame = decoding.Frame((), (), where.bar, where.end, frozenset(pitches), (where.theme_start, where.theme_end))
     for token in decoding.decode(session, frame, course, sampling, stream(request, number)):
         if cancelled():
             raise Interrupted("composing was cancelled")

@@ -25,10 +25,12 @@ class Wanted:
     Args:
         ids: Any of these: they mean the same, and one of them at most is allowed.
         melody: It is about the melody; else about the accompaniment.
+        skipping: Ids that would pass over the next note of the theme's melody.
     """
 
     ids: tuple[int, ...]
     melody: bool
+    skipping: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,12 @@ class Likeness:
             return self._onset(here) if here else None
         if self._kind == "On":
             return self._length(here) if here else None
+        if self._kind not in ("Velocity", "Bar"):
+            return None
+        going_on = self._next(self._steps[phrase])
         if self._kind == "Velocity" and here and (lower := [p for p in here.piano if self._track == MELODY or p < self._pitch]):
-            return Wanted((self._where.on[PIANO] + lower[0],), melody=False)
-        return self._next(self._steps[phrase]) if self._kind in ("Velocity", "Bar") else None
+            return Wanted((self._where.on[PIANO] + lower[0],), melody=False, skipping=going_on.skipping)
+        return going_on
 
     def _onset(self, here: _Step) -> Wanted | None:
         for track, notes in ((MELODY, here.melody), (PIANO, here.piano)):
@@ -116,10 +121,13 @@ class Likeness:
     def _next(self, steps: dict[int, _Step]) -> Wanted:
         """The next position of the theme in this bar, or the end of the bar."""
         where, line = self._where, self._bar * STEPS
-        following = next((step for step in steps if line + self._position < step < line + STEPS), None)
-        if following is None:
-            return Wanted((where.bar, where.theme_end, where.theme_start, where.end), melody=True)
-        return Wanted((where.position + following - line,), bool(steps[following].melody))
+        closing = (where.bar, where.theme_end, where.theme_start, where.end)
+        following = [step - line for step in steps if line + self._position < step < line + STEPS]
+        if not following:
+            return Wanted(closing, melody=True)
+        sung = next((step for step in following if steps[line + step].melody), None)
+        skipping = () if sung is None else (*range(where.position + sung + 1, where.position + STEPS), *closing)
+        return Wanted((where.position + following[0],), following[0] == sung, skipping)
 
 
 def _parts(name: str) -> tuple[str, str, int]:

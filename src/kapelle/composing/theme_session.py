@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kapelle.bundles.session import Translator
-    from kapelle.composing.theme_likeness import Likeness
+    from kapelle.composing.theme_likeness import Likeness, Wanted
     from kapelle.sampling.decode import Rulebook
 
 PAD = 0
@@ -82,13 +82,9 @@ class Course:
         """What is to be likelier."""
         return self.grammar.leanings()
 
-    def wanted(self) -> tuple[int, bool] | None:
-        """The id that goes on with the theme, and whether it is about the melody; None outside, or where it may not come."""
-        found = self.likeness.wanted(self.phrases[-1]) if self.likeness and self.inside else None
-        if found is None:
-            return None
-        mask = self.mask()
-        return next(((token, found.melody) for token in found.ids if mask[token]), None)
+    def wanted(self) -> Wanted | None:
+        """How the theme would go on; None outside."""
+        return self.likeness.wanted(self.phrases[-1]) if self.likeness and self.inside else None
 
     def accept(self, token: int) -> None:
         """Follow an id."""
@@ -148,9 +144,17 @@ class Listening:
         if self.course.inside:
             out *= np.float32(self.heat.outside / self.heat.inside)
             if (wanted := self.course.wanted()) is not None:
-                share = self.heat.melody if wanted[1] else self.heat.accompaniment
-                out[wanted[0]] = _raised(out, wanted[0], self.course.mask(), share, self.heat.outside)
+                self._keep(out, wanted)
         return out
+
+    def _keep(self, logits: NDArray[np.float32], wanted: Wanted) -> None:
+        """Raise the logit that goes on with the theme, after lowering those that pass over its melody."""
+        heat, mask = self.heat, self.course.mask()
+        if wanted.skipping:
+            logits[list(wanted.skipping)] += NEVER if heat.melody >= 1.0 else heat.outside * np.log1p(-heat.melody)
+        token = next((token for token in wanted.ids if mask[token]), None)
+        if token is not None:
+            logits[token] = _raised(logits, token, mask, heat.melody if wanted.melody else heat.accompaniment, heat.outside)
 
     def _hear(self, phrase: int) -> None:
         """Have the network listen to a phrase."""
