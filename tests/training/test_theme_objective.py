@@ -152,3 +152,5 @@ def test_the_first_steps_are_theme_regions_alone(tmp_path: Path) -> None:
         assert (batch.ids == batch.theme).all(), "here every region repeats the theme to the note"
         assert (batch.labels == [1, 2, 3, 4, 5, 0]).all()
     assert windows.batch(2).ids.shape == (6, LENGTH + 1)
+    mixed = Windows(held, settings(themes=ThemesSection(echo_share=0.25), batch_size=6))
+    assert 15 <= sum(len(mixed.batch(step).ids) == 16 for step in range(100)) <= 35

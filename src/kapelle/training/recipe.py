@@ -47,6 +47,7 @@ class ThemesSection:
     """The [training.themes] section: what objective ``theme`` reads beside the rest."""
 
     echo_steps: int = setting(0, help="steps at the beginning that learn theme regions alone, so that listening is learned first", min=0)
+    echo_share: float = setting(0.0, help="share of the later steps that do so too, in place of a batch of windows", min=0.0, max=0.9)
 
 
 @dataclass(frozen=True)

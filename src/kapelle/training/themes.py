@@ -76,10 +76,10 @@ class Windows:
             self.is_pitch[first:end] = True
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step: a piece of the shuffled order of its epoch, each window moved in time and pitch by chance."""
+        """The batch of a step: a piece of the shuffled order of its epoch, each window moved in time and pitch by chance; or an echo."""
         random = np.random.Generator(np.random.Philox(key=[self.settings.seed + 1_000_003, step]))
         size = self.settings.batch_size
-        if step < self.settings.themes.echo_steps:
+        if step < self.settings.themes.echo_steps or random.random() < self.settings.themes.echo_share:
             return self.echo(size, random)
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.Generator(np.random.Philox(key=[self.settings.seed, epoch])).permutation(self.train)
