@@ -38,10 +38,10 @@ def returns(found: dict[str, Any]) -> str:
         f"## Does the theme return\n\n`python benchmarks/theme_returns.py SHARDS{_flags(found)}`; the {found['songs']} test songs, "
         f"and pieces "
         f"of {found['bars']} bars on their themes; in songs the first region is the theme and is compared with nothing. Not marked: "
-        f"all other "
-        "fragments of two bars. Made on another theme: regions of the other pieces. Wilcoxon's signed-rank test over songs; effect: "
+        "all other fragments of two bars. Made on another theme: regions of the other pieces. Wilcoxon's signed-rank test over "
+        "songs; effect: "
         "matched-pairs rank-biserial correlation, 1 if marked fragments are nearer in every song. Real, as long: songs cropped to as many "
-        "bars from their theme on.\n\n"
+        "bars from their theme on. Model: as it composes; network alone: with `--likeness 0`, as is the one without its gate.\n\n"
     )
     metrics = "\nThe metrics of themes, [defined by us](metrics.md#themes-thememeasure-melody_distance); means over songs or pieces.\n\n"
     return about + _bands.table(head, rows) + _between(found) + metrics + _bands.table(("metric", *columns), measured)

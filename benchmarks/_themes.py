@@ -31,6 +31,9 @@ from kapelle.tokens import theme as tokens
 LABEL = "theme"
 """Of the markers of regions."""
 
+ALONE = {"likeness": 0.0}
+"""Setting with which composing leaves returns to the network, and gives the theme's own notes no weight beside."""
+
 Floats = NDArray[np.float64]
 Region = tuple[int, int]
 
@@ -111,6 +114,7 @@ class Wish:
         model: Bundle.
         bars: Its length.
         seed: Of it.
+        settings: What else is asked for.
     """
 
     name: str
@@ -118,18 +122,19 @@ class Wish:
     model: str
     bars: int
     seed: int
+    settings: tuple[tuple[str, Any], ...] = ()
 
 
-def wishes(themes: Sequence[Music], model: str, bars: Sequence[int], count: int) -> list[Wish]:
-    """`count` pieces: the themes in turn, each turn with the next length and other seeds."""
+def wishes(themes: Sequence[Music], model: str, bars: Sequence[int], count: int, **settings: Any) -> list[Wish]:
+    """`count` pieces: the themes in turn, each turn with the next length and other seeds; settings as of `kapelle.develop`."""
     files = [music.theme() for music in themes]
-    n = len(files)
-    return [Wish(themes[i % n].name, files[i % n], model, bars[(i // n + i % n) % len(bars)], i) for i in range(count)]
+    n, told = len(files), tuple(settings.items())
+    return [Wish(themes[i % n].name, files[i % n], model, bars[(i // n + i % n) % len(bars)], i, told) for i in range(count)]
 
 
 def develop(wish: Wish) -> dict[str, Any]:
     """The written bytes and what the report says."""
-    piece = kapelle.develop(wish.theme, model=wish.model, bars=wish.bars, seed=wish.seed)
+    piece = kapelle.develop(wish.theme, model=wish.model, bars=wish.bars, seed=wish.seed, **dict(wish.settings))
     report = piece.report
     return {
         "midi": piece.to_midi(), "attempts": report.attempts, "failures": list(report.first_failures), "problems": list(report.problems),
@@ -164,10 +169,10 @@ def music_tracks(score: symusic.Score) -> symusic.Score:
     return out
 
 
-def made(themes: Sequence[Music], model: str, bars: int, *, processes: int = 2, per_song: int = 1) -> list[Music]:
-    """Pieces of `bars` bars, `per_song` on each theme."""
+def made(themes: Sequence[Music], model: str, bars: int, *, processes: int = 2, **settings: Any) -> list[Music]:
+    """A piece of `bars` bars on each theme; settings as of `kapelle.develop`."""
     conditions = {music.name: music.condition for music in themes}
-    todo = wishes(themes, model, (bars,), per_song * len(themes))
+    todo = wishes(themes, model, (bars,), len(themes), **settings)
     return [read_back(wish, one, conditions[wish.name]) for wish, one in zip(todo, in_processes(develop, todo, processes), strict=True)]
 
 
@@ -202,7 +207,6 @@ def bridge(wish: tuple[int, int]) -> dict[str, Any]:
 def embed() -> metrics.Embed:
     """The shipped encoder of melodies, as metrics take it."""
     from kapelle.composing.embedding import embedder
-
     from kapelle.data.themes import Fragment
 
     own = embedder()

@@ -3,10 +3,10 @@
     python benchmarks/theme_stages.py RUN SHARDS [--songs 12] [--bars 16] [--json FILE] [--picture FILE.png]
 
 Stages are the weights in RUN/stages, the best ones by loss, and the last ones. Each becomes a bundle and develops the themes of the first
-`--songs` validation songs, which the network has not learned, with the same seeds. All are measured like the real songs, cropped
-to as many bars from their theme on. A stage's distance is the mean over the six metrics of themes of |it - real| / deviation of the real
-songs. The thesis that this project began from found the weights of the lowest validation loss useless musically, and trained on: the
-picture has both curves. What `--json` names is kept: stages that stand in it, of the same weights, are not made again.
+`--songs` validation songs, which the network has not learned, with the same seeds and without the help of `likeness`. All are measured like
+the real songs, cropped to as many bars from their theme on. A stage's distance is the mean over the six metrics of themes of |it - real| /
+deviation of the real songs. The thesis that this project began from found the weights of the lowest validation loss useless musically,
+and trained on: the picture has both curves. What `--json` names is kept: stages that stand in it, of the same weights, are not made again.
 
 Takes about 40 seconds a stage of two cores. Needs the extra `train`, and matplotlib for the picture.
 """
@@ -156,7 +156,7 @@ def composed(given: argparse.Namespace, stage: Stage, songs: Sequence[_themes.Mu
     """The mean figures of what a stage makes of the themes."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = exported(given.run, stage, Path(folder))
-        pieces = _themes.made(songs, str(bundle), given.bars, processes=given.processes)
+        pieces = _themes.made(songs, str(bundle), given.bars, processes=given.processes, **_themes.ALONE)
     rows = [{**figures(piece, embedding), "first tries": float(piece.facts["attempts"] == 1)} for piece in pieces]
     return _themes.means(rows)
 
