@@ -15,6 +15,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # whoever loads this file by its path
 
+import _page_bridge  # noqa: E402
 import _page_themes  # noqa: E402
 
 RESULTS = HERE / "results"
@@ -262,6 +263,7 @@ SECTIONS = {
     "accompany": _accompany,
     "band_overfit": _band_overfit,
     **_page_themes.SECTIONS,
+    **_page_bridge.SECTIONS,
 }
 
 if __name__ == "__main__":
