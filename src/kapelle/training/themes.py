@@ -37,6 +37,9 @@ Logits = Callable[[Any, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 AT_ONCE = 8
 """Windows scored in one pass."""
 
+NEAR = 128
+"""Theme regions among which those of one batch are drawn: of nearly one length, so that little is padding."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -95,16 +98,17 @@ class Windows:
         return self._batch(rows, self.length + 1, random)
 
     def echo(self, size: int, random: np.random.Generator) -> Batch:
-        """Theme regions of songs for training and nothing else, as many as are about as long as `size` windows, moved in pitch."""
-        lengths = self.regions[:, 2] - self.regions[:, 1]
-        n_rows = max(1, round(size * self.length / float(lengths.mean())))
-        chosen = self.regions[random.integers(len(self.regions), size=n_rows)].tolist()
+        """Theme regions of songs for training and nothing else, of about one length, as many as are as long as `size` windows together."""
+        first = int(random.integers(max(1, len(self.regions) - NEAR + 1)))
+        near = self.regions[first : first + NEAR]
+        n_rows = max(1, round(size * self.length / float((near[:, 2] - near[:, 1]).mean())))
+        chosen = near[random.permutation(len(near))[:n_rows]].tolist()
         rows = [(self.shards.songs[song], start, min(stop, start + self.length + 1)) for song, start, stop in chosen]
         return self._batch(rows, max(stop - start for _, start, stop in rows), random)
 
     @cached_property
     def regions(self) -> NDArray[np.int64]:
-        """(R, 3) song, start and stop of every theme region of the songs for training, its first and last id included."""
+        """(R, 3) song, start and stop of every theme region of the songs for training, first and last id included; by length."""
         found = []
         for number in self.shards.songs_of("train").tolist():
             song = self.shards.songs[number]
@@ -113,7 +117,8 @@ class Windows:
             starts = first + np.flatnonzero(labels == 1)
             stops = first + 1 + np.flatnonzero((labels[:-1] > 0) & (labels[1:] == 0))
             found += [(number, start, stop + 1) for start, stop in zip(starts.tolist(), stops.tolist(), strict=False)]
-        return np.array(found, np.int64).reshape(-1, 3)
+        table = np.array(found, np.int64).reshape(-1, 3)
+        return table[np.argsort(table[:, 2] - table[:, 1], kind="stable")]
 
     def _batch(self, rows: Sequence[tuple[Any, int, int]], width: int, random: np.random.Generator | None) -> Batch:
         """Stretches (song, start, stop) of the ids, padded to `width`, with the themes of their songs; with `random`, moved in pitch."""
