@@ -105,13 +105,15 @@ def _perform(
     """Draw one sequence, telling notes and bars as they come; what was made is left in `made`."""
     where, decoder = theme.layout(model.words), made.decoder
     likeness = Likeness(model.words, plan.phrases) if options.likeness else None
-    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), (where.theme_start, where.theme_end), plan.quoted, likeness)
+    tonic = [first + pitch for first in where.on.values() for pitch in range(1, 128) if pitch % 12 == plan.home.tonic]
+    borders = (where.theme_start, where.theme_end)
+    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), borders, plan.quoted, likeness, tonic)
     sampling = request.sampling or model.sampling
     inside = options.theme_temperature or sampling.temperature * model.focus
     heat = Heat(sampling.temperature, inside, options.likeness, options.likeness**ACCOMPANIMENT)
     session = Listening(model.session, course, plan.phrases, heat)
     pitches = [id for kind in model.words.kinds if kind.startswith("Note-On-") for id in model.words.ids(kind).tolist()]
-    frame = decoding.Frame((), (), where.bar, where.end, frozenset(pitches), (where.theme_start, where.theme_end))
+    frame = decoding.Frame((), (), where.bar, where.end, frozenset(pitches), borders)
     for token in decoding.decode(session, frame, course, sampling, stream(request, number)):
         if cancelled():
             raise Interrupted("composing was cancelled")
@@ -147,7 +149,8 @@ def _told(note: theme.ThemeNote, plan: Plan) -> Note:
 
 def finished(plan: Plan, made: _Made) -> symusic.Score:
     """The score of an attempt as it will be written: nothing sounds beyond its final bar line."""
-    score = edit.transpose(theme.to_score(_restruck(made.notes), [(0, plan.bpm)], OUTPUT_TPQ), plan.back)
+    notes = _restruck(_held(made.notes, plan.n_bars))
+    score = edit.transpose(theme.to_score(notes, [(0, plan.bpm)], OUTPUT_TPQ), plan.back)
     score = edit.clip_to(edit.resolve_overlaps(score), plan.n_bars * theme.STEPS * OUTPUT_TPQ // theme.STEPS_PER_BEAT)
     score = edit.set_programs(score, list(plan.programs))
     score.key_signatures.append(symusic.KeySignature(0, plan.key.sharps, plan.key.mode == "minor"))
@@ -158,6 +161,20 @@ def _n_melody(score: symusic.Score, first: int, end: int) -> int:
     """Notes of melody that begin in the bars from `first` up to `end`."""
     bar = theme.STEPS * OUTPUT_TPQ // theme.STEPS_PER_BEAT
     return sum(first * bar <= note.start < end * bar for note in score.tracks[0].notes)
+
+
+def _held(notes: list[theme.ThemeNote], n_bars: int) -> list[theme.ThemeNote]:
+    """The notes, the last onset of each track in the last bar, and the lowest note there, held to the final bar line."""
+    line, end = (n_bars - 1) * theme.STEPS, n_bars * theme.STEPS
+    closing = [note for note in notes if note.start >= line]
+    latest = {track: max((note.start for note in closing if note.track == track), default=end) for track in (theme.MELODY, theme.PIANO)}
+    lowest = min((note.pitch for note in closing), default=0)
+    return [
+        replace(note, duration=end - note.start)
+        if note.start >= line and (note.start == latest[note.track] or (note.pitch == lowest and note.track == theme.PIANO))
+        else note
+        for note in notes
+    ]
 
 
 def _restruck(notes: list[theme.ThemeNote]) -> list[theme.ThemeNote]:

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
     from kapelle.bundles.session import Translator
     from kapelle.composing.theme_likeness import Likeness, Wanted
-    from kapelle.sampling.decode import Rulebook
+    from kapelle.tokens.theme_grammar import Grammar
 
 PAD = 0
 NEVER = -1e9
 """The logit of padding, which no training has ever touched."""
+
+
+TONIC = 1.5
+"""What is added to the logits of the tonic in the last bar."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,15 @@ class Course:
         borders: The ids of Theme_Start and Theme_End.
         quoted: Ids that the piece begins with whatever the model says, such as the theme itself.
         likeness: Knows how the theme would go on; None: nobody asks.
+        tonic: Ids of notes that are likelier in the last bar.
     """
 
-    grammar: Rulebook
+    grammar: Grammar
     n_phrases: int
     borders: tuple[int, int]
     quoted: Sequence[int] = ()
     likeness: Likeness | None = None
+    tonic: Sequence[int] = ()
     labels: list[int] = field(default_factory=list)
     phrases: list[int] = field(default_factory=list)  # -1 before the theme has begun
 
@@ -80,7 +86,8 @@ class Course:
 
     def leanings(self) -> Mapping[int, float]:
         """What is to be likelier."""
-        return self.grammar.leanings()
+        last = self.grammar.bar + 1 >= self.grammar.plan.n_bars
+        return {**self.grammar.leanings(), **dict.fromkeys(self.tonic if last else (), TONIC)}
 
     def wanted(self) -> Wanted | None:
         """How the theme would go on; None outside."""
