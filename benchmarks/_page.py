@@ -262,6 +262,7 @@ SECTIONS = {
     "band_speed": _band_speed,
     "accompany": _accompany,
     "band_overfit": _band_overfit,
+    **_page_retrieval.SECTIONS,
     **_page_themes.SECTIONS,
     **_page_bridge.SECTIONS,
 }

@@ -1,6 +1,6 @@
 """How near the themes that are found come to those that people mark: F1 of beats on three songs, beside the published values.
 
-    python benchmarks/theme_retrieval.py REFERENCE [--bundle theme-encoder] [--also NAME=BUNDLE ...] [--json PATH]
+    python benchmarks/theme_retrieval.py REFERENCE [--bundle theme-encoder] [--also NAME=BUNDLE:EPS ...] [--picture PATH] [--json PATH]
 
 REFERENCE is the folder theme_reference: of the songs 065, 310 and 449 of POP909 it holds the marks of three annotators, and what the
 authors' contrastive clustering, two ablations of it, the correlative matrix and COSIATEC found. A beat belongs to a theme if one of the
@@ -8,8 +8,8 @@ theme's notes begins in it (`kapelle.data.patterns`); by this rule the released 
 
 Then ours: contrastive clustering with the shipped encoder, the correlative matrix and COSIATEC, on the melody that all files of a song
 share. Neither the encoder nor eps has met these songs: eps comes from `benchmarks/theme_eps.py`. How F1 would be with another eps, and with
-fragments that begin in every other bar alone, is told as well, and `--also` adds encoders that were trained in another way. Three songs
-are few: an average moves by .05 when one of them changes its mind.
+fragments that begin in every other bar alone, is told as well, and `--also` adds encoders that were trained in another way, each with the
+eps that `benchmarks/theme_eps.py` gives it. Three songs are few: an average moves by .05 when one of them changes its mind.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import symusic
 
 from kapelle.composing.embedding import NAME, embedder
 from kapelle.data import patterns, themes
+from kapelle.engraving import themes as engraving
 from kapelle.score.melody import MELODY_NOTE
 
 Melody = np.ndarray
@@ -56,13 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("reference", type=Path)
     parser.add_argument("--bundle", default=NAME)
-    parser.add_argument("--also", action="append", default=[], metavar="NAME=BUNDLE")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=BUNDLE:EPS")
+    parser.add_argument("--picture", type=Path, help="draw the first song with its theme")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     found = measured(options.reference, options.bundle, dict(item.split("=", 1) for item in options.also))
     show(found)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if options.picture:
+        picture(options.reference, SONGS[0], embedder(_place(options.bundle)), options.picture)
     return 0 if found["met"] else 1
 
 
@@ -83,7 +87,9 @@ def measured(reference: Path, bundle: str, also: dict[str, str] | None = None) -
         "correlative matrix": scored(by_pattern(patterns.correlative_matrix)),
         "COSIATEC": scored(by_pattern(patterns.cosiatec)),
     }
-    ours |= {name: scored(contrastive(embedder(_place(place)))) for name, place in (also or {}).items()}
+    for name, told in (also or {}).items():
+        place, _, eps = told.rpartition(":")
+        ours[name] = scored(contrastive(embedder(_place(place)), float(eps)))
     average = {way: mean(scores) for way, scores in ours.items()}
     apart = [abs(released[way][song][a] - PUBLISHED[way][song][a]) for way in FILES for song in SONGS for a in range(ANNOTATORS)]
     return {
@@ -94,7 +100,7 @@ def measured(reference: Path, bundle: str, also: dict[str, str] | None = None) -
             "ours": average,
         },
         "released_apart": {"mean": round(float(np.mean(apart)), 4), "most": round(max(apart), 4)},
-        "eps": themes.EPS,
+        "eps": {"contrastive": themes.EPS, **{name: float(told.rpartition(":")[2]) for name, told in (also or {}).items()}},
         "sweep": {f"{eps:.2f}": mean(scored(contrastive(embed, eps))) for eps in SWEEP},
         "hop_2": {f"{eps:.2f}": mean(scored(contrastive(embed, eps, themes.Search(hop=2)))) for eps in (themes.EPS, SWEEP[-1])},
         "themes": {song: list(found.recurrences) for song, one in melodies.items() if (found := themes.find(one, bars_of(one), embed))},
@@ -143,6 +149,20 @@ def by_pattern(find: Callable[[Melody], patterns.Pattern | None]) -> Way:
 def mean(scores: dict[str, Any]) -> float:
     """Over songs and annotators."""
     return round(float(np.mean([value for values in scores.values() for value in values])), 4)
+
+
+def picture(reference: Path, song: str, embed: themes.Embed, path: Path) -> None:
+    """Draw a song: its melody with the theme, and how far apart its fragments are."""
+    melody, _ = marked(reference / "retrieval" / song / f"{song}_Annotator_0.mid")
+    n_bars = bars_of(melody)
+    own = [one for one in themes.fragments(melody, n_bars) if len(one.notes) >= themes.Search().min_notes]
+    apart = themes.distances(embed(own))
+    bars = np.array([one.bar for one in own])
+    found = themes.find(melody, n_bars, embed)
+    first = int(np.flatnonzero(bars == found.bar)[0]) if found else 0
+    regions = [(start, stop, float(apart[first, np.searchsorted(bars, start)])) for start, stop in found.regions] if found else []
+    summary = f"{n_bars} bars, {len(own)} fragments, {len(regions)} theme regions"
+    engraving.draw(engraving.Picture(melody, n_bars, regions, bars, apart, f"POP909 {song}", summary), path)
 
 
 def _scores(found: Beats, marks: list[Beats]) -> list[float]:
