@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # whoever loads this file by its path
 
 import _page_bridge  # noqa: E402
+import _page_retrieval  # noqa: E402
 import _page_themes  # noqa: E402
 
 RESULTS = HERE / "results"

@@ -17,8 +17,8 @@ def stability(found: dict[str, Any]) -> str:
     hops, head = found["hop_kappa"], ("eps", "adjusted Rand index", "the same, 3 to a core", "clusters", "largest cluster")
     return (
         f"## Eps of themes\n\n`python benchmarks/theme_eps.py SHARDS`; {found['songs']} songs that the encoder has not learned from and "
-        f"nobody has marked, {found['fragments']:,} fragments, {found['draws']} draws. Chosen: {found['eps']:g}, the largest whose index is "
-        f"within 0.01 of the best, {found['best']:.3f}. Index by the fewest notes of a fragment: {fewest}. Kappa of the bars that are theme "
+        f"nobody has marked, {found['fragments']:,} fragments, {found['draws']} draws. Chosen: {found['eps']:g}, the largest whose index "
+        f"is within 0.01 of the best, {found['best']:.3f}. Index by the fewest notes of a fragment: {fewest}. Kappa of the theme's bars "
         f"with and without a song's first bar: {hops['1']:.2f} if fragments begin in every bar, {hops['2']:.2f} in every other.\n\n"
     ) + _bands.table(head, rows)
 
@@ -36,9 +36,9 @@ def retrieval(found: dict[str, Any]) -> str:
     return (
         "## Themes that people mark\n\n`python benchmarks/theme_retrieval.py REFERENCE`; F1 of beats on three songs of POP909 against each "
         "of three annotators, ours and in brackets the published value. The released files of the authors' ways give the published values "
-        f"to within {apart['mean']:.4f} on average, {apart['most']:.3f} at most. Goal: contrastive at least {found['goal']:.2f} on average, "
-        f"and no less than the other two ways; {met}. Encoders trained without a change, or from another seed, have their own eps by the same "
-        f"rule. Contrastive by eps: {sweep}.\n\n"
+        f"to within {apart['mean']:.4f} on average, {apart['most']:.3f} at most. Goal: contrastive at least {found['goal']:.2f} on "
+        f"average, and no less than the other two ways; {met}. Encoders trained without a change, or from another seed, have their own "
+        f"eps by the same rule. Contrastive by eps: {sweep}.\n\n"
     ) + _bands.table(("way", "eps", *songs, "average"), rows)
 
 
