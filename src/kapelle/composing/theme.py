@@ -50,6 +50,9 @@ LABEL = "theme"
 ACCOMPANIMENT = 3
 """The accompaniment keeps less to that of the theme than the melody does: the share of the melody to this power."""
 
+TONIC = {theme.MELODY: 3.0, theme.PIANO: 1.5}
+"""What is added to the logits of the tonic in the last bar, by track: a cadence ends with it, and has a melody."""
+
 MIN_MELODY = 2
 """A return of the theme has so many notes of melody, if the theme itself has."""
 
@@ -105,9 +108,9 @@ def _perform(
     """Draw one sequence, telling notes and bars as they come; what was made is left in `made`."""
     where, decoder = theme.layout(model.words), made.decoder
     likeness = Likeness(model.words, plan.phrases) if options.likeness else None
-    tonic = [first + pitch for first in where.on.values() for pitch in range(1, 128) if pitch % 12 == plan.home.tonic]
+    cadence = {where.on[track] + pitch: more for track, more in TONIC.items() for pitch in range(1, 128) if pitch % 12 == plan.home.tonic}
     borders = (where.theme_start, where.theme_end)
-    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), borders, plan.quoted, likeness, tonic)
+    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), borders, plan.quoted, likeness, cadence)
     sampling = request.sampling or model.sampling
     inside = options.theme_temperature or sampling.temperature * model.focus
     heat = Heat(sampling.temperature, inside, options.likeness, options.likeness**ACCOMPANIMENT)

@@ -27,10 +27,6 @@ NEVER = -1e9
 """The logit of padding, which no training has ever touched."""
 
 
-TONIC = 1.5
-"""What is added to the logits of the tonic in the last bar."""
-
-
 @dataclass(frozen=True)
 class Heat:
     """How freely ids are chosen.
@@ -58,7 +54,7 @@ class Course:
         borders: The ids of Theme_Start and Theme_End.
         quoted: Ids that the piece begins with whatever the model says, such as the theme itself.
         likeness: Knows how the theme would go on; None: nobody asks.
-        tonic: Ids of notes that are likelier in the last bar.
+        cadence: What is likelier in the last bar: id -> what is added to its logit.
     """
 
     grammar: Grammar
@@ -66,7 +62,7 @@ class Course:
     borders: tuple[int, int]
     quoted: Sequence[int] = ()
     likeness: Likeness | None = None
-    tonic: Sequence[int] = ()
+    cadence: Mapping[int, float] = field(default_factory=dict)
     labels: list[int] = field(default_factory=list)
     phrases: list[int] = field(default_factory=list)  # -1 before the theme has begun
 
@@ -87,7 +83,7 @@ class Course:
     def leanings(self) -> Mapping[int, float]:
         """What is to be likelier."""
         last = self.grammar.bar + 1 >= self.grammar.plan.n_bars
-        return {**self.grammar.leanings(), **dict.fromkeys(self.tonic if last else (), TONIC)}
+        return {**self.grammar.leanings(), **(self.cadence if last else {})}
 
     def wanted(self) -> Wanted | None:
         """How the theme would go on; None outside."""
