@@ -38,7 +38,7 @@ def by_intervals(found: Sequence[Fragment]) -> NDArray[np.float32]:
     for row, (interval, n) in enumerate(zip(read["interval"], (read["onset"] > 0).sum(1), strict=True)):
         rows[row, :n] = np.where(interval[:n] > 0, interval[:n] - 25, 0)
         rows[row, 32] = 1
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
 def test_fragments_overlap_by_their_hop_and_end_within_the_piece() -> None:
