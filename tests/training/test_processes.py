@@ -18,13 +18,13 @@ torch = pytest.importorskip("torch")
 import forks  # noqa: E402
 
 import fakes_training  # noqa: E402
+import theme_songs_tiny  # noqa: E402
+from conftest import Tiny  # noqa: E402
 from kapelle.training import trackers  # noqa: E402
 from kapelle.training.fit import FitOptions, fit  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from conftest import Tiny
 
 TOLERANCE = 1e-4
 """Largest difference of a weight after 12 steps at a learning rate of 0.01: sums are taken in another order."""
@@ -44,7 +44,7 @@ def same(one: Path, other: Path) -> None:
     first, second = weights(one), weights(other)
     assert first.keys() == second.keys()
     for name in first:
-        if name.endswith("c_attn.bias"):  # softmax ignores a bias of the keys: its gradient is rounding alone, which Adam blows up
+        if name.endswith(("c_attn.bias", "in_proj_bias")):  # softmax ignores a bias of the keys: its gradient is rounding alone, which Adam blows up
             first[name], second[name] = (torch.cat([held[name].chunk(3)[i] for i in (0, 2)]) for held in (first, second))
         assert torch.allclose(first[name], second[name], rtol=0, atol=TOLERANCE), (name, (first[name] - second[name]).abs().max())
     for a, b in zip(trackers.read_log(one / "log.jsonl"), trackers.read_log(other / "log.jsonl"), strict=True):
@@ -118,3 +118,15 @@ def test_gradient_accumulation_equals_the_whole_batch(tiny: Tiny, tmp_path: Path
     train(tiny, tmp_path / "one")
     train(tiny, tmp_path / "parts", "training.micro_batch=1")
     same(tmp_path / "one", tmp_path / "parts")
+
+
+@pytest.mark.skipif(not forks.AVAILABLE, reason="processes are forked on Linux alone")
+def test_two_processes_learn_themes_as_one_does(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(theme_songs_tiny.RECIPE)
+    made = Tiny(recipe, theme_songs_tiny.songs(tmp_path / "shards"))
+    overrides = ("training.batch_size=5", "training.themes.echo_steps=3", "training.themes.echo_share=0.2")
+    forks.finish(forks.start(partial(train, made, tmp_path / "one", *overrides), tmp_path / "told"), tmp_path / "told")
+    told = side_by_side(partial(train, made, tmp_path / "two", *overrides, devices=2), tmp_path)
+    assert [item["returned"]["step"] for item in told] == [12, 12], told
+    same(tmp_path / "one", tmp_path / "two")
