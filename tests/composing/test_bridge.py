@@ -167,6 +167,14 @@ def test_the_top_voice_of_the_guitar_is_the_melody_and_its_chords_go_to_the_pian
     assert len(made.score.tracks[1].notes) == 8
 
 
+def test_low_strings_that_are_struck_alone_are_no_melody() -> None:
+    low = [(t + Q // 2, Q // 2, 40, v) for t, _, _, v in TUNE]
+    made = bridge.cut(band(piano=CHORDS, guitar=[*((t, Q // 2, p, v) for t, _, p, v in TUNE), *low]), 2)
+    assert made is not None
+    assert [note.pitch for note in made.score.tracks[0].notes] == [64, 65, 66, 67, 68, 64, 65, 66]
+    assert sum(note.pitch == 40 for note in made.score.tracks[1].notes) == 8
+
+
 def test_one_note_of_guitar_is_a_rest_and_the_strings_lead() -> None:
     made = bridge.cut(band(piano=CHORDS, guitar=TUNE[:1], strings=[(t, d, p + 12, v) for t, d, p, v in TUNE]), 2)
     assert made is not None

@@ -2,8 +2,9 @@
 
 Takes the bundle of codec ``theme`` and a request, gives events and a piece. The band is a second bundle, of codec ``roll``. Its phrase is
 cut at a bar line, `BARS` bars from where the melody begins; the melody is the top voice of the guitar, or of the highest other track
-where the guitar rests; the piano accompanies it, thinned where it is too full (`score.thinning`); all of it is marked as theme, and the
-band's tempo and key are kept. A phrase without a melody is no theme: then the next one is made, and the report says how many it took.
+where the guitar rests; the piano accompanies it, and so do notes far below the melody on its own track, thinned where it is too full
+(`score.thinning`); all of it is marked as theme, and the band's tempo and key are kept. A phrase without a melody is no theme: then the
+next one is made, and the report says how many it took.
 
 Source: the pipeline of the thesis, whose function cannot run as printed (docs/explanation/bridge.md): 2 bars in place of its "6 seconds",
 which were 4.8; melody first, one voice, an accompaniment that is not so full that the model repeats it.
@@ -34,6 +35,8 @@ from kapelle.score.roll import TRACKS, family_of
 from kapelle.score.write import to_bytes
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from kapelle.bundles.load import Bundle
 
 __all__ = ["Options", "compose"]
@@ -47,6 +50,9 @@ ENOUGH = 4
 """Notes that make a melody; with fewer the guitar counts as resting, and another track is looked at."""
 
 FEWEST = 2
+DEPTH = 14
+"""Semitones below the upper quartile of the top voice, down to which notes are of the melody."""
+
 BAND_SHARE = 0.1
 """So much of the progress is the band's."""
 
@@ -230,14 +236,14 @@ def cut(score: symusic.Score, n_bars: int, wanted: str = "") -> Cut | None:
     if lead is None:
         return None
     track, name = lead
-    first_bar = int(line(on_grid(edit.note_arrays(track), max(score.tpq, 1))).notes["start"][0]) // STEPS_PER_BAR
-    if first_bar + n_bars > units.n_bars(score):
-        return None
     part = score.copy()
     piano = [one for one in score.tracks if _family(one) == ACCOMPANIMENT and name != ACCOMPANIMENT]
-    part.tracks = [_named(track, MELODY), *(_named(one, PIANO) for one in piano)]
+    part.tracks = [_part(track, MELODY, upper=True), _part(track, PIANO, upper=False), *piano]
+    first_bar = int(_line(part.tracks[0], part)["start"][0]) // STEPS_PER_BAR
+    if first_bar + n_bars > units.n_bars(score):
+        return None
     part = edit.crop_bars(part, first_bar, n_bars)
-    if len(line(on_grid(edit.note_arrays(part.tracks[0]), max(part.tpq, 1))).notes) < FEWEST:
+    if len(_line(part.tracks[0], part)) < FEWEST:
         return None
     made, full = two_tracks(part, melody=0), two_tracks(part, melody=0, thin=False)
     thinned = len(full.tracks[1].notes) - len(made.tracks[1].notes)
@@ -258,9 +264,14 @@ def _lead(score: symusic.Score, wanted: str) -> tuple[symusic.Track, str] | None
     high = sorted((pair for pair in pitched if pair[1] != "bass"), key=lambda pair: (pair[1] != LEAD, -_middle(pair[0])))
     for fewest in (ENOUGH, FEWEST):
         for one, name in high:
-            if len(line(on_grid(edit.note_arrays(one), max(score.tpq, 1))).notes) >= fewest:
+            if len(_line(one, score)) >= fewest:
                 return one, name
     return None
+
+
+def _line(track: symusic.Track, score: symusic.Score) -> NDArray[np.void]:
+    """The top voice of a track of `score`."""
+    return line(on_grid(edit.note_arrays(track), max(score.tpq, 1))).notes
 
 
 def _family(track: symusic.Track) -> str:
@@ -271,7 +282,14 @@ def _middle(track: symusic.Track) -> float:
     return float(np.median(track.notes.numpy()["pitch"]))
 
 
-def _named(track: symusic.Track, name: str) -> symusic.Track:
+def _part(track: symusic.Track, name: str, *, upper: bool) -> symusic.Track:
+    """The notes of the track of a melody that can be of it, or the others: those more than `DEPTH` lower than most of its top voice.
+
+    A guitar strikes low strings alone, too: they begin alone and would be in the top voice, and no melody leaps like that.
+    """
     out = track.copy()
-    out.name = name
+    notes = edit.note_arrays(track)
+    limit = np.percentile(line(on_grid(notes, TPQ)).notes["pitch"], 75) - DEPTH
+    chosen = (notes["pitch"] >= limit) == upper
+    out.name, out.notes = name, edit.note_list({column: values[chosen] for column, values in notes.items()})
     return out
