@@ -54,10 +54,11 @@ def bridge_joint(found: dict[str, Any]) -> str:
     }
     rows = [(name, *(_figure(found[side].get(key)) for side in sides)) for key, name in names.items()]
     head = {"before": "before", "alone": "trained on, nobody listens", "after": "trained together", "held_out": "held-out phrases"}
+    lengths = ", ".join(f"{name} {value:.1f}" for name, value in found["gradients"].items())
     return (
         "## A band and a transformer trained together\n\n`python benchmarks/bridge_joint.py compare DATA --before RUN --alone RUN "
-        f"--after RUN`; {found['steps']} steps, {found['themes']} openings.\n\n"
-        + _bands.table(("what", *(head[side] for side in sides)), rows)
+        f"--after RUN`; {found['steps']} steps, {found['themes']} openings. Length of the gradients at the generator's weights before: "
+        f"{lengths}.\n\n" + _bands.table(("what", *(head[side] for side in sides)), rows)
     )
 
 

@@ -72,6 +72,8 @@ def compared(data: Path, runs: dict[str, Path], n_themes: int) -> dict[str, Any]
         network.eval()
         turn = objectives.Turn(network, torch.device("cpu"), 0, 0, 1, lambda loss: None, lambda name: 0.0, lambda: None)
         figures = objective.validate(turn)
+        if not judge:
+            report["gradients"] = gradients(objective, network)
         judge = judge or {key: value.clone() for key, value in network.transformer.state_dict().items()}
         made = objective.band.made(network.averaged, n_themes, turn.device)
         with torch.no_grad():
@@ -85,13 +87,27 @@ def compared(data: Path, runs: dict[str, Path], n_themes: int) -> dict[str, Any]
     return report
 
 
+def gradients(objective: bridge_joint.BridgeJoint, network: Any) -> dict[str, float]:
+    """How long the gradient of the critic's loss, of an opening and of its return is at the generator's weights, unweighted."""
+    latents = objective.band.latents(objective.band.settings.batch_size, torch.Generator().manual_seed(0), torch.device("cpu"))
+    made = network.train().generator(latents)
+    told = bridge_joint.losses(network.eval().transformer, objective.band.theme(made[: objective.bridge.judged]), objective.band.places)
+    weights = list(network.generator.parameters())
+    out = {}
+    for name, loss in (("critic", -network.critic(made).mean()), ("opening", told[0].mean()), ("return", told[1].mean())):
+        found = torch.autograd.grad(loss, weights, retain_graph=True)
+        out[name] = float(torch.stack([part.norm() for part in found]).norm())
+    return out
+
+
 def told(report: dict[str, Any]) -> str:
     sides = [name for name in ("before", "alone", "after", "held_out") if name in report]
     lines = [f"{'':28}" + "".join(f"{side:>12}" for side in sides)]
     for key in report["after"]:
         cells = [f"{report[side][key]:.3f}" if key in report[side] else "–" for side in sides]
         lines.append(f"{key:28}" + "".join(f"{cell:>12}" for cell in cells))
-    return "\n".join(lines)
+    lengths = ", ".join(f"{name} {value:.2f}" for name, value in report["gradients"].items())
+    return "\n".join([*lines, f"gradients at the generator's weights: {lengths}"])
 
 
 if __name__ == "__main__":

@@ -122,4 +122,5 @@ def test_a_joint_run_stands_beside_where_it_began(tmp_path: Path, capsys: pytest
     report = json.loads(found.read_text())
     assert report["before"]["own_return_bits"] == pytest.approx(report["before"]["made_return_bits"])
     assert report["after"]["made_opening_bits"] != report["before"]["made_opening_bits"] and report["held_out"]["made_tokens"] > 4
+    assert set(report["gradients"]) == {"critic", "opening", "return"} and all(value > 0 for value in report["gradients"].values())
     assert "distance" in report["after"] and "before" in capsys.readouterr().out
