@@ -224,3 +224,11 @@ def test_models_by_seeds(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "cells" / "model-band-early_seed-20220529.mid").read_bytes() == alone.to_midi()
     with pytest.raises(UsageError, match="no model is named"):
         api.study_models(tmp_path, [])
+
+
+def test_many_seeds_are_shown_as_cards(tmp_path: Path) -> None:
+    plan = Plan("toy", "Seeds", (Axis("model", ("c",)), Axis("seed", tuple("1245678"))))
+    run(plan, Maker(2), tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert text.count('<div class="card">') == 7
+    assert "Means by seed" not in text

@@ -72,7 +72,7 @@ def show(results: Results, folder: Path, console: Console) -> None:
     )
     table = results.as_dict()["by_axis"]
     for axis in results.plan.axes:
-        if len(axis.values) > 1:
+        if 1 < len(axis.values) < len(results.rows):  # else a row for each piece would say nothing new
             rows = [(axis.label(value), *_row(found)) for value, found in table[axis.name].items()]
             console.line()
             console.table((axis.name, "made", "empty", "short", "degenerate", "notes", "seconds"), rows, numbers=NUMBERS)

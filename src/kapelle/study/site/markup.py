@@ -24,7 +24,8 @@ table { border-collapse: collapse; font-size: .875rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 th { color: var(--muted); font-weight: 600; }
-.cell { width: 19rem; } .cell img { display: block; width: 18rem; height: auto; border: 1px solid var(--line); border-radius: 4px; }
+.cell { width: 19rem; } .cards { display: grid; grid-template-columns: repeat(auto-fill, 19rem); gap: 1.5rem 1rem; }
+.cell img, .card img { display: block; width: 18rem; height: auto; border: 1px solid var(--line); border-radius: 4px; }
 audio { display: block; width: 18rem; height: 2.25rem; margin: .3rem 0; }
 """
 

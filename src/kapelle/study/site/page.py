@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kapelle.study.plan import Axis
     from kapelle.study.run import Results
 
+MOST_COLUMNS = 6
 SOUNDS = ("ogg", "mp3", "flac", "wav")
 
 
@@ -64,12 +65,21 @@ def _said(axis: Axis, value: str) -> str:
 
 
 def _grid(rows: Mapping[tuple[str, ...], dict[str, Any]], before: tuple[str, ...], side: Axis | None, last: Axis, folder: Path) -> str:
-    """Cells in rows and columns."""
+    """Cells in rows and columns; where the last axis is long, in as many columns as the window has room for."""
+    if len(last.values) > MOST_COLUMNS:
+        parts = []
+        for value in side.values if side else ("",):
+            key = (*before, value) if side else before
+            cards = "".join(
+                f'<div class="card"><b>{text(_said(last, one))}</b><br>{_cell(rows[(*key, one)], folder)}</div>' for one in last.values
+            )
+            parts.append(f'{f"<h3>{text(_said(side, value))}</h3>" if side else ""}<div class="cards">{cards}</div>')
+        return "".join(parts)
     head = "".join(f"<th>{text(_said(last, value))}</th>" for value in last.values)
     lines = []
     for value in side.values if side else ("",):
         key = (*before, value) if side else before
-        cells = "".join(_cell(rows[(*key, column)], folder) for column in last.values)
+        cells = "".join(f'<td class="cell">{_cell(rows[(*key, column)], folder)}</td>' for column in last.values)
         lines.append(f"<tr><th>{text(_said(side, value)) if side else ''}</th>{cells}</tr>")
     return f'<div class="wide"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
@@ -77,7 +87,7 @@ def _grid(rows: Mapping[tuple[str, ...], dict[str, Any]], before: tuple[str, ...
 def _cell(row: dict[str, Any], folder: Path) -> str:
     """A piece: picture, player, file, figures, and what is wrong with it."""
     if row["empty"]:
-        return f'<td class="cell"><span class="bad">empty</span><br><span class="muted">{text(row["empty"])}</span></td>'
+        return f'<span class="bad">empty</span><br><span class="muted">{text(row["empty"])}</span>'
     base = f"cells/{quote(row['name'])}"
     sound = next((suffix for suffix in SOUNDS if (folder / "cells" / f"{row['name']}.{suffix}").is_file()), "")
     parts = [f'<img src="{base}.png" alt="piano roll" loading="lazy">']
@@ -89,7 +99,7 @@ def _cell(row: dict[str, Any], folder: Path) -> str:
     wrong += row["problems"]
     if wrong:
         parts.append(f'<br><span class="bad">{text("; ".join(wrong))}</span>')
-    return f'<td class="cell">{"".join(parts)}</td>'
+    return "".join(parts)
 
 
 def _figures(results: Results) -> Iterator[str]:
@@ -99,7 +109,7 @@ def _figures(results: Results) -> Iterator[str]:
     found = tables.statistics(results.rows, names)
     yield table(["", *tables.STATISTICS], [[name, *_row(found[name], tables.STATISTICS)] for name in names])
     for axis, values in tables.by_axis(results.rows, results.plan.axes, names).items():
-        if len(values) < 2:
+        if len(values) < 2 or len(values) == len(results.rows):
             continue
         told = next(one for one in results.plan.axes if one.name == axis)
         columns = ["made", "empty", "short", "degenerate", *names]
