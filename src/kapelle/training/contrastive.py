@@ -64,7 +64,7 @@ class Contrastive:
         return {"adamw": adamw(network, self.settings)}
 
     def step(self, turn: Turn) -> Figures:
-        """One update; every process embeds its share of the pairs, and takes those for all there are."""
+        """One update; each of several processes compares the pairs of its own share with one another."""
         draw = np.random.Generator(np.random.Philox(key=[self.settings.seed, turn.step]))
         songs = draw.permutation(len(self.songs))[: self.rows]
         places = np.array([draw.choice(self.songs[song]) for song in songs])[turn.rank :: turn.world]
