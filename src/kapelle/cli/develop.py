@@ -64,7 +64,7 @@ def run(arguments: Arguments, console: Console) -> None:
     files = files_of(wish, arguments.output, arguments.files, f"{arguments.source.stem}-developed")
     tables = compose_all(wish, files, arguments.files, arguments.processes, console)
     heard = tables[0]["theme"] or {}
-    if heard and heard["found"] > heard["bars"]:
+    if heard and heard["found"] > heard["bars"] and "theme_length" not in arguments.options:
         console.warn("the theme is the first {n} of {found} bars", n=heard["bars"], found=heard["found"])
     if heard and heard["pick_up"]:
         console.warn("the pick-up is left out ({n} notes): a theme begins on a bar line", n=heard["pick_up"])

@@ -53,6 +53,9 @@ ACCOMPANIMENT = 3
 TONIC = {theme.MELODY: 3.0, theme.PIANO: 1.5}
 """What is added to the logits of the tonic in the last bar, by track: a cadence ends with it, and has a melody."""
 
+BASS, NOT_TONIC = 53, -9.0
+"""What is added there to the logits of other notes of the piano below this pitch: the bass of a last chord is its root."""
+
 MIN_MELODY = 2
 """A return of the theme has so many notes of melody, if the theme itself has."""
 
@@ -108,9 +111,8 @@ def _perform(
     """Draw one sequence, telling notes and bars as they come; what was made is left in `made`."""
     where, decoder = theme.layout(model.words), made.decoder
     likeness = Likeness(model.words, plan.phrases) if options.likeness else None
-    cadence = {where.on[track] + pitch: more for track, more in TONIC.items() for pitch in range(1, 128) if pitch % 12 == plan.home.tonic}
     borders = (where.theme_start, where.theme_end)
-    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), borders, plan.quoted, likeness, cadence)
+    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), borders, plan.quoted, likeness, _cadence(where, plan.home.tonic))
     sampling = request.sampling or model.sampling
     inside = options.theme_temperature or sampling.temperature * model.focus
     heat = Heat(sampling.temperature, inside, options.likeness, options.likeness**ACCOMPANIMENT)
@@ -129,6 +131,18 @@ def _perform(
         if bar >= 0 and token in (where.bar, where.end):
             yield BarDone(bar, plan.n_bars)
             yield Progress((bar + 1) / plan.n_bars)
+
+
+def _cadence(where: theme.Layout, tonic: int) -> dict[int, float]:
+    """What is likelier in the last bar, and what is not: id -> what is added to its logit."""
+    out = {}
+    for track, more in TONIC.items():
+        for pitch in range(1, 128):
+            if pitch % 12 == tonic:
+                out[where.on[track] + pitch] = more
+            elif track == theme.PIANO and pitch < BASS:
+                out[where.on[track] + pitch] = NOT_TONIC
+    return out
 
 
 def rules(plan: Plan) -> Rules:
