@@ -11,7 +11,7 @@ Known differences from the torch network: none beyond rounding (below 1e-5 on lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from kapelle.models.theme import Config
 
 Weights = Mapping[str, np.ndarray]
+
+Heard = Callable[[GraphWriter, str], str]
+"""(graph, name of a value) -> name of what is heard in its place."""
 
 EPSILON = 1e-5
 """Of the layer norms: torch's default."""
@@ -57,8 +60,13 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return out | {"output_layer.weight": (config.vocabulary, width), "output_layer.bias": (config.vocabulary,)}
 
 
-def graphs(config: Config, weights: Weights) -> dict[str, onnx.ModelProto]:
+def graphs(config: Config, weights: Weights, heard: Heard | None = None) -> dict[str, onnx.ModelProto]:
     """The graph "step", and "encode" where there is an encoder.
+
+    Args:
+        config: The shape of the network.
+        weights: Its weights.
+        heard: Adds to the graph what stands between encoder and decoder: from (B, S, D) to (B, any number of rows, D).
 
     Raises:
         CheckpointError: The weights are of another shape than `config`.
@@ -66,7 +74,7 @@ def graphs(config: Config, weights: Weights) -> dict[str, onnx.ModelProto]:
     _check(config, weights)
     weights = {name: array / 2 if _halved(config, name) else array for name, array in weights.items()}
     step = {"step": _step(config, weights)}
-    return step if config.variant == "prompt" else {"encode": _encode(config, weights)} | step
+    return step if config.variant == "prompt" else {"encode": _encode(config, weights, heard)} | step
 
 
 def weights(config: Config, constants: Mapping[str, Weights]) -> dict[str, np.ndarray]:
@@ -120,7 +128,7 @@ def _check(config: Config, weights: Weights) -> None:
             raise CheckpointError("{name} must be of the shape {shape}, found {found}", name=name, shape=wanted, found=found)
 
 
-def _encode(config: Config, weights: Weights) -> onnx.ModelProto:
+def _encode(config: Config, weights: Weights, heard: Heard | None) -> onnx.ModelProto:
     """theme (B, S) -> keys and values of every decoder layer (B, H, S, D/H)."""
     graph = GraphWriter("theme.encode")
     theme = graph.input("theme", "int64", ["batch", "theme_tokens"])
@@ -141,13 +149,16 @@ def _encode(config: Config, weights: Weights) -> onnx.ModelProto:
         hidden = _norm(graph, f"{name}.norm2", hidden, _feed(graph, name, hidden, weights), weights)
     gain, shift = (graph.constant(f"encoder.norm.{part}", weights[f"encoder.norm.{part}"]) for part in ("weight", "bias"))
     hidden = graph.op("LayerNormalization", [hidden, gain, shift], epsilon=EPSILON)
+    rows = "memory_rows" if heard else "theme_tokens"
+    hidden = heard(graph, hidden) if heard else hidden
     for layer in range(config.n_decoder):
-        _remember(graph, config, layer, hidden, weights)
+        _remember(graph, config, layer, (hidden, rows), weights)
     return graph.model()
 
 
-def _remember(graph: GraphWriter, config: Config, layer: int, memory: str, weights: Weights) -> None:
-    """Outputs: what the decoder layer `layer` attends to, made from `memory` (B, S, D)."""
+def _remember(graph: GraphWriter, config: Config, layer: int, heard: tuple[str, str], weights: Weights) -> None:
+    """Outputs: what the decoder layer `layer` attends to, made of `heard`: a memory (B, S, D), and what S is called."""
+    memory, rows = heard
     width, per_head = config.d_model, config.d_model // config.n_head
     packed = _projected(graph, f"decoder.layers.{layer}.{CROSS}", memory, weights, slice(width, None))  # (B, S, 2D)
     parts = [f"decoder.layers.{layer}.{part}" for part in ("key", "value")]
@@ -155,7 +166,7 @@ def _remember(graph: GraphWriter, config: Config, layer: int, memory: str, weigh
     heads = graph.constant("heads", np.array([0, 0, config.n_head, per_head]))
     for part, name in zip(parts, (f"memory.{layer}.key", f"memory.{layer}.value"), strict=True):
         graph.op("Transpose", [graph.op("Reshape", [part, heads])], [name], perm=[0, 2, 1, 3])
-        graph.output(name, "float32", ["batch", config.n_head, "theme_tokens", per_head])
+        graph.output(name, "float32", ["batch", config.n_head, rows, per_head])
 
 
 def _step(config: Config, weights: Weights) -> onnx.ModelProto:

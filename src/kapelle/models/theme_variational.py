@@ -6,7 +6,7 @@ a memory of K rows, however long the theme was. So two themes of any lengths hav
 what the slots say with `divergence` from the standard normal, the first nats of each slot free, so that not all of them fall silent.
 
 All other parts are those of `theme` by name, so that training may begin with a run without slots. Of the three variants it has
-the one, "theme". No graphs are written for it: it answers a question and is not shipped.
+the one, "theme". A bundle hears the means.
 
 Source: the idea is the thesis' ("variational encoder in the transformer"); Kingma and Welling 2014, "Auto-Encoding Variational Bayes";
 free bits: Kingma et al. 2016, "Improved Variational Inference with Inverse Autoregressive Flow". Slots that ask: ours, after the pooling
@@ -16,23 +16,30 @@ by attention of Lee et al. 2019, "Set Transformer".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kapelle.config import setting
-from kapelle.errors import CannotObey, UsageError
+from kapelle.errors import CannotObey, CheckpointError, UsageError
 from kapelle.models import theme
 from kapelle.models.theme import KIND, logits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     import onnx
     import torch
 
     from kapelle.models import StateSpec
+    from kapelle.models.onnx_parts import GraphWriter
 
 __all__ = ["KIND", "Config", "between", "build", "divergence", "graphs", "logits", "states", "weights"]
+
+
+NEW = "slots."
+"""How the names of the weights begin that `theme` does not have."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +80,72 @@ def between(one: torch.Tensor, other: torch.Tensor, shares: torch.Tensor) -> tor
 
 
 def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, onnx.ModelProto]:
-    """Never: no graph is written for slots.
+    """The graphs "encode" and "step" of `theme`; the first gives a memory of K rows, of the means.
 
     Raises:
-        CannotObey: Always.
+        CheckpointError: The weights are of another shape than `config`.
     """
-    raise CannotObey("a variational theme network is trained and measured, not exported", hint="export the run of a recipe theme")
+    from kapelle.models import theme_onnx
+
+    slots = {name: weights[name] for name in weights if name.startswith(NEW)}
+    _check(config, slots)
+    plain = {name: weights[name] for name in weights if name not in slots}
+    return theme_onnx.graphs(config, plain, partial(_heard, config, slots))
+
+
+def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """The name and shape of every parameter of the slots."""
+    width, latent = config.d_model, config.latent
+    attention = {"in_proj_weight": (3 * width, width), "in_proj_bias": (3 * width,), "out_proj.weight": (width, width)}
+    out = {"questions": (config.slots, width), "names": (config.slots, width), "attention.out_proj.bias": (width,)}
+    out |= {f"attention.{name}": shape for name, shape in attention.items()}
+    out |= {f"{norm}.{part}": (width,) for norm in ("norm", "last") for part in ("weight", "bias")}
+    for name, shape in (("mean", (latent, width)), ("spread", (latent, width)), ("row", (width, latent))):
+        out |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return {NEW + name: shape for name, shape in out.items()}
+
+
+def _check(config: Config, slots: Mapping[str, np.ndarray]) -> None:
+    expected = _shapes(config)
+    for name in sorted(expected.keys() | slots.keys()):
+        wanted, found = expected.get(name), slots[name].shape if name in slots else None
+        if wanted != found:
+            raise CheckpointError("{name} must be of the shape {shape}, found {found}", name=name, shape=wanted, found=found)
+
+
+def _heard(config: Config, slots: Mapping[str, np.ndarray], graph: GraphWriter, hidden: str) -> str:
+    """What the slots make (B, K, D) of the encoder's output `hidden` (B, S, D): see `theme_variational_network.Slots`."""
+    from kapelle.models.onnx_parts import MICROSOFT, linear
+    from kapelle.models.theme_onnx import EPSILON
+
+    def norm(name: str, rows: str) -> str:
+        gain, shift = (graph.constant(f"{NEW}{name}.{part}", slots[f"{NEW}{name}.{part}"]) for part in ("weight", "bias"))
+        return graph.op("LayerNormalization", [rows, gain, shift], epsilon=EPSILON)
+
+    width, matrix, bias = config.d_model, slots[f"{NEW}attention.in_proj_weight"], slots[f"{NEW}attention.in_proj_bias"]
+    asked = graph.constant(f"{NEW}asked", slots[f"{NEW}questions"] @ matrix[:width].T + bias[:width])  # (K, D)
+    rows = graph.constant(f"{NEW}shape", np.array([config.slots, width]))
+    shape = graph.op("Concat", [graph.op("Shape", [hidden], start=0, end=1), rows], axis=0)
+    told = [graph.constant(f"{NEW}told.T", matrix[width:].T), graph.constant(f"{NEW}told.bias", bias[width:])]
+    packed = graph.op("Add", [graph.op("MatMul", [hidden, told[0]]), told[1]])  # (B, S, 2D)
+    parts = [f"{NEW}key", f"{NEW}value"]
+    graph.op("Split", [packed], parts, axis=-1, num_outputs=2)
+    mixed = graph.op("MultiHeadAttention", [graph.op("Expand", [asked, shape]), *parts], domain=MICROSOFT, num_heads=config.n_head)
+    answers = norm("norm", linear(graph, f"{NEW}attention.out_proj", mixed, slots))
+    latent = linear(graph, f"{NEW}mean", answers, slots)  # (B, K, Z)
+    names = graph.constant(f"{NEW}names", slots[f"{NEW}names"])
+    return norm("last", graph.op("Add", [linear(graph, f"{NEW}row", latent, slots), names]))
 
 
 def weights(config: Config, constants: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Never, as there are no graphs.
+    """Never: a bundle hears means, and has lost how certain they are.
 
     Raises:
         CannotObey: Always.
     """
-    raise CannotObey("a variational theme network is trained and measured, not exported", hint="export the run of a recipe theme")
+    raise CannotObey(
+        "a bundle of this family cannot be trained on: it holds no variances", hint="begin with the run that it was exported from"
+    )
 
 
 def states(config: Config) -> tuple[StateSpec, ...]:

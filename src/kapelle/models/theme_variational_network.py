@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from kapelle.models.theme_network import Attention, ThemeTransformer
+from kapelle.models.theme_variational import NEW
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +60,7 @@ class Slots(nn.Module):
 class VariationalTheme(ThemeTransformer):
     """The Theme Transformer, whose decoder hears slots."""
 
-    NEW = "slots."
+    NEW = NEW
     """A run may begin with weights that lack these."""
 
     def __init__(self, config: Config) -> None:
