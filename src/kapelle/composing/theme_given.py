@@ -153,7 +153,7 @@ def _first_bar(music: symusic.Score) -> tuple[int, int, int]:
 def _n_bars(music: symusic.Score) -> int:
     """Bars up to the last that has an onset; one more if that completes a phrase, and most of it is sounded through."""
     bar = 4 * music.tpq
-    found = max(int(note.start) for track in music.tracks for note in track.notes) // bar + 1
+    found: int = max(int(note.start) for track in music.tracks for note in track.notes) // bar + 1
     held = units.end_ticks(music) - found * bar
     return found + (found % PHRASE_BARS > 0 and held > bar // 2)
 

@@ -55,7 +55,7 @@ def _opened(held: _Held) -> Model:
     spec = spec_of(rest)
     if words != theme.vocabulary(spec.mode) or len(words) != int(options.get("vocabulary", len(words))):
         raise BundleError("{name}: tokenizer and network differ in vocabulary", name=bundle.path)
-    generation = {"temperature": TEMPERATURE, "top_p": TOP_P} | dict(options.get("generation") or {})
+    generation: dict[str, Any] = {"temperature": TEMPERATURE, "top_p": TOP_P} | dict(options.get("generation") or {})
     sampling = SamplingOptions(**generation)
     inside = float(options.get("theme_temperature") or sampling.temperature)
     return Model(Translator(bundle), words, spec, sampling, inside / sampling.temperature)

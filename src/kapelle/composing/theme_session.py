@@ -146,8 +146,8 @@ class Listening:
         out[PAD] = NEVER
         if self.course.inside:
             out *= np.float32(self.heat.outside / self.heat.inside)
-            if (wanted := self.course.wanted()) is not None:
-                self._keep(out, wanted)
+            if (going_on := self.course.wanted()) is not None:
+                self._keep(out, going_on)
         return out
 
     def _keep(self, logits: NDArray[np.float32], wanted: Wanted) -> None:
