@@ -30,7 +30,7 @@ THEMES = ("theme",)
 
 NOTE = (
     "MuseGAN at several stages of its training gives two bars, the Theme Transformer at several stages of its own develops them. "
-    "The three latents are the same for every stage of the band.\n\n"
+    "The latents are the same for every stage of the band. Every cell is a first try: none was made again to come out better.\n\n"
     "To listen for: whether the opening comes back, and how changed; whether a fuller opening is repeated as it is; whether the stage of "
     "the band or that of the Theme Transformer makes more of a difference."
 )

@@ -57,7 +57,7 @@ def _counted(results: Results) -> str:
         f"{counts['short']} shorter than {results.plan.least_s:g} s",
         f"{counts['degenerate']} degenerate",
     ]
-    return text("; ".join(parts) + ". No cell was made again to come out better.")
+    return text("; ".join(parts) + ".")
 
 
 def _said(axis: Axis, value: str) -> str:
