@@ -41,10 +41,10 @@ def returns(found: dict[str, Any]) -> str:
         "all other fragments of two bars. Made on another theme: regions of the other pieces. Wilcoxon's signed-rank test over "
         "songs; effect: "
         "matched-pairs rank-biserial correlation, 1 if marked fragments are nearer in every song. Real, as long: songs cropped to as many "
-        "bars from their theme on. Model: as it composes; network alone: with `--likeness 0`, as is the one without its gate.\n\n"
+        "bars from their theme on. Network alone: with `--likeness 0`.\n\n"
     )
     metrics = "\nThe metrics of themes, [defined by us](metrics.md#themes-thememeasure-melody_distance); means over songs or pieces.\n\n"
-    return about + _bands.table(head, rows) + _between(found) + metrics + _bands.table(("metric", *columns), measured)
+    return about + _bands.table(head, rows) + _between(found) + _hearing(found) + metrics + _bands.table(("metric", *columns), measured)
 
 
 def _flags(found: dict[str, Any]) -> str:
@@ -54,14 +54,33 @@ def _flags(found: dict[str, Any]) -> str:
 
 def _between(found: dict[str, Any]) -> str:
     """The network without its gate, against the one with it."""
-    if "without gate" not in found["between"]:
+    rows = []
+    for kind, distances in found["between"].items():
+        for name, meaning in DISTANCES.items():
+            for what, test in distances[name].items():
+                values = (f"{test['nearer']} of {test['pairs']}", f"{test['p']:.1g}", f"{test['effect']:+.2f}")
+                rows.append((kind.removeprefix(", ") or "as it composes", meaning, what, *values))
+    if not rows:
         return ""
-    words = []
-    for name, meaning in DISTANCES.items():
-        test = found["between"]["without gate"][name]["marked over unmarked"]
-        words.append(f"{meaning}, in {test['nearer']} of {test['pairs']} songs (p {test['p']:.1g}, effect {test['effect']:+.2f})")
-    told = "; ".join(words)
-    return f"\nWith the gate, regions stand out more from what is not marked (distance over distance) than without: {told}.\n"
+    head = ("heard", "distance", "of", "less with the gate, songs", "p", "effect")
+    return "\nWith the gate and without, trained alike, song by song:\n\n" + _bands.table(head, rows)
+
+
+def _hearing(found: dict[str, Any]) -> str:
+    """What real returns cost in bits."""
+    rows = [
+        (
+            side,
+            _figure(one["own"], 3),
+            _figure(one["other"], 3),
+            f"{one['nearer']} of {one['pairs']}",
+            f"{one['p']:.1g}",
+            f"{one['effect']:+.2f}",
+        )
+        for side, one in found["hearing"].items()
+    ]
+    head = ("network", "told the song's theme", "told another song's", "less with its own", "p", "effect")
+    return "\nBits a token of the returns in real test songs, nothing composed:\n\n" + _bands.table(head, rows)
 
 
 def pieces(found: dict[str, Any]) -> str:

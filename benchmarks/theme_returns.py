@@ -9,9 +9,9 @@ of the encoder, which also found the regions of the training data, and one that 
 (`metrics.theme.melody_distance`).
 
 The model is heard twice: as it composes, where `likeness` gives the theme's own notes a share of the probability inside its returns, and
-as the network alone, without that. `--ablation` names a bundle without the gate, trained alike, which is set beside the network alone;
-`--bridge` adds so many pieces that a band begins. Control: a model that was given the wrong theme (the regions of all other pieces, each
-made of another song's theme, against the theme of this one).
+as the network alone, without that. `--ablation` names a bundle without the gate, trained alike, and heard alike; `--bridge` adds so many
+pieces that a band begins. Controls: pieces made on the wrong theme (the regions of all other pieces against the theme of this one);
+and, without composing, what the real returns of a song cost the network in bits, told the song's theme and told another song's.
 
 Test: Wilcoxon's signed-rank test over songs, each with the mean of its marked and of its unmarked fragments; effect: matched-pairs
 rank-biserial correlation, 1 if marked fragments are nearer in every song. Needs scipy.
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import _bands
+import _theme_hearing
 import _themes
 import numpy as np
 from scipy import stats
@@ -36,6 +37,9 @@ from kapelle.metrics import bootstrap
 from kapelle.metrics import theme as metrics
 
 SIGNIFICANT, WORSE = 0.01, 0.05
+MODEL, ABLATION, ALONE = "model", "without gate", ", network alone"
+"""Sides; `ALONE` is added to those that compose without `likeness`."""
+
 BARS = 32
 KEYS = (
     "pitch_class_consistency", "grooving_consistency", "grooving_consistency_48", "grooving_consistency_corrected", "melody_inconsistency",
@@ -67,24 +71,35 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     embedding = _themes.embed()
     songs = _themes.songs(given.shards, "test")[: given.songs or None]
     sides = {"real": songs, "real, as long": [_themes.cropped(song, given.bars) for song in songs]}
-    asked = (("model", given.model, {}), ("network alone", given.model, _themes.ALONE), ("without gate", given.ablation, _themes.ALONE))
-    bundles = {side: name for side, name, _ in asked if name}
-    for side, name, settings in asked:
-        if name:
-            print(f"{side}: {len(songs)} pieces of {given.bars} bars", file=sys.stderr, flush=True)
-            sides[side] = _themes.made(songs, name, given.bars, processes=given.processes, **settings)
+    bundles = {side: name for side, name in ((MODEL, given.model), (ABLATION, given.ablation)) if name}
+    for side, name in bundles.items():
+        for kind, settings in ((side, {}), (f"{side}{ALONE}", _themes.ALONE)):
+            print(f"{kind}: {len(songs)} pieces of {given.bars} bars", file=sys.stderr, flush=True)
+            sides[kind] = _themes.made(songs, name, given.bars, processes=given.processes, **settings)
     if given.bridge:
         sides["bridge"] = _themes.bridged(given.bridge, given.bars, processes=given.processes)
     return {
         "bars": given.bars,
         "songs": len(songs),
-        "bundles": {side: {"bundle": name, "hash": kapelle.bundle(name).hash} for side, name in bundles.items()},
+        "bundles": {side: _identity(name) for side, name in bundles.items()},
         "significant": SIGNIFICANT,
         "returns": {side: returns(pieces, embedding) for side, pieces in sides.items()},
         "metrics": {side: _themes.means(_themes.figures(piece, embedding) for piece in pieces) for side, pieces in sides.items()},
         "deviations": _themes.deviations(_themes.figures(song, embedding) for song in sides["real, as long"]),
-        "between": {side: nearer(sides["network alone"], pieces, embedding) for side, pieces in sides.items() if side == "without gate"},
+        "between": {kind: nearer(sides[MODEL + kind], sides[ABLATION + kind], embedding) for kind in ("", ALONE) if ABLATION in sides},
+        "hearing": {side: hearing(name, given) for side, name in bundles.items()},
     }
+
+
+def _identity(name: str) -> dict[str, str]:
+    held = kapelle.bundle(name)
+    return {"bundle": held.name, "hash": held.hash}
+
+
+def hearing(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """What real returns cost a network that is told the song's theme, and one that is told another."""
+    own, other = _theme_hearing.bits(name, given.shards, "test", given.songs).T
+    return {"own": _mean(own), "other": _mean(other), **compared(own, other)}
 
 
 # --- distances of one side --------------------------------------------------------------------------------------------------
@@ -178,15 +193,23 @@ def told(report: Mapping[str, Any]) -> str:
 def verdicts(report: Mapping[str, Any]) -> list[str]:
     """What was asked for, and whether it is so."""
     out = []
-    for side in ("model", "network alone"):
+    for side in (MODEL, MODEL + ALONE):
         for name, found in report["returns"][side].items():
             test = found["nearer than unmarked"]
             held = "yes" if test["p"] < report["significant"] and test["effect"] > 0 else "NO"
             out.append(f"- the theme returns, {side}, by {name}: {held} (p {test['p']:.2g}, effect {test['effect']:.2f})")
-    for name, found in report["between"].get("without gate", {}).items():
-        for what, test in found.items():
-            worse = "yes" if test["effect"] > 0 and test["p"] < WORSE else "no"
-            out.append(f"- without the gate it is worse, {what}, by {name}: {worse} (p {test['p']:.2g}, effect {test['effect']:+.2f})")
+    for kind, distances in report["between"].items():
+        for name, found in distances.items():
+            for what, test in found.items():
+                worse = "yes" if test["effect"] > 0 and test["p"] < WORSE else "no"
+                out.append(
+                    f"- without the gate{kind}, it is worse, {what}, by {name}: {worse} (p {test['p']:.2g}, effect {test['effect']:+.2f})"
+                )
+    for side, one in report["hearing"].items():
+        out.append(
+            f"- {side}: real returns cost {one['own']:.3f} bits a token told their theme, {one['other']:.3f} told another "
+            f"(p {one['p']:.2g}, effect {one['effect']:+.2f})"
+        )
     return out
 
 

@@ -111,9 +111,12 @@ def test_real_songs_return_and_nonsense_does_not(shards: Path, bundle: str, tmp_
     assert real["marked"] == 0 < real["unmarked"] and real["nearer than unmarked"]["effect"] == 1
     assert real["given another theme"] > 0.1
     assert report["metrics"]["real"]["theme_gap"] == 4 and report["metrics"]["real"]["theme_inconsistency"] == 0
-    assert set(report["returns"]) == {"real", "real, as long", "model", "network alone", "without gate"}
-    assert report["between"]["without gate"]["notes"]["marked"]["p"] == 1  # it is the same network
-    assert "the theme returns, network alone, by notes: NO" in capsys.readouterr().out
+    assert set(report["returns"]) == {
+        "real", "real, as long", "model", "model, network alone", "without gate", "without gate, network alone",
+    }  # fmt: skip
+    assert report["between"][""]["notes"]["marked"]["p"] == 1  # it is the same network
+    assert report["hearing"]["model"]["pairs"] == 3 and report["hearing"]["model"]["own"] > 1
+    assert "the theme returns, model, network alone, by notes: NO" in capsys.readouterr().out
     assert "## Does the theme return" in _page_themes.returns(report)
 
 
