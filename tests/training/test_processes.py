@@ -44,7 +44,9 @@ def same(one: Path, other: Path) -> None:
     first, second = weights(one), weights(other)
     assert first.keys() == second.keys()
     for name in first:
-        if name.endswith(("c_attn.bias", "in_proj_bias")):  # softmax ignores a bias of the keys: its gradient is rounding alone, which Adam blows up
+        if name.endswith(
+            ("c_attn.bias", "in_proj_bias")
+        ):  # softmax ignores a bias of the keys: its gradient is rounding alone, which Adam blows up
             first[name], second[name] = (torch.cat([held[name].chunk(3)[i] for i in (0, 2)]) for held in (first, second))
         assert torch.allclose(first[name], second[name], rtol=0, atol=TOLERANCE), (name, (first[name] - second[name]).abs().max())
     for a, b in zip(trackers.read_log(one / "log.jsonl"), trackers.read_log(other / "log.jsonl"), strict=True):

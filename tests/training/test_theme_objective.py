@@ -101,3 +101,18 @@ def test_the_first_steps_are_theme_regions_alone(tmp_path: Path) -> None:
     assert windows.batch(2).ids.shape == (6, LENGTH + 1)
     mixed = Windows(held, settings(themes=ThemesSection(echo_share=0.25), batch_size=6))
     assert 15 <= sum(len(mixed.batch(step).ids) == 16 for step in range(100)) <= 35
+
+
+def test_the_encoder_may_learn_more_slowly(tmp_path: Path) -> None:
+    recipe, data = tmp_path / "r.toml", songs(tmp_path / "shards")
+    recipe.write_text(RECIPE)
+    asked = read(recipe, ["training.themes.encoder_rate=0.25", "training.learning_rate=0.008"])
+    family = models.family("theme")
+    made = make(data, asked, family)
+    network = family.build(family.Config(**{**asked.model, **made.sizes, "exclusive": (0, 1)}))
+    rates = {id(parameter): group["lr"] for group in made.optimizers(network)["adamw"].param_groups for parameter in group["params"]}
+    assert {name.startswith("encoder."): rates[id(parameter)] for name, parameter in network.named_parameters()} == {
+        True: 0.002,
+        False: 0.008,
+    }
+    assert len(rates) == len(list(network.parameters()))

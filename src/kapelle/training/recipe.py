@@ -48,6 +48,7 @@ class ThemesSection:
 
     echo_steps: int = setting(0, help="steps at the beginning that learn theme regions alone, so that listening is learned first", min=0)
     echo_share: float = setting(0.0, help="share of the later steps that do so too, in place of a batch of windows", min=0.0, max=0.9)
+    encoder_rate: float = setting(1.0, help="learning rate of the encoder, as a share of the others'", min=0.0, max=1.0)
 
 
 @dataclass(frozen=True)

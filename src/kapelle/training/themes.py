@@ -177,8 +177,18 @@ class Themes:
             raise UsageError("no song for training holds a theme", hint="prepare the shards from more songs")
 
     def optimizers(self, network: torch.nn.Module) -> dict[str, torch.optim.Optimizer]:
-        """One AdamW; Adam where the recipe has no weight decay."""
-        return {"adamw": adamw(network, self.settings)}
+        """One AdamW, Adam where the recipe has no weight decay; the encoder may have a lower rate."""
+        made = adamw(network, self.settings)
+        rate = self.settings.themes.encoder_rate
+        slow = {id(parameter) for name, parameter in network.named_parameters() if name.startswith("encoder.")}
+        if rate != 1.0 and slow:
+            groups = [dict(group) for group in made.param_groups]
+            made.param_groups.clear()
+            for group in groups:
+                for share, chosen in ((1.0, False), (rate, True)):
+                    parameters = [parameter for parameter in group["params"] if (id(parameter) in slow) == chosen]
+                    made.add_param_group({**group, "params": parameters, "lr": share * group["lr"]})
+        return {"adamw": made}
 
     def step(self, turn: Turn) -> Figures:
         """One update by the mean over all ids of the step, however the windows are dealt to processes and micro-batches."""
