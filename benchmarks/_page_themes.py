@@ -35,13 +35,11 @@ def returns(found: dict[str, Any]) -> str:
     measured = [(word, *(_figure(column.get(key), 3) for column in columns.values())) for key, word in KEYS.items()]
     head = ("distance from the theme", "music", "marked", "not marked", "made on another theme", "marked is nearer", "p", "effect")
     about = (
-        f"## Does the theme return\n\n`python benchmarks/theme_returns.py SHARDS{_flags(found)}`; the {found['songs']} test songs, "
-        f"and pieces "
-        f"of {found['bars']} bars on their themes; in songs the first region is the theme and is compared with nothing. Not marked: "
-        "all other fragments of two bars. Made on another theme: regions of the other pieces. Wilcoxon's signed-rank test over "
-        "songs; effect: "
-        "matched-pairs rank-biserial correlation, 1 if marked fragments are nearer in every song. Real, as long: songs cropped to as many "
-        "bars from their theme on. Network alone: with `--likeness 0`.\n\n"
+        f"## Does the theme return\n\n`python benchmarks/theme_returns.py SHARDS{_flags(found)}`; the {found['songs']} test songs, and "
+        f"pieces of {found['bars']} bars on their themes; in songs the first region is the theme and is compared with nothing. Not "
+        "marked: all other fragments of two bars. Made on another theme: regions of the other pieces. Wilcoxon's signed-rank test over "
+        "songs; effect: matched-pairs rank-biserial correlation, 1 if marked fragments are nearer in every song. Real, as long: songs "
+        "cropped to as many bars from their theme on. Network alone: with `--likeness 0`.\n\n"
     )
     metrics = "\nThe metrics of themes, [defined by us](metrics.md#themes-thememeasure-melody_distance); means over songs or pieces.\n\n"
     return about + _bands.table(head, rows) + _between(found) + _hearing(found) + metrics + _bands.table(("metric", *columns), measured)
@@ -96,9 +94,8 @@ def pieces(found: dict[str, Any]) -> str:
     failed = 1 - found["held"]["first"] / max(found["asked"], 1)
     return (
         f"## Pieces on themes, counted\n\n`python benchmarks/theme_pieces.py SHARDS`, model {found['bundle']}; themes of the test "
-        f"songs, 16, "
-        f"24 and 32 bars, read back from the written bytes. {failed:.1%} were not taken at the first try (goal: at most 5 %).\n\n"
-        + _bands.table(("what", "asked", "held"), rows)
+        f"songs, 16, 24 and 32 bars, read back from the written bytes. {failed:.1%} were not taken at the first try (goal: at most "
+        "5 %).\n\n" + _bands.table(("what", "asked", "held"), rows)
     )
 
 
@@ -118,13 +115,11 @@ def speed(found: dict[str, Any]) -> str:
     ]
     about = (
         f"## Speed of developing a theme\n\n`python benchmarks/theme_speed.py`, model {found['bundle']}; composing uses one thread; "
-        f"grammar "
-        f"and further attempts included. Median of {found['rounds']} rounds.\n\n"
+        f"grammar and further attempts included. Median of {found['rounds']} rounds.\n\n"
     )
     alone = (
         f"\nThe network alone, {found['tokens']} tokens, the same weights: torch with keys and values kept, and torch that runs the "
-        f"decoder "
-        "over all tokens again for each, as the published code does. The ratio is how many times faster the bundle is.\n\n"
+        "decoder over all tokens again for each, as the published code does. The ratio is how many times faster the bundle is.\n\n"
     )
     head = ("threads", "side", "tokens/s", "tokens per CPU second", "ratio", "by CPU seconds")
     return about + _bands.table(("what", "value", "goal"), rows) + alone + _bands.table(head, sides)
@@ -145,13 +140,11 @@ def stages(found: dict[str, Any]) -> str:
     lines.append(("distance from real songs, deviations", "0", *(_figure(row["distance"]) for row in rows)))
     best, lowest = (min(rows, key=lambda row: row[key]) for key in ("distance", "loss"))
     other = f"The lowest loss is that of step {lowest['step']:,}, {lowest['distance']:.2f} away."
+    verdict = "It has the lowest loss too." if best is lowest else other
     about = (
         f"## Is the lowest loss the best music\n\n`python benchmarks/theme_stages.py RUN SHARDS`; {found['songs']} themes of validation "
-        f"songs, {found['bars']} bars each. Distance: mean over the six metrics of |it - real| / deviation of the real songs. Nearest "
-        f"to real "
-        f"songs is step {best['step']:,}, {best['distance']:.2f} deviations away. "
-        f"{'It has the lowest loss too.' if best is lowest else other}"
-        "\n\n"
+        f"songs, {found['bars']} bars each, the network alone. Distance: mean over the six metrics of |it - real| / deviation of the real "
+        f"songs. Nearest to real songs is step {best['step']:,}, {best['distance']:.2f} deviations away. {verdict}\n\n"
     )
     return about + _bands.table(head, lines)
 
