@@ -37,7 +37,7 @@ from kapelle.tokens.theme_grammar import Grammar
 from kapelle.tokens.theme_grammar import Plan as Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from kapelle.composing.request import ComposeRequest
 
@@ -49,6 +49,10 @@ LABEL = "theme"
 
 ACCOMPANIMENT = 3
 """The accompaniment keeps less to that of the theme than the melody does: the share of the melody to this power."""
+
+AROUND, FAR = 4, -0.5
+"""The melody of the whole piece keeps to the register of the theme: beyond so many semitones around it, every further one takes this from
+the logit."""
 
 TONIC = {theme.MELODY: 3.0, theme.PIANO: 1.5}
 """What is added to the logits of the tonic in the last bar, by track: a cadence ends with it, and has a melody."""
@@ -112,7 +116,8 @@ def _perform(
     where, decoder = theme.layout(model.words), made.decoder
     likeness = Likeness(model.words, plan.phrases) if options.likeness else None
     borders = (where.theme_start, where.theme_end)
-    course = Course(Grammar(model.words, rules(plan)), len(plan.phrases), borders, plan.quoted, likeness, _cadence(where, plan.home.tonic))
+    grammar, register = Grammar(model.words, rules(plan)), _register(where, plan)
+    course = Course(grammar, len(plan.phrases), borders, plan.quoted, likeness, register, _cadence(where, plan.home.tonic, register))
     sampling = request.sampling or model.sampling
     inside = options.theme_temperature or sampling.temperature * model.focus
     heat = Heat(sampling.temperature, inside, options.likeness, options.likeness**ACCOMPANIMENT)
@@ -133,13 +138,23 @@ def _perform(
             yield Progress((bar + 1) / plan.n_bars)
 
 
-def _cadence(where: theme.Layout, tonic: int) -> dict[int, float]:
+def _register(where: theme.Layout, plan: Plan) -> dict[int, float]:
+    """What takes the melody out of the register of the theme: id -> what is added to its logit."""
+    sung = plan.melody_range
+    if sung is None:
+        return {}
+    low, high = sung
+    beyond = {pitch: max(low - AROUND - pitch, pitch - high - AROUND, 0) for pitch in range(1, 128)}
+    return {where.on[theme.MELODY] + pitch: FAR * steps for pitch, steps in beyond.items() if steps}
+
+
+def _cadence(where: theme.Layout, tonic: int, register: Mapping[int, float]) -> dict[int, float]:
     """What is likelier in the last bar, and what is not: id -> what is added to its logit."""
-    out = {}
+    out = dict(register)
     for track, more in TONIC.items():
         for pitch in range(1, 128):
             if pitch % 12 == tonic:
-                out[where.on[track] + pitch] = more
+                out[where.on[track] + pitch] = out.get(where.on[track] + pitch, 0.0) + more
             elif track == theme.PIANO and pitch < BASS:
                 out[where.on[track] + pitch] = NOT_TONIC
     return out

@@ -110,6 +110,12 @@ class Plan:
     facts: dict[str, Any]
 
     @property
+    def melody_range(self) -> tuple[int, int] | None:
+        """The lowest and the highest note of the theme's melody where the model hears it, at least a fifth apart; None without one."""
+        pitches = [int(note.pitch) + self.there for note in self.given.score.tracks[0].notes]
+        return (min(*pitches, max(pitches) - 7), max(*pitches, min(pitches) + 7)) if pitches else None
+
+    @property
     def closing(self) -> frozenset[int]:
         """Pitch classes of the last bar: the tonic triad of the model's key."""
         return frozenset((self.home.tonic + step) % 12 for step in ((0, 4, 7) if self.home.mode == "major" else (0, 3, 7)))

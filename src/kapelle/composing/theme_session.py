@@ -54,7 +54,8 @@ class Course:
         borders: The ids of Theme_Start and Theme_End.
         quoted: Ids that the piece begins with whatever the model says, such as the theme itself.
         likeness: Knows how the theme would go on; None: nobody asks.
-        cadence: What is likelier in the last bar: id -> what is added to its logit.
+        leaning: What is likelier, and what less likely: id -> what is added to its logit.
+        cadence: The same, for the last bar.
     """
 
     grammar: Grammar
@@ -62,6 +63,7 @@ class Course:
     borders: tuple[int, int]
     quoted: Sequence[int] = ()
     likeness: Likeness | None = None
+    leaning: Mapping[int, float] = field(default_factory=dict)
     cadence: Mapping[int, float] = field(default_factory=dict)
     labels: list[int] = field(default_factory=list)
     phrases: list[int] = field(default_factory=list)  # -1 before the theme has begun
@@ -83,7 +85,7 @@ class Course:
     def leanings(self) -> Mapping[int, float]:
         """What is to be likelier."""
         last = self.grammar.bar + 1 >= self.grammar.plan.n_bars
-        return {**self.grammar.leanings(), **(self.cadence if last else {})}
+        return self.cadence if last else self.leaning
 
     def wanted(self) -> Wanted | None:
         """How the theme would go on; None outside."""
