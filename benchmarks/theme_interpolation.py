@@ -2,10 +2,11 @@
 
     python benchmarks/theme_interpolation.py SHARDS --plain RUN --variational RUN [--pairs 6] [--json PATH]
 
-SHARDS is a folder of songs with themes, the runs are of the recipes theme and theme-variational. Held-out bits come first: what a theme of
-fixed size costs. Then pairs of themes of held-out songs, with eleven places on the way between them. The variational network goes straight
-from one mean to the other. The plain one has no such way; the nearest thing to it is to fade from the rows of one memory to those of the
-other, each row with the one of its place (a row that only the longer theme has stays as it is until the end).
+SHARDS is a folder of songs with themes, the runs are of the recipes theme and theme-variational. Held-out bits come first, as training
+found them: what a theme of fixed size costs. Then pairs of themes of held-out songs, with eleven places on the way between them. The
+variational network goes straight from one mean to the other. The plain one has no such way; the nearest thing to it is to fade from the
+rows of one memory to those of the other, each row with the one of its place (a row that only the longer theme has stays as it is until the
+end).
 
 What is heard at a place is asked in two ways. Told: bits per id of either theme, as a theme region under that memory; on an even way those
 of the first rise at every step and those of the second fall. Made: the region that the network makes of it, always the likeliest id, as
@@ -33,8 +34,8 @@ from kapelle.config import build
 from kapelle.data import theme_shards
 from kapelle.models.theme_variational import between
 from kapelle.tokens import theme as tokens
-from kapelle.training import objectives, run_folder
 from kapelle.training import recipe as recipes
+from kapelle.training import run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     report: dict[str, Any] = {"pairs": len(pairs), "places": PLACES, "songs": len(shards.songs_of("validation"))}
     for name in ("plain", "variational"):
         run: Path = getattr(options, name)
-        network, told, step = opened(run, options.shards)
+        network, told, step = opened(run, shards)
         report[name] = {"step": step, "held_out": told, **summary([walked(network, *pair, shards) for pair in pairs])}
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -68,17 +69,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def opened(run: Path, shards: Path) -> tuple[Any, dict[str, float], int]:
-    """The network of a run, its figures on held-out songs, and the step that it is of."""
+def opened(run: Path, shards: ThemeShards) -> tuple[Any, dict[str, float], int]:
+    """The network of a run, the figures on held-out songs that training found at its weights, and the step that they are of."""
     recipe = recipes.read_again(run / "recipe.toml")
     family = models.family(recipe.family)
-    objective = objectives.make(shards, recipe, family)
-    network = family.build(build(family.Config, {**recipe.model, **objective.sizes}))
+    network = family.build(build(family.Config, {**recipe.model, "vocabulary": shards.vocabulary_size}))
     run_folder.begin_with(network, run)
     network.eval()
-    turn = objectives.Turn(network, torch.device("cpu"), 0, 0, 1, lambda loss: None, lambda name: 0.0, lambda: None)
+    found = json.loads((run / run_folder.FIGURES).read_text(encoding="utf-8"))["best"]
     kept = ("bits_per_token", "theme_bits_per_token", "theme_gain", "kl_bits", "silent_slots")
-    return network, {name: value for name, value in objective.validate(turn).items() if name in kept}, run_folder.weights_step(run)
+    return network, {name: found[name] for name in kept if name in found}, run_folder.weights_step(run)
 
 
 def chosen(shards: ThemeShards, most: int) -> list[tuple[np.ndarray, np.ndarray]]:
