@@ -47,7 +47,7 @@ OUTPUT_TPQ = 480
 LABEL = "theme"
 """Of the marks of its returns."""
 
-ACCOMPANIMENT = 3
+ACCOMPANIMENT = 4
 """The accompaniment keeps less to that of the theme than the melody does: the share of the melody to this power."""
 
 AROUND, FAR = 4, -0.5
