@@ -360,3 +360,19 @@ def test_a_sliding_window_gives_what_the_network_says_of_that_window(forgetful):
     direct = model.session.feed({"ids": window, "theme": np.array(course.labels[-held - 1 :])})
     assert held < 96
     assert np.allclose(logits[1:], direct[1:], atol=1e-4)
+
+
+def test_a_free_theme_rests_after_two_in_a_row(bundle):
+    words = theme.vocabulary("paper")
+    where = theme.layout(words)
+    course = Course(Grammar(words, Plan(16)), 1, (where.theme_start, where.theme_end))
+    note = [words[name] for name in ("Position_0", "Note-On-MELODY_60", "Note-Duration-MELODY_4", "Note-Velocity-MELODY_80")]
+    region = [where.theme_start, where.bar, *note, where.bar, *note, where.theme_end]
+    for token in region:
+        course.accept(token)
+    assert where.theme_start not in course.leanings()
+    for token in region:
+        course.accept(token)
+    assert course.leanings()[where.theme_start] < 0
+    course.accept(where.bar)
+    assert where.theme_start not in course.leanings()

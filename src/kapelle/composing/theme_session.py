@@ -27,6 +27,10 @@ NEVER = -1e9
 """The logit of padding, which no training has ever touched."""
 
 
+IN_A_ROW, CROWDED = 2, -6.0
+"""Where the model is free to return, the theme rests after so many in a row: this is added to the logit of another."""
+
+
 @dataclass(frozen=True)
 class Heat:
     """How freely ids are chosen.
@@ -67,6 +71,8 @@ class Course:
     cadence: Mapping[int, float] = field(default_factory=dict)
     labels: list[int] = field(default_factory=list)
     phrases: list[int] = field(default_factory=list)  # -1 before the theme has begun
+    _last: int = -1  # the id before
+    _in_a_row: int = 0  # themes that follow one another without a bar between
 
     @property
     def inside(self) -> bool:
@@ -85,7 +91,8 @@ class Course:
     def leanings(self) -> Mapping[int, float]:
         """What is to be likelier."""
         last = self.grammar.bar + 1 >= self.grammar.plan.n_bars
-        return self.cadence if last else self.leaning
+        crowded = self._last == self.borders[1] and self._in_a_row >= IN_A_ROW
+        return {**(self.cadence if last else self.leaning), **({self.borders[0]: CROWDED} if crowded else {})}
 
     def wanted(self) -> Wanted | None:
         """How the theme would go on; None outside."""
@@ -98,6 +105,9 @@ class Course:
             self.likeness.accept(token)
         start, end = self.borders
         phrase = self.phrases[-1] if self.phrases else -1
+        if token == start and (phrase + 1) % self.n_phrases == 0:
+            self._in_a_row = self._in_a_row + 1 if self._last == end else 1
+        self._last = token
         self.phrases.append((phrase + 1) % self.n_phrases if token == start else phrase)
         self.labels.append(1 if token == start else 0 if token == end or not self.inside else self.labels[-1] + 1)
 
