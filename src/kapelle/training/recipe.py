@@ -64,8 +64,8 @@ class VariationalSection:
 class BridgeSection:
     """The [training.bridge] section: what objective ``bridge_joint`` reads beside the rest."""
 
-    opening: float = setting(0.3, help="weight, in the generator's loss, of the transformer's nats per token of an opening", min=0.0)
-    back: float = setting(0.3, help="weight of its nats per token where it hears the opening as theme and brings it back", min=0.0)
+    opening: float = setting(1.0, help="weight, in the generator's loss, of the transformer's nats per token of an opening", min=0.0)
+    back: float = setting(1.0, help="weight of its nats per token where it hears the opening as theme and brings it back", min=0.0)
     judged: int = setting(8, help="phrases that it judges in each step, over all processes", min=1)
     bars: int = setting(2, help="bars of an opening", unit="bars", min=1, max=4)
     voices: int = setting(4, help="notes of the accompaniment that may begin together", min=1)
@@ -74,7 +74,7 @@ class BridgeSection:
         0.05, help="the transformer's learning rate as a share of the critic's; 0: it stays as it is", min=0.0
     )
     songs: int = setting(4, help="windows of songs that the transformer learns in each step", min=1)
-    welcome: float = setting(0.3, help="weight, in the transformer's loss, of bringing back the band's openings", min=0.0)
+    welcome: float = setting(1.0, help="weight, in the transformer's loss, of bringing back the band's openings", min=0.0)
     validation_themes: int = setting(64, help="openings of either kind that are judged in a validation", min=1)
 
 
