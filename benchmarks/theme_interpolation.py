@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("plain", "variational"):
         run: Path = getattr(options, name)
         network, told, step = opened(run, shards)
-        report[name] = {"step": step, "held_out": told, **summary([walked(network, *pair, shards) for pair in pairs])}
+        report[name] = {"steps": step, "held_out": told, **summary([walked(network, *pair, shards) for pair in pairs])}
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(told_of(report))
