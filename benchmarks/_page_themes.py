@@ -47,6 +47,7 @@ def returns(found: dict[str, Any]) -> str:
 
 def _flags(found: dict[str, Any]) -> str:
     ablation = " --ablation BUNDLE" if "without gate" in found["bundles"] else ""
+    ablation += " --gated BUNDLE" if "with gate, trained as long" in found["bundles"] else ""
     return ablation + (" --bridge N" if "bridge" in found["returns"] else "")
 
 
@@ -78,7 +79,13 @@ def _hearing(found: dict[str, Any]) -> str:
         for side, one in found["hearing"].items()
     ]
     head = ("network", "told the song's theme", "told another song's", "less with its own", "p", "effect")
-    return "\nBits a token of the returns in real test songs, nothing composed:\n\n" + _bands.table(head, rows)
+    out = "\nBits a token of the returns in real test songs, nothing composed:\n\n" + _bands.table(head, rows)
+    if one := found.get("hearing between"):
+        out += (
+            f"\nTrained as long, its own theme saves the network with the gate {one['difference']:.3f} bits a token more than the one "
+            f"without, in {one['nearer']} of {one['pairs']} songs (p {one['p']:.1g}, effect {one['effect']:+.2f}).\n"
+        )
+    return out
 
 
 def pieces(found: dict[str, Any]) -> str:

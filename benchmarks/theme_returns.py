@@ -1,6 +1,6 @@
 """Does the theme return: are regions marked as theme nearer to the theme than all else is, in real songs and in what models make of them.
 
-    python benchmarks/theme_returns.py SHARDS [--model theme] [--ablation BUNDLE] [--bridge 29] [--bars 32] [--json FILE]
+    python benchmarks/theme_returns.py SHARDS [--model theme] [--ablation BUNDLE --gated BUNDLE] [--bridge 29] [--json FILE]
 
 SHARDS are those of `kapelle data prepare DATA --recipe theme`; their test part is the 29 songs that the published code names. The model
 gets the first region of each, and makes a piece of `--bars` bars of it. Each region of a piece is compared with the theme that it was given
@@ -9,8 +9,8 @@ of the encoder, which also found the regions of the training data, and one that 
 (`metrics.theme.melody_distance`).
 
 The model is heard twice: as it composes, where `likeness` gives the theme's own notes a share of the probability inside its returns, and
-as the network alone, without that. `--ablation` names a bundle without the gate, trained alike, and heard alike; `--bridge` adds so many
-pieces that a band begins. Controls: pieces made on the wrong theme (the regions of all other pieces against the theme of this one);
+as the network alone, without that. `--ablation` names a bundle without the gate, heard alike, and `--gated` one with it that was trained as long; `--bridge` adds so
+many pieces that a band begins. Controls: pieces made on the wrong theme (the regions of all other pieces against the theme of this one);
 and, without composing, what the real returns of a song cost the network in bits, told the song's theme and told another song's.
 
 Test: Wilcoxon's signed-rank test over songs, each with the mean of its marked and of its unmarked fragments; effect: matched-pairs
@@ -37,7 +37,7 @@ from kapelle.metrics import bootstrap
 from kapelle.metrics import theme as metrics
 
 SIGNIFICANT, WORSE = 0.01, 0.05
-MODEL, ABLATION, ALONE = "model", "without gate", ", network alone"
+MODEL, GATED, ABLATION, ALONE = "model", "with gate, trained as long", "without gate", ", network alone"
 """Sides; `ALONE` is added to those that compose without `likeness`."""
 
 BARS = 32
@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("shards", type=Path)
     parser.add_argument("--model", default="theme", help="bundle name or path")
     parser.add_argument("--ablation", default="", help="bundle of a network without the gate")
+    parser.add_argument("--gated", default="", help="bundle with the gate that was trained as long; the model if left out")
     parser.add_argument("--bridge", type=int, default=0, help="pieces of the bridge to measure beside")
     parser.add_argument("--bars", type=int, default=BARS)
     parser.add_argument("--songs", type=int, default=0, help="so many of the songs; 0: all")
@@ -71,7 +72,9 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     embedding = _themes.embed()
     songs = _themes.songs(given.shards, "test")[: given.songs or None]
     sides = {"real": songs, "real, as long": [_themes.cropped(song, given.bars) for song in songs]}
-    bundles = {side: name for side, name in ((MODEL, given.model), (ABLATION, given.ablation)) if name}
+    bundles = {side: name for side, name in ((MODEL, given.model), (GATED, given.gated), (ABLATION, given.ablation)) if name}
+    whole = GATED if given.gated else MODEL
+    heard = {side: hearing(name, given) for side, name in bundles.items()}
     for side, name in bundles.items():
         for kind, settings in ((side, {}), (f"{side}{ALONE}", _themes.ALONE)):
             print(f"{kind}: {len(songs)} pieces of {given.bars} bars", file=sys.stderr, flush=True)
@@ -86,8 +89,9 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         "returns": {side: returns(pieces, embedding) for side, pieces in sides.items()},
         "metrics": {side: _themes.means(_themes.figures(piece, embedding) for piece in pieces) for side, pieces in sides.items()},
         "deviations": _themes.deviations(_themes.figures(song, embedding) for song in sides["real, as long"]),
-        "between": {kind: nearer(sides[MODEL + kind], sides[ABLATION + kind], embedding) for kind in ("", ALONE) if ABLATION in sides},
-        "hearing": {side: hearing(name, given) for side, name in bundles.items()},
+        "between": {kind: nearer(sides[whole + kind], sides[ABLATION + kind], embedding) for kind in ("", ALONE) if ABLATION in sides},
+        "hearing": {side: told_and_other(*costs) for side, costs in heard.items()},
+        "hearing between": compared(_gain(heard[ABLATION]), _gain(heard[whole])) if ABLATION in heard else {},
     }
 
 
@@ -96,10 +100,19 @@ def _identity(name: str) -> dict[str, str]:
     return {"bundle": held.name, "hash": held.hash}
 
 
-def hearing(name: str, given: argparse.Namespace) -> dict[str, Any]:
-    """What real returns cost a network that is told the song's theme, and one that is told another."""
+def hearing(name: str, given: argparse.Namespace) -> tuple[_themes.Floats, _themes.Floats]:
+    """(S,) and (S,) bits a token that real returns cost a network that is told the song's theme, and one that is told another."""
     own, other = _theme_hearing.bits(name, given.shards, "test", given.songs).T
+    return own, other
+
+
+def told_and_other(own: _themes.Floats, other: _themes.Floats) -> dict[str, Any]:
+    """Means, and whether the own theme saves bits."""
     return {"own": _mean(own), "other": _mean(other), **compared(own, other)}
+
+
+def _gain(costs: tuple[_themes.Floats, _themes.Floats]) -> _themes.Floats:
+    return costs[1] - costs[0]
 
 
 # --- distances of one side --------------------------------------------------------------------------------------------------
@@ -209,6 +222,12 @@ def verdicts(report: Mapping[str, Any]) -> list[str]:
         out.append(
             f"- {side}: real returns cost {one['own']:.3f} bits a token told their theme, {one['other']:.3f} told another "
             f"(p {one['p']:.2g}, effect {one['effect']:+.2f})"
+        )
+    if one := report.get("hearing between"):
+        worse = "yes" if one["effect"] > 0 and one["p"] < WORSE else "no"
+        out.append(
+            f"- without the gate, its own theme saves it less: {worse} (by {one['difference']:.3f} bits a token, p {one['p']:.2g}, "
+            f"effect {one['effect']:+.2f})"
         )
     return out
 

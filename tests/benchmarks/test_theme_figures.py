@@ -116,6 +116,7 @@ def test_real_songs_return_and_nonsense_does_not(shards: Path, bundle: str, tmp_
     }  # fmt: skip
     assert report["between"][""]["notes"]["marked"]["p"] == 1  # it is the same network
     assert report["hearing"]["model"]["pairs"] == 3 and report["hearing"]["model"]["own"] > 1
+    assert report["hearing between"]["effect"] == 0
     assert "the theme returns, model, network alone, by notes: NO" in capsys.readouterr().out
     assert "## Does the theme return" in _page_themes.returns(report)
 
