@@ -9,9 +9,10 @@ of the encoder, which also found the regions of the training data, and one that 
 (`metrics.theme.melody_distance`).
 
 The model is heard twice: as it composes, where `likeness` gives the theme's own notes a share of the probability inside its returns, and
-as the network alone, without that. `--ablation` names a bundle without the gate, heard alike, and `--gated` one with it that was trained as long; `--bridge` adds so
-many pieces that a band begins. Controls: pieces made on the wrong theme (the regions of all other pieces against the theme of this one);
-and, without composing, what the real returns of a song cost the network in bits, told the song's theme and told another song's.
+as the network alone, without that. `--ablation` names a bundle without the gate, heard alike, and `--gated` one with it that was trained
+as long; `--bridge` adds so many pieces that a band begins. Controls: pieces made on the wrong theme (the regions of all other pieces
+against the theme of this one); and, without composing, what the real returns of a song cost the network in bits, told the song's theme and
+told another song's.
 
 Test: Wilcoxon's signed-rank test over songs, each with the mean of its marked and of its unmarked fragments; effect: matched-pairs
 rank-biserial correlation, 1 if marked fragments are nearer in every song. Needs scipy.
