@@ -184,6 +184,14 @@ def test_one_note_of_guitar_is_a_rest_and_the_strings_lead() -> None:
     assert bridge.cut(band(guitar=TUNE, strings=TUNE), 2, "strings").track == "strings"  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("lower", "raised"), [(0, 0), (1, 0), (2, 1), (13, 1), (24, 2)])
+def test_a_low_melody_is_raised_by_octaves_to_where_people_sing(lower: int, raised: int) -> None:
+    made = bridge.cut(band(piano=CHORDS, guitar=[(t, d, p - lower, v) for t, d, p, v in TUNE]), 2)
+    assert made is not None
+    assert made.raised == raised
+    assert [note.pitch for note in made.score.tracks[0].notes] == [p - lower + 12 * raised for _, _, p, _ in TUNE[:8]]
+
+
 def test_a_full_opening_is_thinned_and_counted() -> None:
     full = [(i * Q // 4, Q // 4, pitch, 70) for i in range(32) for pitch in (40, 47, 52, 55, 59)]
     made = bridge.cut(band(piano=full, guitar=TUNE), 2)

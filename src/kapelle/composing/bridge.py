@@ -50,6 +50,9 @@ ENOUGH = 4
 """Notes that make a melody; with fewer the guitar counts as resting, and another track is looked at."""
 
 FEWEST = 2
+REGISTER = 64
+"""A melody whose middle lies lower is raised by octaves: nine of ten notes that are sung in POP909 are 60 to 84."""
+
 DEPTH = 14
 """Semitones below the upper quartile of the top voice, down to which notes are of the melody."""
 
@@ -88,6 +91,7 @@ class Cut:
         first_bar: Of the band's music, from 0, in which the theme begins.
         n_bars: Of the theme.
         thinned: Notes of the accompaniment that were left out.
+        raised: Octaves by which the melody is higher than in the band.
     """
 
     score: symusic.Score
@@ -95,6 +99,7 @@ class Cut:
     first_bar: int
     n_bars: int
     thinned: int
+    raised: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ class Opening:
             "band_track": self.cut.track,
             "band_bars": [self.cut.first_bar, self.cut.first_bar + self.cut.n_bars],
             "thinned": self.cut.thinned,
+            "raised": self.cut.raised,
         }
 
 
@@ -247,7 +253,9 @@ def cut(score: symusic.Score, n_bars: int, wanted: str = "") -> Cut | None:
         return None
     made, full = two_tracks(part, melody=0), two_tracks(part, melody=0, thin=False)
     thinned = len(full.tracks[1].notes) - len(made.tracks[1].notes)
-    return Cut(with_marks(made, [Mark(0, n_bars * 4 * TPQ, theme.LABEL)]), name, first_bar, n_bars, thinned)
+    raised = max(0, -int((_middle(made.tracks[0]) - REGISTER) // 12))
+    made.tracks[0] = made.tracks[0].shift_pitch(12 * raised)
+    return Cut(with_marks(made, [Mark(0, n_bars * 4 * TPQ, theme.LABEL)]), name, first_bar, n_bars, thinned, raised)
 
 
 def _lead(score: symusic.Score, wanted: str) -> tuple[symusic.Track, str] | None:
