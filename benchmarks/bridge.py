@@ -48,7 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
     report = {"bars": given.bars, "seed": SEED, "grid": of_grid(grid), "default": of_default(default)}
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(_bands.plain(report), indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(_bands.plain(report), indent=1) + "\n"
+        for folder in (name for name in (*(given.band or ()), *(given.theme or ())) if "/" in name):
+            text = text.replace(folder, Path(folder).name)  # where bundles lay is nobody's business
+        given.json.write_text(text, encoding="utf-8")
     print(json.dumps(_bands.plain({"grid": report["grid"]["counts"], "default": report["default"]["counts"]}), indent=1))
     return 0
 
