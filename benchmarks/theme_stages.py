@@ -243,7 +243,7 @@ def picture(report: Mapping[str, Any], path: Path) -> None:
     left.set_ylabel("bits per token")
     right.set_ylabel("deviations")
     right.set_ylim(bottom=0)
-    left.legend(handles=[loss, music], frameon=False)
+    left.legend(handles=[loss, music], frameon=False, loc="center right", bbox_to_anchor=(1.0, 0.55))
     for axes in (left, right):
         axes.spines["top"].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
