@@ -11,15 +11,14 @@ This file needs numpy alone. It augments nothing: who reads does (`themes.change
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kapelle.data import shard_folder
 from kapelle.data.split import PARTS
-from kapelle.data.storage import put_arrays, put_text, writing
 from kapelle.data.themes import STEPS_PER_BAR, Fragment
 from kapelle.errors import Missing, ShardError
 
@@ -33,7 +32,7 @@ FRAGMENT = np.dtype([("start", "<i8"), ("stop", "<i8"), ("song", "<i4"), ("bar",
 """start, stop: slice of the notes; song: counted over all sources; bar: the first, of the song, from 0; part: as `split.PARTS`;
 source: row of info["sources"]; tonic: pitch class of the major scale that the song is in."""
 
-INFO = "shards.json"
+INFO = shard_folder.INFO
 ARRAYS = ("notes", "fragments")
 CODEC = "fragments"
 
@@ -76,12 +75,7 @@ def write(path: Path, info: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> 
     Raises:
         StorageError: The disk is full or not writable.
     """
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        (path / INFO).unlink(missing_ok=True)
-        made = {"codec": CODEC, **info, "fingerprint": put_arrays(path, {name: arrays[name] for name in ARRAYS})}
-        put_text(path / INFO, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
-    return made
+    return shard_folder.write(path, {"codec": CODEC, **info}, {name: arrays[name] for name in ARRAYS})
 
 
 def read(path: Path) -> Fragments:
@@ -93,17 +87,14 @@ def read(path: Path) -> Fragments:
     """
     if not (path / INFO).is_file():
         raise Missing("no fragments in {path}", path=path, hint="make them with `kapelle data prepare FOLDER --recipe RECIPE -o {path}`")
-    try:
-        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+    with shard_folder.reading(path) as info:
         if info.get("codec") != CODEC:
             hint = "prepare them with the recipe of an encoder"
             raise ShardError("the shards in {path} hold no fragments of melodies", path=path, hint=hint)
-        arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+        arrays = shard_folder.mapped(path, ARRAYS)
         made = Fragments(path, info, arrays["notes"], arrays["fragments"])
         _check(made)
         return made
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ShardError("the shards in {path} are damaged: {why}", path=path, why=error, hint="prepare them again") from error
 
 
 def _check(held: Fragments) -> None:

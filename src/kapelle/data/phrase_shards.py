@@ -14,7 +14,6 @@ by how many semitones each phrase is moved. Drums are never moved; what is moved
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kapelle.data import shard_folder
 from kapelle.data.split import PARTS
-from kapelle.data.storage import put_arrays, put_text, writing
 from kapelle.errors import Missing, ShardError
 
 Cells = NDArray[np.bool_]
@@ -31,7 +30,7 @@ Cells = NDArray[np.bool_]
 PHRASE = np.dtype([("song", "<i4"), ("bar", "<i4"), ("part", "u1"), ("source", "u1"), ("present", "u1"), ("down", "i1"), ("up", "i1")])
 """song: counted over all sources; bar: of the song, from 0; part: as `split.PARTS`; source: row of info["sources"]; present: bit m is set
 if the song has track m somewhere; down <= 0 <= up: semitones that the pitched tracks may be moved by."""
-INFO = "shards.json"
+INFO = shard_folder.INFO
 ARRAYS = ("cells", "phrases")
 CODEC = "roll"
 DRUMS = "drums"
@@ -119,12 +118,7 @@ def write(path: Path, info: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> 
     Raises:
         StorageError: The disk is full or not writable.
     """
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        (path / INFO).unlink(missing_ok=True)
-        made = {"codec": CODEC, **info, "fingerprint": put_arrays(path, {name: arrays[name] for name in ARRAYS})}
-        put_text(path / INFO, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
-    return made
+    return shard_folder.write(path, {"codec": CODEC, **info}, {name: arrays[name] for name in ARRAYS})
 
 
 def read(path: Path) -> Phrases:
@@ -136,16 +130,13 @@ def read(path: Path) -> Phrases:
     """
     if not (path / INFO).is_file():
         raise Missing("no phrases in {path}", path=path, hint="make them with `kapelle data prepare FOLDER --recipe RECIPE -o {path}`")
-    try:
-        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+    with shard_folder.reading(path) as info:
         if info.get("codec") != CODEC:
             raise ShardError("the shards in {path} hold tokens, not phrases", path=path, hint="prepare them with the recipe of a band")
-        arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+        arrays = shard_folder.mapped(path, ARRAYS)
         made = Phrases(path, info, arrays["cells"], arrays["phrases"])
         _check(made)
         return made
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ShardError("the shards in {path} are damaged: {why}", path=path, why=error, hint="prepare them again") from error
 
 
 def _check(held: Phrases) -> None:

@@ -21,7 +21,6 @@ This file needs numpy alone: it travels to training machines that have no music 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kapelle.data.storage import put_arrays, put_text, writing
+from kapelle.data import shard_folder
 from kapelle.errors import Missing, ShardError
 
 Ids = NDArray[np.int64]
@@ -39,7 +38,7 @@ PREFIX_WIDTH = 8
 PIECE = np.dtype([("start", "<i8"), ("stop", "<i8"), ("first_bar", "<i8"), ("n_bars", "<i4"), ("n_notes", "<i4"),
                   ("part", "u1"), ("genre", "u1"), ("down", "i1"), ("up", "i1")])  # fmt: skip
 BLOCK = np.dtype([("piece", "<i4"), ("bar", "<i4")])  # bar: counted within the piece
-INFO = "shards.json"
+INFO = shard_folder.INFO
 ARRAYS = ("tokens", "pieces", "prefixes", "bars", "blocks", "transpose", "velocity", "digests")
 
 
@@ -134,12 +133,7 @@ def write(path: Path, info: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> 
     Raises:
         StorageError: The disk is full or not writable.
     """
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        (path / INFO).unlink(missing_ok=True)
-        made = {**info, "fingerprint": put_arrays(path, {name: arrays[name] for name in ARRAYS})}
-        put_text(path / INFO, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
-    return made
+    return shard_folder.write(path, info, {name: arrays[name] for name in ARRAYS})
 
 
 def read(path: Path) -> Shards:
@@ -151,16 +145,13 @@ def read(path: Path) -> Shards:
     """
     if not (path / INFO).is_file():
         raise Missing("no token shards in {path}", path=path, hint="make them with `kapelle data prepare FOLDER --recipe RECIPE -o {path}`")
-    try:
-        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+    with shard_folder.reading(path) as info:
         if info.get("codec") == "roll":
             raise ShardError("the shards in {path} hold phrases, not tokens", path=path, hint="train the recipe of a band on them")
-        arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+        arrays = shard_folder.mapped(path, ARRAYS)
         made = Shards(path, info, **arrays)
         _check(made)
         return made
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ShardError("the shards in {path} are damaged: {why}", path=path, why=error, hint="prepare them again") from error
 
 
 def _check(shards: Shards) -> None:

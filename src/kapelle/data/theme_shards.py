@@ -17,7 +17,6 @@ the ids of pitches. Source: the released code of Shih et al. 2022, "Theme Transf
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kapelle.data import shard_folder
 from kapelle.data.split import PARTS
-from kapelle.data.storage import put_arrays, put_text, writing
 from kapelle.errors import Missing, ShardError
 
 Ids = NDArray[np.int64]
@@ -37,7 +36,7 @@ SONG = np.dtype([("start", "<i8"), ("stop", "<i8"), ("theme_start", "<i8"), ("th
 row of info["sources"]; down <= 0 <= up: semitones by which the song may be moved."""
 WINDOW = np.dtype([("song", "<i4"), ("start", "<i8"), ("stop", "<i8")])
 """song: row of the songs; start, stop: slice of the ids."""
-INFO = "shards.json"
+INFO = shard_folder.INFO
 ARRAYS = ("ids", "labels", "songs", "windows")
 CODEC = "theme"
 NEEDED = (
@@ -121,12 +120,7 @@ def write(path: Path, info: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> 
     Raises:
         StorageError: The disk is full or not writable.
     """
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        (path / INFO).unlink(missing_ok=True)
-        made = {"codec": CODEC, **info, "fingerprint": put_arrays(path, {name: arrays[name] for name in ARRAYS})}
-        put_text(path / INFO, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
-    return made
+    return shard_folder.write(path, {"codec": CODEC, **info}, {name: arrays[name] for name in ARRAYS})
 
 
 def read(path: Path) -> ThemeShards:
@@ -140,16 +134,13 @@ def read(path: Path) -> ThemeShards:
         raise Missing(
             "no songs with themes in {path}", path=path, hint="make them with `kapelle data prepare FOLDER --recipe theme -o {path}`"
         )
-    try:
-        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+    with shard_folder.reading(path) as info:
         if info.get("codec") != CODEC:
             raise ShardError("the shards in {path} hold no themes", path=path, hint="prepare them with the recipe theme")
-        arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+        arrays = shard_folder.mapped(path, ARRAYS)
         made = ThemeShards(path, info, **arrays)
         _check(made)
         return made
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ShardError("the shards in {path} are damaged: {why}", path=path, why=error, hint="prepare them again") from error
 
 
 def _check(held: ThemeShards) -> None:
