@@ -14,7 +14,7 @@ from kapelle.composing.attempts import stream
 from kapelle.composing.band_finish import MOST, Rules
 from kapelle.composing.band_lead import Lead, read_lead
 from kapelle.composing.band_model import Model
-from kapelle.composing.request import MAX_BARS, MAX_SEED, ComposeRequest
+from kapelle.composing.request import MAX_SEED, ComposeRequest
 from kapelle.config import setting
 from kapelle.errors import CannotObey, UsageError
 from kapelle.score import instruments, keys
@@ -195,10 +195,7 @@ def _n_bars(request: ComposeRequest, bpm: float) -> int:
     length = request.length
     if length.unit in ("tokens", "notes"):
         raise CannotObey("a band plays whole bars and counts no {unit}", unit=length.unit, hint="give --bars or --seconds")
-    n_bars = round(length.amount) if length.unit == "bars" else max(1, round(length.amount * bpm / 240))
-    if n_bars > MAX_BARS:
-        raise CannotObey("{seconds:g} s are {bars} bars, and a piece has at most {most}", seconds=length.amount, bars=n_bars, most=MAX_BARS)
-    return n_bars
+    return length.bars_at(bpm)
 
 
 def _programs(text: str) -> dict[str, int]:

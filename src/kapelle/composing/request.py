@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapelle.config import build, plain
-from kapelle.errors import UsageError
+from kapelle.errors import CannotObey, UsageError
 from kapelle.sampling.options import SamplingOptions
 
 MAX_BARS = 512
@@ -35,6 +35,22 @@ class Length:
         low, high = LENGTHS[self.unit]
         if not low <= self.amount <= high:
             raise UsageError("{unit} must be {low} to {high}, not {amount:g}", unit=self.unit, low=low, high=high, amount=self.amount)
+
+    def bars_at(self, bpm: float) -> int:
+        """A length in bars or seconds as whole bars of four quarters, 1 or more.
+
+        Args:
+            bpm: Quarters a minute.
+
+        Raises:
+            CannotObey: More bars than a piece can have.
+        """
+        n_bars = round(self.amount) if self.unit == "bars" else max(1, round(self.amount * bpm / 240))
+        if n_bars > MAX_BARS:
+            raise CannotObey(
+                "{seconds:g} s are {bars} bars, and a piece has at most {most}", seconds=self.amount, bars=n_bars, most=MAX_BARS
+            )
+        return n_bars
 
 
 @dataclass(frozen=True)

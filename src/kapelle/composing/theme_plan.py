@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kapelle.composing.request import MAX_BARS, ComposeRequest
+from kapelle.composing.request import ComposeRequest
 from kapelle.composing.theme_given import MAX_THEME_BARS, Given, read_theme
 from kapelle.composing.theme_model import Model
 from kapelle.composing.theme_returns import Returns, plan_returns
@@ -170,10 +170,7 @@ def _n_bars(request: ComposeRequest, bpm: float) -> int:
     length = request.length
     if length.unit in ("tokens", "notes"):
         raise CannotObey("a piece on a theme is whole bars and counts no {unit}", unit=length.unit, hint="give --bars or --seconds")
-    n_bars = round(length.amount) if length.unit == "bars" else max(1, round(length.amount * bpm / 240))
-    if n_bars > MAX_BARS:
-        raise CannotObey("{seconds:g} s are {bars} bars, and a piece has at most {most}", seconds=length.amount, bars=n_bars, most=MAX_BARS)
-    return n_bars
+    return length.bars_at(bpm)
 
 
 def _keys(common_key: bool, found: keys.Key, asked: keys.Key | None) -> tuple[keys.Key, int, int]:
