@@ -181,14 +181,14 @@ class Themes:
         made = adamw(network, self.settings)
         rate = self.settings.themes.encoder_rate
         slow = {id(parameter) for name, parameter in network.named_parameters() if name.startswith("encoder.")}
-        if rate != 1.0 and slow:
-            groups = [dict(group) for group in made.param_groups]
-            made.param_groups.clear()
-            for group in groups:
-                for share, chosen in ((1.0, False), (rate, True)):
-                    parameters = [parameter for parameter in group["params"] if (id(parameter) in slow) == chosen]
-                    made.add_param_group({**group, "params": parameters, "lr": share * group["lr"]})
-        return {"adamw": made}
+        if rate == 1.0 or not slow:
+            return {"adamw": made}
+        groups = [
+            {**group, "params": [p for p in group["params"] if (id(p) in slow) == slowly], "lr": share * group["lr"]}
+            for group in made.param_groups
+            for slowly, share in ((False, 1.0), (True, rate))
+        ]
+        return {"adamw": torch.optim.AdamW(groups)}
 
     def step(self, turn: Turn) -> Figures:
         """One update by the mean over all ids of the step, however the windows are dealt to processes and micro-batches."""
@@ -247,12 +247,11 @@ class Themes:
             inside = (part.labels[:, 1:] > 0) & (wanted != self.pad)
             sums += [bits.sum(), (wanted != self.pad).sum(), self.is_note[wanted].sum(), hits.sum(), bits[inside].sum(), inside.sum()]
             others = self._others(chosen[first : first + AT_ONCE])
-            if len(others):
-                kept = others >= 0
-                strangers = self.windows.read(np.where(kept, others, chosen[first : first + AT_ONCE])).theme
-                wrong, _, _ = self._losses(turn, part, strangers)
-                wrong_bits += float((wrong.double().cpu().numpy() / math.log(2))[inside & kept[:, None]].sum())
-                wrong_ids += float((inside & kept[:, None]).sum())
+            kept = others >= 0
+            strangers = self.windows.read(np.where(kept, others, chosen[first : first + AT_ONCE])).theme
+            wrong, _, _ = self._losses(turn, part, strangers)
+            wrong_bits += float((wrong.double().cpu().numpy() / math.log(2))[inside & kept[:, None]].sum())
+            wrong_ids += float((inside & kept[:, None]).sum())
         return self._figures(sums, wrong_bits, wrong_ids)
 
     def _others(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
