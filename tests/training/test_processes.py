@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,12 +20,13 @@ import forks  # noqa: E402
 
 import fakes_training  # noqa: E402
 import theme_songs_tiny  # noqa: E402
-from conftest import Tiny  # noqa: E402
 from kapelle.training import trackers  # noqa: E402
 from kapelle.training.fit import FitOptions, fit  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from conftest import Tiny
 
 TOLERANCE = 1e-4
 """Largest difference of a weight after 12 steps at a learning rate of 0.01: sums are taken in another order."""
@@ -126,7 +128,7 @@ def test_gradient_accumulation_equals_the_whole_batch(tiny: Tiny, tmp_path: Path
 def test_two_processes_learn_themes_as_one_does(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(theme_songs_tiny.RECIPE)
-    made = Tiny(recipe, theme_songs_tiny.songs(tmp_path / "shards"))
+    made: Any = SimpleNamespace(recipe=recipe, shards=theme_songs_tiny.songs(tmp_path / "shards"))
     overrides = ("training.batch_size=5", "training.themes.echo_steps=3", "training.themes.echo_share=0.2")
     forks.finish(forks.start(partial(train, made, tmp_path / "one", *overrides), tmp_path / "told"), tmp_path / "told")
     told = side_by_side(partial(train, made, tmp_path / "two", *overrides, devices=2), tmp_path)
