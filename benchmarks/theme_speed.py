@@ -8,8 +8,7 @@ that were not taken; loading stands apart. Seconds are CPU seconds, which a busy
 The network alone: 512 tokens, one after the other, drawn by one function, the first 128 of them inside the theme. Three sides, each in
 processes of its own with as many threads: the bundle over onnxruntime; torch with its keys and values kept; torch that runs the decoder
 over all tokens again for each, as the published code does (measured at 8 lengths, the mean over all). All read the theme once. The same
-weights; ratios are taken within a round. It needs the extra `train`. (`theme_decoding.py` has the same of a network with random weights,
-which needs no bundle.)
+weights; ratios are taken within a round. It needs the extra `train`.
 """
 
 from __future__ import annotations
