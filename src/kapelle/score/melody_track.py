@@ -158,6 +158,7 @@ class _Cells:
 
     @classmethod
     def of(cls, track: Track, tpq: int) -> _Cells:
+        """The cells of a track with `tpq` ticks to a quarter, up to the longest piece there is."""
         notes, limit = note_arrays(track), MAX_BARS * _BAR
         start = (8 * np.maximum(notes["time"], 0) + tpq) // (2 * tpq)
         end = np.minimum(np.maximum((8 * (notes["time"] + notes["duration"]) + tpq) // (2 * tpq), start + 1), limit)

@@ -86,6 +86,7 @@ def maker(asked: Asked) -> Make:
     openings: dict[tuple[str, int], bridge.Opening | None] = {}
 
     def make(cell: Cell) -> Piece | Nothing:
+        """The piece of a cell, or why there is none."""
         seed, band, theme = int(cell.values["latents"]), cell.values["band"], cell.values["theme"]
         options = bridge.Options(from_band=band, theme_length=asked.theme_bars, phrases=1)
         if (band, seed) not in openings:
