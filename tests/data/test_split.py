@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapelle.data.split import PARTS, TEST, TRAIN, VALIDATION, assign, group_key
+from kapelle.data.split import PARTS, TEST, TRAIN, VALIDATION, assign, group_key, half
 
 GROUPS = st.lists(st.tuples(st.sampled_from("pjec"), st.integers(0, 30).map(str)), min_size=1, max_size=120)
 
@@ -66,3 +66,15 @@ def test_nothing_held_out_when_nothing_is_asked() -> None:
 )
 def test_the_key_of_a_name(name: str, key: str) -> None:
     assert group_key(name) == key
+
+
+def test_halves_are_fixed_for_good() -> None:
+    assert [half(name) for name in ("chopin", "bach", "mozart", "The Beatles", "Queen", "001")] == [1, 1, 1, 0, 0, 1]
+
+
+def test_an_artist_is_in_one_half_however_the_name_is_written() -> None:
+    assert half("Frédéric Chopin") == half("chopin") == half(group_key("F. CHOPIN"))
+
+
+def test_halves_are_about_equal() -> None:
+    assert 450 < sum(half(str(n)) for n in range(1000)) < 550
