@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kapelle.study import measures, tables
-from kapelle.study.site.markup import figure, page, table, text
+from kapelle.pages.markup import figure, page, table, text
 
 if TYPE_CHECKING:
     from kapelle.study.plan import Axis
