@@ -7,27 +7,23 @@ processes make it.
 from __future__ import annotations
 
 import secrets
-import signal
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle import composing, config, interrupts
+from kapelle import composing, config, workers
 from kapelle.api.files import midi_bytes
 from kapelle.api.progress import Report, quiet
 from kapelle.composing.events import Done, Event
 from kapelle.composing.piece import Piece, request_of
 from kapelle.composing.request import LENGTHS, ComposeRequest, Length
-from kapelle.errors import CannotObey, Interrupted, Missing, NotEnoughMemory, UsageError
+from kapelle.errors import CannotObey, Interrupted, Missing, UsageError
 from kapelle.sampling.options import SamplingOptions
+from kapelle.workers import Workers
 
 if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event as Flag
-
     from kapelle.bundles.load import Bundle
 
 DEFAULT_MODELS = ("genre", "genre-small")
@@ -145,51 +141,20 @@ def compose_one(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: Fa
     raise Interrupted("composing ended without a piece")
 
 
-def compose_many(wish: ComposeRequest, *, processes: int = 1, progress: Report = quiet) -> Iterator[Piece]:
-    """The pieces of a request, in order; which process makes one changes nothing about it.
+def compose_many(wish: ComposeRequest, *, processes: int = 1, engine: str = "local", progress: Report = quiet) -> Iterator[Piece]:
+    """The pieces of a request, in order; who makes one changes nothing about it.
 
     Args:
         wish: `count` pieces.
         processes: How many to compose with.
+        engine: ``local``, or ``ray``: the machines of a Ray cluster, as `kapelle.workers.Workers` tells.
         progress: Called with (pieces done, pieces in all).
     """
-    wishes = [wish.piece(number) for number in range(wish.count)]
-    if processes <= 1 or wish.count == 1:
-        for done, one in enumerate(wishes, 1):
-            yield compose_one(one)
-            progress(done, wish.count)
-        return
-    from multiprocessing import get_context
-
-    context = get_context("spawn")
-    stop = context.Event()
-    pool = ProcessPoolExecutor(min(processes, wish.count), context, _begin_worker, (stop,))
-    try:
-        with interrupts.held_back():
-            pieces = pool.map(_compose_in_worker, wishes)
-        for done, piece in enumerate(pieces, 1):
-            yield piece
-            progress(done, wish.count)
-    except BrokenProcessPool as error:
-        raise NotEnoughMemory("the system ended a process that was composing", hint="use fewer processes") from error
-    finally:  # also when the caller wants no more
-        stop.set()
-        pool.shutdown(cancel_futures=True)
+    return Workers(processes, engine).map(_compose, [wish.piece(number) for number in range(wish.count)], progress)
 
 
-_stopped: Callable[[], bool] = bool
-"""In a worker: whether its master wants no more."""
-
-
-def _begin_worker(stop: Flag) -> None:
-    """In a new worker: Ctrl-C is its master's business, who says when to stop."""
-    global _stopped
-    _stopped = stop.is_set
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _compose_in_worker(wish: ComposeRequest) -> Piece:
-    return compose_one(wish, _stopped)
+def _compose(wish: ComposeRequest) -> Piece:
+    return compose_one(wish, workers.stopped)
 
 
 def compose(
@@ -202,6 +167,7 @@ def compose(
     seed: int | None = None,
     count: int = 1,
     processes: int = 1,
+    engine: str = "local",
     band: str | bool = "",
     **settings: Any,
 ) -> Any:
@@ -216,6 +182,7 @@ def compose(
         seed: Drawn if left out.
         count: Pieces.
         processes: To compose several pieces with.
+        engine: ``local``, or ``ray``: the machines of a Ray cluster.
         band: Play a band around the piece: True, or the name of the bundle that plays.
         settings: Sampling (temperature, top_k, top_p, min_p, repetition_penalty) and the model's options (genre, key, tempo ...).
 
@@ -226,7 +193,7 @@ def compose(
     sampling, options = split_settings(settings)
     wish = request(model, length=length_of(bars=bars, seconds=seconds, tokens=tokens, notes=notes), seed=seed, count=count,
                    sampling=sampling, options=options, band="band" if band is True else band or "")  # fmt: skip
-    pieces = list(compose_many(wish, processes=processes))
+    pieces = list(compose_many(wish, processes=processes, engine=engine))
     return pieces if count > 1 else pieces[0]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle.cli.flags import argument, generated, group, option
 from kapelle.cli.pieces import FileFlags, compose_all, files_of, show
+from kapelle.cli.who import WorkerFlags
 
 if TYPE_CHECKING:
     from kapelle.cli.console import Console
@@ -30,7 +31,7 @@ class Arguments:
     options: dict[str, Any] = generated(band_options, "Music", without=("tempo",))
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
-    processes: int = option(1, help="how many processes compose them", min=1, max=256)
+    work: WorkerFlags = group(WorkerFlags, "Work")
     files: FileFlags = group(FileFlags, "Files")
 
 
@@ -40,4 +41,4 @@ def run(arguments: Arguments, console: Console) -> None:
 
     wish = api.accompaniment(arguments.source, model=arguments.model, seed=arguments.seed, count=arguments.count, options=arguments.options)
     files = files_of(wish, arguments.output, arguments.files, f"{arguments.source.stem}-band")
-    show(compose_all(wish, files, arguments.files, arguments.processes, console), console)
+    show(compose_all(wish, files, arguments.files, arguments.work.workers, console), console)

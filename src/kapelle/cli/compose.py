@@ -37,7 +37,7 @@ def run(arguments: Arguments, console: Console) -> None:
     row = row_of(wish, files)
     if row is not None:
         claim([row], force=arguments.files.force)
-    tables = compose_all(wish, files, arguments.files, arguments.processes, console)
+    tables = compose_all(wish, files, arguments.files, arguments.work.workers, console)
     if row is not None:
         first, last = wish.seed, wish.options["towards"]
         labels = [f"{i / (wish.count - 1):.0%}" for i in range(wish.count)]

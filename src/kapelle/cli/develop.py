@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle.cli.flags import argument, generated, group, option
 from kapelle.cli.pieces import FileFlags, compose_all, files_of, show
+from kapelle.cli.who import WorkerFlags
 from kapelle.composing.request import MAX_BARS
 from kapelle.sampling.options import SamplingOptions
 
@@ -43,7 +44,7 @@ class Arguments:
     sampling: dict[str, Any] = generated(lambda: [SamplingOptions], "Choice of notes")
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
-    processes: int = option(1, help="how many processes compose them", min=1, max=256)
+    work: WorkerFlags = group(WorkerFlags, "Work")
     files: FileFlags = group(FileFlags, "Files")
 
 
@@ -62,7 +63,7 @@ def run(arguments: Arguments, console: Console) -> None:
         band=arguments.band,
     )
     files = files_of(wish, arguments.output, arguments.files, f"{arguments.source.stem}-developed")
-    tables = compose_all(wish, files, arguments.files, arguments.processes, console)
+    tables = compose_all(wish, files, arguments.files, arguments.work.workers, console)
     heard = tables[0]["theme"] or {}
     if heard and heard["found"] > heard["bars"] and "theme_length" not in arguments.options:
         console.warn("the theme is the first {n} of {found} bars", n=heard["bars"], found=heard["found"])

@@ -27,4 +27,4 @@ def run(arguments: Arguments, console: Console) -> None:
 
     wish = wish_of(arguments, api.midi_bytes(arguments.source))
     files = files_of(wish, arguments.output, arguments.files, f"{arguments.source.stem}-extended")
-    show(compose_all(wish, files, arguments.files, arguments.processes, console), console)
+    show(compose_all(wish, files, arguments.files, arguments.work.workers, console), console)

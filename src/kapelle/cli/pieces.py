@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kapelle.cli.console import Bar, Console
     from kapelle.composing.piece import Piece
     from kapelle.engraving.options import EngravingOptions
+    from kapelle.workers import Workers
 
 AUTO = "auto"
 SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
@@ -181,7 +182,7 @@ def claim(paths: list[Path], *, force: bool) -> None:
             raise StorageError("cannot write {path}", path=path, hint="choose a folder that you may write to")
 
 
-def compose_all(wish: ComposeRequest, files: list[Files], flags: FileFlags, processes: int, console: Console) -> list[dict[str, Any]]:
+def compose_all(wish: ComposeRequest, files: list[Files], flags: FileFlags, workers: Workers, console: Console) -> list[dict[str, Any]]:
     """Compose and write every piece of a request; a table of facts for each.
 
     Raises:
@@ -189,7 +190,7 @@ def compose_all(wish: ComposeRequest, files: list[Files], flags: FileFlags, proc
     """
     out = []
     with console.bar("composing") as bar:
-        pieces = _one(wish, bar) if wish.count == 1 else _many(wish, processes, bar)
+        pieces = _one(wish, bar) if wish.count == 1 else _many(wish, workers, bar)
         try:
             for piece, place in zip(pieces, files, strict=True):
                 out.append(_write(piece, place, flags))
@@ -218,11 +219,11 @@ def _one(wish: ComposeRequest, bar: Bar) -> Generator[Piece, None, None]:
             yield event.piece
 
 
-def _many(wish: ComposeRequest, processes: int, bar: Bar) -> Generator[Piece, None, None]:
+def _many(wish: ComposeRequest, workers: Workers, bar: Bar) -> Generator[Piece, None, None]:
     from kapelle import api
 
     bar(0, wish.count)
-    yield from api.compose_many(wish, processes=processes, progress=bar)
+    yield from api.compose_many(wish, processes=workers.processes, engine=workers.engine, progress=bar)
 
 
 def _write(piece: Piece, files: Files, flags: FileFlags) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kapelle.cli.flags import generated, group, option
 from kapelle.cli.pieces import FileFlags, LengthFlags, model_options
+from kapelle.cli.who import WorkerFlags
 from kapelle.composing.request import ComposeRequest
 from kapelle.sampling.options import SamplingOptions
 
@@ -25,8 +26,8 @@ class WishArguments:
     sampling: dict[str, Any] = generated(lambda: [SamplingOptions], "Choice of notes")
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
-    processes: int = option(1, help="how many processes compose them", min=1, max=256)
     files: FileFlags = group(FileFlags, "Files")
+    work: WorkerFlags = group(WorkerFlags, "Work")
 
 
 def wish_of(arguments: WishArguments, prompt: bytes | None = None, band: str = "") -> ComposeRequest:

@@ -1,0 +1,175 @@
+"""The same work on many things: in this process, in several of this machine, or on the machines of a Ray cluster.
+
+Takes a function of a module (it is sent by its name) and things that can be pickled; gives the results in the order of the things, while
+later ones are still being worked on. Who does a piece of work changes nothing about its result: the work draws its random numbers from
+seeds of its own. It keeps a bounded number of things under way, so ten thousand cost no more memory than a hundred.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kapelle import interrupts
+from kapelle.errors import KapelleError, Missing, NotEnoughMemory, UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event as Flag
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
+ENGINES = ("local", "ray")
+UNDER_WAY = 8
+"""Things under way for each process, those included whose results wait for an earlier one."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Args:
+        processes: Processes of this machine; 1: this one. On a cluster, tasks at a time; 1: as many as it has processors.
+        engine: ``local``, or ``ray``: the cluster at $RAY_ADDRESS, or one on this machine where that is unset (extra ``distributed``).
+            Every machine of a cluster needs this version of Kapelle, and the bundles that are named.
+
+    Raises:
+        UsageError: `processes` is below 1, or there is no such engine.
+    """
+
+    processes: int = 1
+    engine: str = "local"
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise UsageError("processes must be 1 or more, not {processes}", processes=self.processes)
+        if self.engine not in ENGINES:
+            raise UnknownName("engine", self.engine, ENGINES)
+
+    def map(
+        self, work: Callable[[Thing], Result], things: Sequence[Thing], progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> Iterator[Result]:
+        """The results, in the order of `things`.
+
+        Args:
+            work: A function of a module, or a `functools.partial` of one. It may ask `stopped` now and then.
+            things: What it is called with, one after the other.
+            progress: Called with (results given, results in all) after each.
+
+        Raises:
+            KapelleError: Whatever `work` raises comes through, at the place of its thing.
+            NotEnoughMemory: The system ended a process.
+            Missing: Ray is asked for and not installed.
+        """
+        if self.engine == "ray":
+            results = _on_ray(work, things, self.processes)
+        elif self.processes == 1 or len(things) < 2:
+            results = (work(thing) for thing in things)
+        else:
+            results = _in_processes(work, things, min(self.processes, len(things)))
+        for done, result in enumerate(results, 1):
+            yield result
+            progress(done, len(things))
+
+
+_asked_to_stop: Callable[[], bool] = bool
+
+
+def stopped() -> bool:
+    """In a worker: whether nobody waits for its result any more; elsewhere False."""
+    return _asked_to_stop()
+
+
+def _in_processes(work: Callable[[Any], Any], things: Sequence[Any], processes: int) -> Iterator[Any]:
+    context = get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(processes, context, _begin, (stop,))
+    under_way: deque[Future[Any]] = deque()
+    waiting = iter(things)
+    try:
+        while True:
+            with interrupts.held_back():  # processes begin when something is submitted
+                for thing in waiting:
+                    under_way.append(pool.submit(work, thing))
+                    if len(under_way) >= UNDER_WAY * processes:
+                        break
+            if not under_way:
+                return
+            yield under_way.popleft().result()
+    except BrokenProcessPool as error:
+        raise NotEnoughMemory("the system ended a process that was at work", hint="use fewer processes") from error
+    finally:  # also when the caller wants no more
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(stop: Flag) -> None:
+    """In a new process: Ctrl-C is its master's business, who says when to stop."""
+    global _asked_to_stop
+    _asked_to_stop = stop.is_set
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _on_ray(work: Callable[[Any], Any], things: Sequence[Any], at_a_time: int) -> Iterator[Any]:
+    """By Ray Data, a block of a few things a task, in order. An error of ours travels as a value, since Ray wraps what is raised."""
+    if not things:
+        return
+    with _cluster(at_a_time) as ray:
+        context = ray.data.DataContext.get_current().copy()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        with ray.data.DataContext.current(context):
+            rows = [{"thing": pickle.dumps(thing)} for thing in things]
+            blocks = min(len(things), max(UNDER_WAY * int(ray.cluster_resources().get("CPU", 1)), len(things) // 64))
+            most = {"concurrency": at_a_time} if at_a_time > 1 else {}
+            made = ray.data.from_items(rows, override_num_blocks=blocks).map(partial(_on_a_machine, work), **most)
+            for row in made.iter_rows():
+                result = pickle.loads(row["result"])  # noqa: S301 - made by `_on_a_machine`, on our own cluster
+                if isinstance(result, KapelleError):
+                    raise result
+                yield result
+
+
+def _on_a_machine(work: Callable[[Any], Any], row: dict[str, bytes]) -> dict[str, bytes]:
+    try:
+        result: Any = work(pickle.loads(row["thing"]))  # noqa: S301 - made by `_on_ray`
+    except KapelleError as error:
+        result = error
+    return {"result": pickle.dumps(result)}
+
+
+@contextmanager
+def _cluster(at_a_time: int) -> Iterator[Any]:
+    """Ray, connected; a cluster that was begun for this ends with it."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise Missing("Ray is not installed", hint='pip install "kapelle[distributed]"') from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    if ray.is_initialized():
+        yield ray
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
+    if not address and at_a_time > 1:
+        options["num_cpus"] = at_a_time
+    paths = os.pathsep.join(path for path in sys.path if path)
+    ray.init(**options, log_to_driver=False, logging_level="error", runtime_env={} if address else {"env_vars": {"PYTHONPATH": paths}})
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
