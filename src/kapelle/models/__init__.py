@@ -31,6 +31,7 @@ FAMILIES = {
     "theme": "kapelle.models.theme",
     "theme_encoder": "kapelle.models.theme_encoder",
     "theme_variational": "kapelle.models.theme_variational",
+    "trees": "kapelle.models.trees",
 }
 """Family name -> module."""
 
