@@ -12,6 +12,7 @@ pedal does not count. In a performance that was recorded without a metronome, ba
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -24,6 +25,8 @@ from kapelle.score import units
 from kapelle.score.keys import Key
 
 Per = Literal["bar", "beat"]
+Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Onset, end and pitch of notes, in ticks, in any order."""
 
 MAX_CHORDS = 8192
 """Stretches beyond this number are left out; an hour of music in 4/4 at 120 bpm has 1,800 bars, or 7,200 beats."""
@@ -84,34 +87,61 @@ def chords(score: Score, key: Key, per: Per = "bar") -> tuple[Chord, ...]:
         per: "bar" or "beat".
     """
     lines = (units.bar_starts if per == "bar" else units.beat_starts)(score)[: MAX_CHORDS + 1]
-    quarter = np.diff(lines)[:, None] * np.array([0.0, 0.25])  # the bass is the one of the first quarter of a stretch
-    parts = sounding(score, np.append((lines[:-1, None] + quarter).astype(np.int64).ravel(), lines[-1:]))
-    opening, time = parts[::2], parts[::2] + parts[1::2]
     starts_s = units.ticks_to_seconds(score, lines[:-1])
     bar_lines = units.bar_starts(score)
     bars = np.searchsorted(bar_lines, lines[:-1], side="right")
     first = np.searchsorted(lines, bar_lines[bars - 1]) if len(bars) else bars
     out = []
-    for place in range(len(time)):
-        found, fit = _recognise(time[place], _bass(opening[place], time[place], int(lines[place + 1] - lines[place])))
+    for place, (found, fit) in enumerate(_recognised(_columns(score), lines)):
         name, roman = _names(found, key) if found else ("", "")
         out.append(Chord(int(bars[place]), int(place - first[place]) + 1, round(float(starts_s[place]), 3), name, roman, round(fit, 3)))
     return tuple(out)
 
 
+def roots_and_kinds(notes: Columns, lines: NDArray[np.int64]) -> list[tuple[int, str] | None]:
+    """The chord of each stretch between neighbouring `lines` as pitch class of the root and kind, of `KINDS`; None without a chord.
+
+    Args:
+        notes: Onset, end and pitch of pitched notes.
+        lines: (n + 1,) ascending, in ticks.
+    """
+    return [(found.root, found.kind) if found else None for found, _ in _recognised(notes, lines)]
+
+
+def _recognised(notes: Columns, lines: NDArray[np.int64]) -> Iterator[tuple[_Found | None, float]]:
+    """The chord of each stretch and its fit."""
+    quarter = np.diff(lines)[:, None] * np.array([0.0, 0.25])  # the bass is the one of the first quarter of a stretch
+    parts = sounding_between(notes, np.append((lines[:-1, None] + quarter).astype(np.int64).ravel(), lines[-1:]))
+    opening, time = parts[::2], parts[::2] + parts[1::2]
+    for place, length in enumerate(np.diff(lines).tolist()):
+        yield _recognise(time[place], _bass(opening[place], time[place], length))
+
+
 def sounding(score: Score, lines: NDArray[np.int64]) -> NDArray[np.float32]:
     """How many ticks every pitch sounds between neighbouring `lines` (n + 1,), drums left out, shape (n, 128); two voices count twice."""
+    return sounding_between(_columns(score), lines)
+
+
+def sounding_between(notes: Columns, lines: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The same of notes given as onset, end and pitch."""
     out = np.zeros((max(len(lines) - 1, 0), 128), dtype=np.float32)
-    columns = [track.notes.numpy() for track in score.tracks if not track.is_drum and len(track.notes)]
-    if not columns or not len(out):
+    start, end, pitch = notes
+    if not len(out):
         return out
-    pitch = np.concatenate([notes["pitch"] for notes in columns])
-    start = np.concatenate([notes["time"].astype(np.int64) for notes in columns])
-    end = start + np.concatenate([notes["duration"].astype(np.int64) for notes in columns])
-    for number in np.unique(pitch):
+    for number in np.unique(pitch).tolist():
         mine = pitch == number
         out[:, number] = np.diff(_time_since(start[mine], lines) - _time_since(end[mine], lines))
     return out
+
+
+def _columns(score: Score) -> Columns:
+    """Onset, end and pitch of the pitched notes."""
+    parts = [track.notes.numpy() for track in score.tracks if not track.is_drum and len(track.notes)]
+    none = np.zeros(0, np.int64)
+    time, duration, pitch = (
+        np.concatenate([none, *(part[name].astype(np.int64) for part in parts)]) for name in ("time", "duration", "pitch")
+    )
+    return time, time + duration, pitch
 
 
 def _time_since(moments: NDArray[np.int64], lines: NDArray[np.int64]) -> NDArray[np.int64]:
