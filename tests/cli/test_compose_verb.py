@@ -95,8 +95,10 @@ def test_ctrl_c_keeps_what_is_written_and_says_so(start, tmp_path, processes):
     assert process.returncode == 130, err
     assert out == ""
     assert err.startswith("error: interrupted: ")
-    assert len(err.splitlines()) == 1
-    assert len(list(tmp_path.glob("many/*.mid"))) == int(err.split()[2])
+    told, hint = err.splitlines()
+    assert hint.strip().startswith("the same command with --seed ")
+    assert hint.endswith(" --resume goes on")
+    assert len(list(tmp_path.glob("many/*.mid"))) == int(told.split()[2])
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(start):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,16 +141,21 @@ def compose_one(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: Fa
     raise Interrupted("composing ended without a piece")
 
 
-def compose_many(wish: ComposeRequest, *, processes: int = 1, engine: str = "local", progress: Report = quiet) -> Iterator[Piece]:
+def compose_many(
+    wish: ComposeRequest, *, numbers: Sequence[int] | None = None, processes: int = 1, engine: str = "local", progress: Report = quiet
+) -> Iterator[Piece]:
     """The pieces of a request, in order; who makes one changes nothing about it.
 
     Args:
         wish: `count` pieces.
+        numbers: Which of them, from 0; all if left out.
         processes: How many to compose with.
         engine: ``local``, or ``ray``: the machines of a Ray cluster, as `kapelle.workers.Workers` tells.
         progress: Called with (pieces done, pieces in all).
     """
-    return Workers(processes, engine).map(_compose, [wish.piece(number) for number in range(wish.count)], progress)
+    return Workers(processes, engine).map(
+        _compose, [wish.piece(number) for number in (range(wish.count) if numbers is None else numbers)], progress
+    )
 
 
 def _compose(wish: ComposeRequest) -> Piece:

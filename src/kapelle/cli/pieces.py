@@ -67,6 +67,7 @@ class FileFlags:
     soundfont: Path | None = option(None, help="the SoundFont to play it with", metavar="FILE.sf2")
     save_recipe: Path | None = option(None, help="write down how the piece is made, for --from", metavar="FILE.json")
     force: bool = option(False, help="replace files that are there already")
+    resume: bool = option(False, help="keep the pieces that are there already, and make the others")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,16 @@ class Files:
     plot: Path | None = None
     score: Path | None = None
     recipe: Path | None = None
+
+    @property
+    def all(self) -> list[Path]:
+        """Those that are asked for."""
+        return [path for path in (self.midi, self.wav, self.plot, self.score, self.recipe) if path]
+
+    @property
+    def are_there(self) -> bool:
+        """Whether nothing is missing."""
+        return all(path.exists() for path in self.all)
 
 
 def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: str) -> list[Files]:
@@ -118,7 +129,8 @@ def files_of(wish: ComposeRequest, output: Path | None, flags: FileFlags, stem: 
         for path in midi
     ]
     _check_formats(out[0], flags)
-    claim([path for files in out for path in (files.midi, files.wav, files.plot, files.score, files.recipe) if path], force=flags.force)
+    paths = [path for files in out if not (flags.resume and files.are_there) for path in files.all]
+    claim(paths, force=flags.force or flags.resume)
     return out
 
 
@@ -188,18 +200,25 @@ def compose_all(wish: ComposeRequest, files: list[Files], flags: FileFlags, work
     Raises:
         Interrupted: Ctrl-C between two of several pieces; those written are kept.
     """
-    out = []
+    numbers = [number for number, place in enumerate(files) if not (flags.resume and place.are_there)]
+    if len(numbers) < len(files):
+        _check_kept(wish, files, numbers)
+        console.note("{kept} of {count} pieces are there already", kept=len(files) - len(numbers), count=len(files))
+    out: list[dict[str, Any]] = []
     with console.bar("composing") as bar:
-        pieces = _one(wish, bar) if wish.count == 1 else _many(wish, workers, bar)
+        pieces = _one(wish, bar) if wish.count == 1 and numbers else _many(wish, numbers, workers, bar)
         try:
-            for piece, place in zip(pieces, files, strict=True):
-                out.append(_write(piece, place, flags))
+            for piece, number in zip(pieces, numbers, strict=True):
+                out.append(_write(piece, files[number], flags))
         except KeyboardInterrupt:
             pieces.close()  # ends its processes
-            done = sum(place.midi.exists() for place in files[: len(out) + 1])  # the last may be there and not told yet
+            done = sum(place.midi.exists() for place in files)
             if not done:
                 raise
-            raise Interrupted("interrupted: {done} of {count} pieces are written", done=done, count=wish.count) from None
+            hint = "the same command with --seed {seed} --resume goes on"
+            raise Interrupted(
+                "interrupted: {done} of {count} pieces are written", done=done, count=wish.count, seed=wish.seed, hint=hint
+            ) from None
     for table in out:
         for problem in table["problems"]:
             console.warn("{path}: {why}", path=table["file"], why=problem)
@@ -219,16 +238,29 @@ def _one(wish: ComposeRequest, bar: Bar) -> Generator[Piece, None, None]:
             yield event.piece
 
 
-def _many(wish: ComposeRequest, workers: Workers, bar: Bar) -> Generator[Piece, None, None]:
+def _many(wish: ComposeRequest, numbers: list[int], workers: Workers, bar: Bar) -> Generator[Piece, None, None]:
     from kapelle import api
 
-    bar(0, wish.count)
-    yield from api.compose_many(wish, processes=workers.processes, engine=workers.engine, progress=bar)
+    bar(0, len(numbers))
+    yield from api.compose_many(wish, numbers=numbers, processes=workers.processes, engine=workers.engine, progress=bar)
+
+
+def _check_kept(wish: ComposeRequest, files: list[Files], missing: list[int]) -> None:
+    """Refuse to take for pieces of a request what another bundle or another seed made."""
+    from kapelle import api
+    from kapelle.composing.piece import provenance_of
+
+    hashed = api.bundle(wish.model).hash
+    for number in sorted(set(range(len(files))) - set(missing)):
+        path = files[number].midi
+        found = provenance_of(path.read_bytes())
+        if found is None or (found.bundle, found.seed) != (hashed[:16], wish.piece(number).seed):
+            raise UsageError("{path} is another piece", path=path, hint="choose another folder, or overwrite it with --force")
 
 
 def _write(piece: Piece, files: Files, flags: FileFlags) -> dict[str, Any]:
     """Write the files of a piece, the MIDI file first; its facts."""
-    piece.save(files.midi, force=flags.force)
+    piece.save(files.midi, force=flags.force or flags.resume)
     if files.wav:
         piece.to_wav(files.wav, flags.synth, **({"soundfont": flags.soundfont} if flags.soundfont else {}))
     if files.plot:

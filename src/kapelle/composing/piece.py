@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ from kapelle.score.marks import Mark
 if TYPE_CHECKING:
     from kapelle.audio import Waveform
     from kapelle.engraving.options import EngravingOptions
+
+
+_PROVENANCE = re.compile(rb"composed by Kapelle; model ([a-z0-9-]{1,100}); bundle ([0-9a-f]{16})[^\0\xff]{0,300}?; seed (\d{1,20})")
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,27 @@ class Piece:
             f"<div>{svg[svg.find('<svg') :]}<br><audio controls src='data:audio/ogg;base64,{audio}'></audio> "
             f"<a download='kapelle-{self.request.seed}.mid' href='data:audio/midi;base64,{midi}'>{html.escape(repr(self))}</a></div>"
         )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a file says of itself.
+
+    Args:
+        model: Name of the bundle that composed it.
+        bundle: The first 16 figures of the bundle's hash.
+        seed: Its seed.
+    """
+
+    model: str
+    bundle: str
+    seed: int
+
+
+def provenance_of(data: bytes) -> Provenance | None:
+    """What the line that Kapelle writes into its MIDI files says of the piece; None if there is none among the bytes of the file."""
+    found = _PROVENANCE.search(data)
+    return Provenance(found[1].decode(), found[2].decode(), int(found[3])) if found else None
 
 
 def request_of(path: Path) -> tuple[ComposeRequest, dict[str, str]]:
