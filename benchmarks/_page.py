@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # whoever loads this file by its path
 
 import _page_bridge  # noqa: E402
+import _page_bulk  # noqa: E402
 import _page_extensions  # noqa: E402
 import _page_retrieval  # noqa: E402
 import _page_themes  # noqa: E402
@@ -268,6 +269,7 @@ SECTIONS = {
     **_page_themes.SECTIONS,
     **_page_bridge.SECTIONS,
     **_page_extensions.SECTIONS,
+    **_page_bulk.SECTIONS,
 }
 
 if __name__ == "__main__":
