@@ -16,8 +16,8 @@ def bulk(found: dict[str, Any]) -> str:
     lines = [COLUMNS, ("---",) * len(COLUMNS), *rows]
     table = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
     return (
-        f"## Many pieces\n\n`python benchmarks/bulk.py`; pieces of {found['bars']} bars, times by the clock with the start of processes or of "
-        f"the cluster. The same SHA-256: the same bytes, whoever composed.\n\n{table}\n"
+        f"## Many pieces\n\n`python benchmarks/bulk.py`; pieces of {found['bars']} bars, times by the clock with the start of processes or "
+        f"of the cluster. The same SHA-256: the same bytes, whoever composed.\n\n{table}\n"
     )
 
 

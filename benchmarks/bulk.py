@@ -69,9 +69,21 @@ def composed(model: str, bars: int, count: int, engine: str, processes: int, *, 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
     held = api.bundle(model)
-    return {"model": held.name, "bundle": held.hash[:16], "engine": engine, "processes": processes, "pieces": count, "seconds": round(seconds, 1), "pieces_a_second": count / seconds,
-            "notes": notes, "exact": exact, "sound": sound, "master_mb": peak, "largest_worker_mb": children,
-            "sha256": digest.hexdigest()}  # fmt: skip
+    return {
+        "model": held.name,
+        "bundle": held.hash[:16],
+        "engine": engine,
+        "processes": processes,
+        "pieces": count,
+        "seconds": round(seconds, 1),
+        "pieces_a_second": count / seconds,
+        "notes": notes,
+        "exact": exact,
+        "sound": sound,
+        "master_mb": peak,
+        "largest_worker_mb": children,
+        "sha256": digest.hexdigest(),
+    }
 
 
 if __name__ == "__main__":
