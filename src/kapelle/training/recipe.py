@@ -79,6 +79,25 @@ class BridgeSection:
 
 
 @dataclass(frozen=True)
+class ClassifierSection:
+    """The [training.classifier] section: what objective ``classifier`` reads beside the rest."""
+
+    smoothing: float = setting(0.1, help="share of the probability that is wanted evenly for all classes", min=0.0, max=0.9)
+    disorder: float = setting(0.5, help="weight of noticing what was shuffled in a window; 0: nothing is shuffled", min=0.0)
+    short: float = setting(0.25, help="share of windows that are cut shorter, to 4 to 15 bars of four quarters", min=0.0, max=1.0)
+
+
+@dataclass(frozen=True)
+class TreesSection:
+    """The [training.trees] section: what objective ``trees`` reads beside steps (trees), learning_rate, seed, balance and patience."""
+
+    l2: float = setting(3.0, help="weight of the squares of the leaves", min=0.0)
+    borders: int = setting(128, help="thresholds that are tried for a feature", min=1, max=65535)
+    shake: float = setting(1.0, help="how much chance there is in the choice of a question", min=0.0)
+    features: float = setting(1.0, help="share of the features that a tree may ask for", min=0.01, max=1.0)
+
+
+@dataclass(frozen=True)
 class TrainingSection:
     """The [training] section."""
 
@@ -114,7 +133,9 @@ class TrainingSection:
     themes: ThemesSection = setting(ThemesSection(), help="for objective theme")
     contrastive: ContrastiveSection = setting(ContrastiveSection(), help="for objective contrastive")
     variational: VariationalSection = setting(VariationalSection(), help="for objective theme_variational")
+    classifier: ClassifierSection = setting(ClassifierSection(), help="for objective classifier")
     bridge: BridgeSection = setting(BridgeSection(), help="for objective bridge_joint")
+    trees: TreesSection = setting(TreesSection(), help="for objective trees")
 
 
 @dataclass(frozen=True)
@@ -123,7 +144,7 @@ class Recipe:
 
     name: str = setting(help="of the recipe, the bundle and --model")
     family: str = setting(help="network, a row of kapelle.models.FAMILIES")
-    codec: str = setting(help="how scores become ids", choices=("remi", "chords", "theme", "roll", "fragments"))
+    codec: str = setting(help="how scores become ids", choices=("remi", "chords", "theme", "roll", "fragments", "rolls", "features"))
     training: TrainingSection = setting(help="how it is trained")
     licence: str = setting("", help="licence of the weights, shown with the bundle")
     objective: str = setting("language_model", help="what training optimises")
