@@ -65,3 +65,17 @@ def test_nothing_to_measure_is_not_a_number(below: list[int]) -> None:
 def test_pieces_of_two_kinds_are_refused() -> None:
     with pytest.raises(UsageError):
         bootstrap.ratio([1, 2], [1, 2, 3])
+
+
+def test_a_mean_leaves_out_what_is_nan() -> None:
+    assert bootstrap.mean([1.0, np.nan, 3.0]).value == 2.0
+    found = bootstrap.mean([np.nan, np.nan])
+    assert math.isnan(found.value)
+    assert found.reason == "no piece has a value"
+
+
+def test_an_interval_is_put_around_the_value() -> None:
+    found = bootstrap.around(0.5, np.linspace(0.6, 1.0, 1001), 0.0, 1.0)
+    assert (found.low, found.high) == (pytest.approx(0.31), pytest.approx(0.69))
+    assert bootstrap.around(0.1, np.linspace(0.0, 1.0, 1001), 0.0, 1.0).low == 0.0
+    assert math.isnan(bootstrap.around(math.nan, [1.0, 2.0]).low)

@@ -4,6 +4,9 @@ Takes one number per piece; gives an `Estimate`. The piece is what is drawn, wit
 resemble each other: drawing those would give intervals that are far too narrow. Percentile intervals; the draws come from a seed, so the
 same pieces give the same interval. Two models are compared within each draw (`saving`), not by whether their intervals overlap.
 
+A distance of two sets is another matter. Drawn sets hold pieces twice, so their distances lie above the distance itself: `around` keeps
+the spread of the draws and puts it around the value.
+
 It tells how far the figure may move with other pieces of the same kind. It tells nothing of other seeds of a training run.
 
 Source: Efron 1979, "Bootstrap methods: another look at the jackknife".
@@ -19,6 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 from kapelle.errors import UsageError
 
 N_DRAWS = 2000
+N_SET_DRAWS = 200
+"""Of two sets at once, where each draw is a distance to compute."""
+
 LEVEL = 0.95
 
 Floats = NDArray[np.float64]
@@ -26,11 +32,53 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; all three NaN where there are no pieces."""
+    """A figure with its 95 % interval; all three NaN where there is nothing to measure, and then `reason` says why if it can."""
 
     value: float
     low: float
     high: float
+    reason: str = ""
+
+
+def nothing(reason: str) -> Estimate:
+    """No figure, and why there is none."""
+    return Estimate(np.nan, np.nan, np.nan, reason)
+
+
+def times(n: int, seed: int = 0, n_draws: int = N_DRAWS) -> Floats:
+    """(draws, P) how often each of `n` pieces, at least 1, is drawn; each row adds up to `n`."""
+    draw = np.random.Generator(np.random.Philox(seed))
+    return draw.multinomial(n, np.full(n, 1 / n), size=n_draws).astype(np.float64)
+
+
+def mean(values: ArrayLike, seed: int = 0) -> Estimate:
+    """The mean over pieces; NaN, a piece with nothing to measure, is left out.
+
+    Args:
+        values: (P,) of each piece.
+        seed: Of the draws.
+    """
+    given = np.asarray(values, np.float64)
+    held = given[~np.isnan(given)]
+    if not len(held):
+        return nothing("no piece has a value")
+    return ratio(held, np.ones_like(held), seed)
+
+
+def around(value: float, drawn: ArrayLike, least: float = -np.inf, most: float = np.inf) -> Estimate:
+    """A distance with the spread of its draws, put around it.
+
+    Args:
+        value: Of the pieces themselves, `least` to `most`.
+        drawn: (draws,) of drawn pieces; they may lie above or below `value` as a whole.
+        least: The interval ends here at the latest.
+        most: Likewise.
+    """
+    found = np.asarray(drawn, np.float64)
+    if np.isnan(value) or not len(found):
+        return Estimate(value, np.nan, np.nan)
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - found.mean() + value
+    return Estimate(value, float(np.clip(low, least, value)), float(np.clip(high, value, most)))
 
 
 def ratio(above: ArrayLike, below: ArrayLike, seed: int = 0) -> Estimate:
@@ -52,9 +100,8 @@ def ratio(above: ArrayLike, below: ArrayLike, seed: int = 0) -> Estimate:
         raise UsageError("one number per piece is needed twice, not shapes {above} and {below}", above=over.shape, below=under.shape)
     if under.sum() == 0:
         return Estimate(np.nan, np.nan, np.nan)
-    draw = np.random.Generator(np.random.Philox(seed))
-    times = draw.multinomial(len(over), np.full(len(over), 1 / len(over)), size=N_DRAWS).astype(np.float64)  # (draws, P)
-    sums, of = times @ over, times @ under
+    drawn = times(len(over), seed)
+    sums, of = drawn @ over, drawn @ under
     low, high = np.quantile(sums[of > 0] / of[of > 0], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(over.sum() / under.sum()), float(low), float(high))
 
