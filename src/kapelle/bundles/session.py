@@ -224,6 +224,11 @@ class Classifier:
             found = [*self._graph.inputs, *self._graph.outputs]
             raise _wrong(bundle, "predict", "the input features and the output probabilities", found)
 
+    @property
+    def embeds(self) -> bool:
+        """Whether the graph gives points beside probabilities."""
+        return "embedding" in self._graph.outputs
+
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities float32 (B, classes) of `features` (B, ...).
 
@@ -231,6 +236,17 @@ class Classifier:
             UsageError: The shape is not what the graph takes.
         """
         return self._graph.run({"features": features})["probabilities"]
+
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        """Points float32 (B, D) of `features` (B, ...), so that what is alike lies near.
+
+        Raises:
+            UsageError: The shape is not what the graph takes, or the graph gives no points.
+        """
+        made = self._graph.run({"features": features})
+        if "embedding" not in made:
+            raise UsageError("{graph} gives probabilities alone, no points", graph=self._graph.name)
+        return made["embedding"]
 
 
 class Embedder:

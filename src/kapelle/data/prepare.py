@@ -26,11 +26,13 @@ from kapelle.data.recipe import (
     FragmentPreparation,
     PhrasePreparation,
     Preparation,
+    RollPreparation,
     Source,
     ThemePreparation,
     ThemeSource,
     preparation,
 )
+from kapelle.data.roll_collect import RollCollector, RollSource
 from kapelle.data.split import group_key
 from kapelle.data.storage import put_text, writing
 from kapelle.data.theme_collect import ThemeCollector
@@ -48,7 +50,7 @@ FILES = "files.json"
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 Progress = Callable[[int, int], None]
-AnySource = Source | BandSource | ThemeSource
+AnySource = Source | BandSource | ThemeSource | RollSource
 
 
 class Collecting(Protocol):
@@ -72,6 +74,7 @@ COLLECTORS: dict[type, Callable[[Any, Path, Embed | None], Collecting]] = {
     PhrasePreparation: lambda sections, folder, embed: PhraseCollector(sections, folder),
     ThemePreparation: lambda sections, folder, embed: ThemeCollector(sections, embed),
     FragmentPreparation: lambda sections, folder, embed: FragmentCollector(sections),
+    RollPreparation: lambda sections, folder, embed: RollCollector(sections),
 }
 """Sections of a recipe -> what gathers files so, given the sections, the folder of the data and an embedding of melodies."""
 

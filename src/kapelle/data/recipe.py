@@ -16,6 +16,8 @@ from kapelle.data.chords import ChordRules
 from kapelle.data.clean import CleaningRules
 from kapelle.data.fragment_collect import FragmentRules, FragmentSpec
 from kapelle.data.phrases import PhraseRules, RollSpec
+from kapelle.data.roll_collect import RollSection
+from kapelle.data.roll_reading import ClassSpec, RollRules
 from kapelle.data.theme_songs import ThemeRules
 from kapelle.tokens import chords, remi
 from kapelle.tokens.theme import ThemeSpec
@@ -157,7 +159,16 @@ class FragmentPreparation:
     preprocessing: FragmentRules
 
 
-AnyPreparation: TypeAlias = Preparation | ChordPreparation | PhrasePreparation | ThemePreparation | FragmentPreparation
+@dataclass(frozen=True)
+class RollPreparation:
+    """The same of a recipe of codec ``rolls``."""
+
+    data: RollSection
+    tokenizer: ClassSpec
+    preprocessing: RollRules
+
+
+AnyPreparation: TypeAlias = Preparation | ChordPreparation | PhrasePreparation | ThemePreparation | FragmentPreparation | RollPreparation
 
 CODECS: dict[str, type[AnyPreparation]] = {
     "remi": Preparation,
@@ -165,6 +176,7 @@ CODECS: dict[str, type[AnyPreparation]] = {
     "roll": PhrasePreparation,
     "theme": ThemePreparation,
     "fragments": FragmentPreparation,
+    "rolls": RollPreparation,
 }
 """What a recipe's codec makes of its three sections."""
 

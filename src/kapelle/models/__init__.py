@@ -24,6 +24,7 @@ Kind = Literal["autoregressive", "encoder_decoder", "one_shot", "symbols", "clas
 FAMILIES = {
     "bridge_joint": "kapelle.models.bridge_joint",
     "chord_lstm": "kapelle.models.chord_lstm",
+    "genre_judge": "kapelle.models.genre_judge",
     "gpt": "kapelle.models.gpt",
     "lstm": "kapelle.models.lstm",
     "musegan": "kapelle.models.musegan",

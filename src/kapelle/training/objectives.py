@@ -189,6 +189,13 @@ def _bridge_joint(data: Path, recipe: Recipe, family: Any) -> Objective:
     return bridge_joint.make(data, recipe, family)
 
 
+def _classifier(data: Path, recipe: Recipe, family: Any) -> Objective:
+    from kapelle.data import roll_shards
+    from kapelle.training.classifying import Classifying
+
+    return Classifying(roll_shards.read(data), recipe.training)
+
+
 OBJECTIVES: dict[str, Callable[[Path, Recipe, Any], Objective]] = {
     "language_model": _language_model,
     "next_item": _next_item,
@@ -197,6 +204,7 @@ OBJECTIVES: dict[str, Callable[[Path, Recipe, Any], Objective]] = {
     "contrastive": _contrastive,
     "theme_variational": _theme_variational,
     "bridge_joint": _bridge_joint,
+    "classifier": _classifier,
 }
 """Name in a recipe -> how to make it of (data folder, recipe, module of the family)."""
 

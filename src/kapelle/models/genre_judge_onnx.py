@@ -1,0 +1,66 @@
+"""The genre judge for the runtime: its graph, operator by operator as `genre_judge.build` reads, without dropout and the second head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kapelle.models.genre_judge import EPSILON, HEIGHT, KERNELS, PITCHES, PLANES, POSITION, QUARTER, STEPS, STRIDES
+from kapelle.models.onnx_parts import GraphWriter, linear
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnx
+
+    from kapelle.models.genre_judge import Config
+
+LAST = STEPS // POSITION
+"""Vectors of a window."""
+
+
+def predict(config: Config, weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
+    """``features`` (B, planes, pitches, steps) -> ``probabilities`` (B, classes) and ``embedding`` (B, D)."""
+    graph = GraphWriter("genre_judge.predict")
+    cells = graph.input("features", "float32", ["batch", PLANES, PITCHES, STEPS])
+    parts = graph.op("Reshape", [cells, _numbers(graph, "shape.parts", 0, PLANES, PITCHES, LAST, POSITION)])
+    sounds = graph.op("ReduceMax", [parts, _numbers(graph, "axes.parts", 1, 2, 4)], keepdims=0)  # (B, T)
+    each = graph.op("Unsqueeze", [sounds, _numbers(graph, "axis.last", 2)])  # (B, T, 1)
+    rows = cells
+    for number in range(len(KERNELS)):
+        rows = _filters(graph, number, rows, weights)
+    rows = graph.op("Transpose", [rows], perm=[0, 3, 1, 2])  # (B, T, C, HEIGHT)
+    flat = graph.op("Reshape", [rows, _numbers(graph, "shape.flat", 0, LAST, config.channels[-1] * HEIGHT)])
+    vectors = graph.op("Mul", [graph.op("Relu", [linear(graph, "column", flat, weights)]), each])  # (B, T, D)
+    arrays = [graph.constant(f"around.{part}", weights[f"around.{part}"]) for part in ("weight", "bias")]
+    around = graph.op("Conv", [graph.op("Transpose", [vectors], perm=[0, 2, 1]), *arrays], pads=[1, 1], kernel_shape=[3])
+    heard = graph.op("Add", [vectors, graph.op("Transpose", [around], perm=[0, 2, 1])])
+    heard = graph.op("Mul", [graph.op("Relu", [heard]), each])
+    axis = _numbers(graph, "axis.time", 1)
+    one = graph.constant("one", np.array([1], np.float32))
+    count = graph.op("Max", [graph.op("ReduceSum", [sounds, axis], keepdims=1), one])
+    mean = graph.op("Div", [graph.op("ReduceSum", [heard, axis], keepdims=0), count])
+    most = graph.op("ReduceMax", [heard, axis], keepdims=0)
+    point = linear(graph, "point", graph.op("Concat", [mean, most], axis=1), weights, out="embedding")
+    scores = graph.op("Div", [linear(graph, "classes", point, weights), graph.constant("temperature", weights["temperature"])])
+    graph.op("Softmax", [scores], ["probabilities"], axis=1)
+    graph.output("probabilities", "float32", ["batch", config.classes])
+    graph.output("embedding", "float32", ["batch", config.d_embed])
+    return graph.model()
+
+
+def _filters(graph: GraphWriter, number: int, rows: str, weights: Mapping[str, np.ndarray]) -> str:
+    """One layer of filters."""
+    name, (high, wide) = f"filters.{number}", KERNELS[number]
+    across = 0 if wide == QUARTER else wide // 2
+    kernel = graph.constant(f"{name}.conv.weight", weights[f"{name}.conv.weight"])
+    made = graph.op("Conv", [rows, kernel], pads=[high // 2, across] * 2, kernel_shape=[high, wide], strides=list(STRIDES[number]))
+    norm = [
+        graph.constant(f"{name}.norm.{part}", weights[f"{name}.norm.{part}"]) for part in ("weight", "bias", "running_mean", "running_var")
+    ]
+    return graph.op("Relu", [graph.op("BatchNormalization", [made, *norm], epsilon=EPSILON)])
+
+
+def _numbers(graph: GraphWriter, name: str, *values: int) -> str:
+    return graph.constant(name, np.array(values))

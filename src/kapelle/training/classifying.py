@@ -1,0 +1,198 @@
+"""Training a network to tell the class of a piece from windows of its piano roll, and to notice disorder in it.
+
+Takes roll shards; a step draws windows, every class equally often (or by `balance`), moves them by some semitones, now and then shortens
+them. Some windows of every step are put into disorder: their bars are shuffled, or their pitches, or their onsets. They have no class to be
+told, but the kind of disorder; that is what makes the network's points fit to compare sets of pieces, since a class alone can be told
+without hearing whether a piece makes sense.
+
+Validation cuts the pieces of the validation part into windows as in use, and averages each piece's probabilities. The network's temperature
+is set there so that they are as good as can be; "validation" is the negative log likelihood, in nats, all classes counting the same.
+
+Known limit: the temperature is chosen on the validation part, and the best step too; what the probabilities are worth is for the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from kapelle.data import roll_windows
+from kapelle.data.roll_windows import STEPS_PER_QUARTER, WINDOW
+from kapelle.errors import UsageError
+from kapelle.training.objectives import adamw
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kapelle.data.roll_shards import Rolls
+    from kapelle.data.roll_windows import Notes
+    from kapelle.training.objectives import Figures, Turn
+    from kapelle.training.recipe import ClassifierSection, TrainingSection
+
+WINDOWS = 4
+"""Of a piece, at most, in validation."""
+
+TEMPERATURES = np.exp(np.linspace(np.log(0.3), np.log(3), 61))
+
+IN_ORDER, BARS, PITCHES, ONSETS = range(4)
+"""As `kapelle.models.genre_judge.DISORDERS`."""
+
+BAR = 4 * STEPS_PER_QUARTER
+"""What is shuffled as a bar, whatever the metre."""
+
+DISORDERLY = 0.25
+"""Share of the windows of a step."""
+
+
+@dataclass
+class Classifying:
+    """Cross-entropy of the classes of windows, and of what was shuffled in them.
+
+    Args:
+        rolls: What to learn from.
+        settings: The recipe's [training]; `batch_size` counts windows.
+    """
+
+    rolls: Rolls
+    settings: TrainingSection
+
+    def __post_init__(self) -> None:
+        self.own: ClassifierSection = self.settings.classifier
+        self.sizes: Mapping[str, Any] = self.rolls.info["sizes"]
+        places = self.rolls.of("train")
+        labels = self.rolls.pieces["label"][places]
+        self.by_class = [places[labels == label] for label in np.unique(labels)]
+        if len(self.by_class) < 2:
+            raise UsageError("a classifier needs training pieces of two classes at least", hint="give more music, or another half of it")
+        sizes = np.array([len(group) for group in self.by_class], float) ** (1 - self.settings.balance)
+        self.shares = sizes / sizes.sum()
+        self.steps_per_epoch = max(1, len(places) // self.settings.batch_size)
+
+    def optimizers(self, network: torch.nn.Module) -> dict[str, torch.optim.Optimizer]:
+        """One AdamW."""
+        return {"adamw": adamw(network, self.settings)}
+
+    def step(self, turn: Turn) -> Figures:
+        """One update by the windows of the step, this process's share of them."""
+        cells, labels, disorder = self.batch(turn.step)
+        mine = slice(turn.rank, None, turn.world)
+        turn.pause()
+        wanted, kind = (torch.from_numpy(values[mine]).to(turn.device) for values in (labels, disorder))
+        scores, _, order = turn.network(torch.from_numpy(cells[mine]).to(turn.device).float())
+        sound = kind == IN_ORDER
+        total = max(1, int((disorder == IN_ORDER).sum()))
+        loss = F.cross_entropy(scores[sound].float(), wanted[sound], label_smoothing=self.own.smoothing, reduction="sum") / total
+        if self.own.disorder:
+            loss = loss + self.own.disorder * F.cross_entropy(order.float(), kind, reduction="sum") / len(disorder)
+        turn.backward(loss)
+        norm = turn.update("adamw")
+        right = (scores.detach().argmax(1) == wanted)[sound].sum() / total
+        noticed = (order.detach().argmax(1) == kind).sum() / len(disorder)
+        figures = {"loss": loss.detach(), "accuracy": right, "noticed": noticed, "gradient_norm": norm / turn.world}
+        return {**figures, "tokens": float(len(wanted))}
+
+    def batch(self, step: int) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+        """Windows (B, planes, pitches, steps), their classes (B,), what was shuffled in them (B,); a function of seed and step."""
+        draw = np.random.Generator(np.random.Philox(key=[self.settings.seed, step]))
+        cells, labels, kinds = [], [], []
+        for group in draw.choice(len(self.by_class), self.settings.batch_size, p=self.shares):
+            place = int(draw.choice(self.by_class[group]))
+            kind = int(draw.integers(1, 4)) if self.own.disorder and draw.random() < DISORDERLY else IN_ORDER
+            notes = disordered(self._excerpt(place, draw), kind, draw)
+            reach = self.settings.semitones
+            cells.append(roll_windows.cells(notes, int(draw.integers(-reach, reach + 1))))
+            labels.append(int(self.rolls.pieces["label"][place]))
+            kinds.append(kind)
+        return np.stack(cells), np.array(labels, np.int64), np.array(kinds, np.int64)
+
+    def _excerpt(self, place: int, draw: np.random.Generator) -> Notes:
+        """A window of a piece from a random bar on, sometimes shorter than the others."""
+        lines = self.rolls.lines(place)
+        room = max(1, int(np.searchsorted(lines, lines[-1] - WINDOW, side="right")))
+        length = WINDOW // 16 * int(draw.integers(4, 16)) if draw.random() < self.own.short else WINDOW
+        return roll_windows.cut(self.rolls.notes(place), int(lines[draw.integers(room)]), length)
+
+    @cached_property
+    def held_out(self) -> tuple[NDArray[np.int64], list[list[Notes]]]:
+        """Labels of the validation pieces, and their windows."""
+        places = self.rolls.of("validation")
+        return self.rolls.pieces["label"][places].astype(np.int64), [windows(self.rolls, int(place), WINDOWS) for place in places]
+
+    @torch.no_grad()
+    def validate(self, turn: Turn) -> dict[str, float]:
+        """Likelihood and accuracies of the validation pieces, after the temperature is set."""
+        labels, pieces = self.held_out
+        if not len(labels):
+            return {}
+        turn.network.temperature.fill_(1.0)
+        scores = []
+        for notes in pieces:
+            turn.pause()
+            cells = torch.from_numpy(np.stack([roll_windows.cells(one) for one in notes])).to(turn.device).float()
+            scores.append(turn.network(cells)[0].float().cpu().numpy())
+        losses = [likelihood(scores, labels, temperature) for temperature in TEMPERATURES]
+        best = int(np.argmin(losses))
+        turn.network.temperature.fill_(float(TEMPERATURES[best]))
+        right = np.array([mean.argmax() for mean in _means(scores, float(TEMPERATURES[best]))]) == labels
+        balanced = float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+        told = {"validation_accuracy": float(right.mean()), "balanced_accuracy": balanced, "temperature": float(TEMPERATURES[best])}
+        return {**told, "validation": losses[best]}
+
+
+def windows(rolls: Rolls, place: int, most: int) -> list[Notes]:
+    """The notes of the windows of a piece, as in use."""
+    notes = rolls.notes(place)
+    return [roll_windows.cut(notes, start) for start in roll_windows.starts(rolls.lines(place), most)]
+
+
+def disordered(notes: Notes, kind: int, draw: np.random.Generator) -> Notes:
+    """The notes of a window with its bars, its pitches or its onsets shuffled, or as they are.
+
+    Args:
+        notes: Of a window.
+        kind: IN_ORDER, BARS, PITCHES or ONSETS.
+        draw: What chance is drawn from.
+    """
+    out = np.array(notes)
+    if kind == PITCHES:
+        out["pitch"] = draw.permutation(out["pitch"])
+    elif kind == ONSETS:
+        lasts = out["end"] - out["start"]
+        end = int(out["end"].max(initial=1))
+        out["start"] = draw.integers(0, end, len(out))
+        out["end"] = np.minimum(out["start"] + lasts, WINDOW)
+    elif kind == BARS:
+        new = draw.permutation(max(1, -(-int(out["end"].max(initial=1)) // BAR)))
+        bar = out["start"] // BAR
+        lasts = np.minimum(out["end"], (bar + 1) * BAR) - out["start"]
+        out["start"] += (new[bar] - bar).astype(np.int32) * BAR
+        out["end"] = out["start"] + lasts
+    return out
+
+
+def likelihood(scores: list[NDArray[np.float32]], labels: NDArray[np.int64], temperature: float) -> float:
+    """Negative log likelihood of the labels in nats, pieces averaged over their windows, every class counting the same.
+
+    Args:
+        scores: Logits (windows, classes) of every piece.
+        labels: Of every piece.
+        temperature: What logits are divided by.
+    """
+    given = np.array([mean[label] for mean, label in zip(_means(scores, temperature), labels, strict=True)])
+    losses = -np.log(np.maximum(given, 1e-12))
+    return float(np.mean([losses[labels == label].mean() for label in np.unique(labels)]))
+
+
+def _means(scores: list[NDArray[np.float32]], temperature: float) -> list[NDArray[np.float64]]:
+    """The probabilities of every piece."""
+    out = []
+    for rows in scores:
+        powers = np.exp((rows - rows.max(axis=1, keepdims=True)).astype(float) / temperature)
+        out.append((powers / powers.sum(axis=1, keepdims=True)).mean(axis=0))
+    return out
