@@ -1,0 +1,291 @@
+"""How much of a piece stands in the music that its model learned from: the longest shared run of notes, and the share inside such runs.
+
+Takes a `symusic.Score` and the `Index` of a model's training music; gives an `Originality`, with the same figures of human music that the
+model did not learn from beside it: music shares stretches with other music, and only more of it than people's means anything.
+
+A run is a stretch of consecutive notes of a line (see `metrics.fingerprints`: the top of every track and of all, and the bass) that
+stands in a line of one piece of the index too, in any key and at any constant speed. It is seen through its fingerprints: the notes from
+the first to the last that was found, no two of them further apart than `WINDOW`. So
+
+* every run of 12 notes or more is found; one of 10 or 11 is found or not;
+* `longest_run` is a lower bound, `at_most` an upper one, 4 notes higher or less;
+* that the fingerprints of a run follow one another in the piece of the index as well is not checked: neighbours share 7 notes or more;
+* a run that repeats itself counts until it begins to do so: eight bars of one broken chord are one bar of it.
+
+It does not compare harmony, rhythm alone, or sound, and 0 notes shared is no proof of originality in law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapelle.judging.originality_index import FILE_NAME, Human, Index, build, parse, with_human
+from kapelle.metrics import fingerprints
+from kapelle.metrics.fingerprints import GRAM, GUARANTEED, WINDOW, Line
+
+if TYPE_CHECKING:
+    from symusic import Score
+
+    from kapelle.bundles.load import Bundle
+
+__all__ = [
+    "EXCERPT_BARS", "FILE_NAME", "Human", "Index", "Originality", "Run", "build", "excerpts", "human_figures", "lookup", "of", "parse",
+    "with_human",
+]  # fmt: skip
+
+EXCERPT_BARS = 16
+MOST_EXCERPTS = 4
+"""Excerpts of one held-out piece, spread over it."""
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stretch of a line that is also in a piece of the index.
+
+    Args:
+        line: "melody" or "bass".
+        start_ticks: Onset of its first note.
+        end_ticks: Onset of its last note.
+        n_notes: Notes from the first to the last fingerprint found; repetitions count.
+        piece: Name of a piece that it is in.
+    """
+
+    line: str
+    start_ticks: int
+    end_ticks: int
+    n_notes: int
+    piece: str
+
+
+@dataclass(frozen=True)
+class Originality:
+    """What of a piece is also in the music that its model learned from.
+
+    Args:
+        longest_run: Notes of the longest shared run, at least; 0 if none was found.
+        at_most: Notes that it can have at most: 11 if none was found.
+        share_copied: Share of the notes of its lines that lie inside shared runs of 12 notes or more, 0 to 1; 0 without notes.
+        nearest: Name of the piece that the longest run is in; empty if none.
+        n_notes: Notes of its lines.
+        runs: Shared runs that are inside no other, by onset.
+        human: The same figures of held-out human music.
+    """
+
+    longest_run: int
+    at_most: int
+    share_copied: float
+    nearest: str
+    n_notes: int
+    runs: tuple[Run, ...]
+    human: Human
+
+    def as_dict(self) -> dict[str, Any]:
+        """A table for JSON."""
+        runs = [
+            {"line": run.line, "start_ticks": run.start_ticks, "end_ticks": run.end_ticks, "notes": run.n_notes, "piece": run.piece}
+            for run in self.runs
+        ]
+        return {
+            "longest_run": self.longest_run, "at_most": self.at_most, "share_copied": round(self.share_copied, 4), "nearest": self.nearest,
+            "notes": self.n_notes, "runs": runs, "human": self.human.as_dict(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one line shares: pieces, and first and last fingerprint of each chain of hits."""
+
+    line: Line
+    hashes: NDArray[np.uint64]
+    piece: Ints
+    first: Ints
+    last: Ints
+    hit: NDArray[np.bool_]
+
+
+def lookup(score: Score, index: Index) -> Originality:
+    """What of `score` is in `index`. Music off the model's grid is looked for as it is and on the grid, and the longer run counts.
+
+    Raises:
+        BundleError: The index is damaged in a way that only shows now.
+    """
+    plain = _looked_up(score, index, 0)
+    tpq, grid = max(score.tpq, 1), index.grid
+    off = any(bool((track.notes.numpy()["time"].astype(np.int64) * grid % tpq).any()) for track in score.tracks if len(track.notes))
+    if not off:
+        return plain
+    snapped = _looked_up(score, index, grid)
+    return max(plain, snapped, key=lambda one: (one.longest_run, one.share_copied))
+
+
+def _looked_up(score: Score, index: Index, grid: int) -> Originality:
+    notes = fingerprints.notes_of(score, grid)
+    found = [_found(line, index) for line in fingerprints.lines(notes)]
+    in_lines, inside = np.zeros(len(notes.start), np.bool_), np.zeros(len(notes.start), np.bool_)
+    longest = [most for one in found if (most := _longest(one)) is not None]
+    best = max(longest, key=lambda one: one.rank, default=None)
+    at_most = min(GUARANTEED - 1, max((len(one.line.places) for one in found), default=0))
+    for one in found:
+        in_lines[one.line.places] = True
+        inside[one.line.places[_covered(one)]] = True
+    ticks = max(score.tpq, 1) / grid if grid else 1.0
+    return Originality(
+        longest_run=best.least if best else 0,
+        at_most=max([at_most, *(one.most for one in longest)]),
+        share_copied=float(inside.sum() / max(in_lines.sum(), 1)),
+        nearest=index.names[best.piece] if best else "",
+        n_notes=int(in_lines.sum()),
+        runs=_runs(found, index, ticks),
+        human=index.human,
+    )
+
+
+def _found(line: Line, index: Index) -> _Found:
+    """The chains of one line: hits of one piece no two of which are further apart than `WINDOW`."""
+    hashes = fingerprints.fingerprints(line)
+    place, piece = index.find(hashes)
+    new = np.append(True, (piece[1:] != piece[:-1]) | (place[1:] - place[:-1] > WINDOW))[: len(place)]
+    starts = np.flatnonzero(new)
+    ends = np.append(starts[1:] - 1, len(place) - 1)[: len(starts)]
+    hit = np.zeros(len(hashes), np.bool_)
+    hit[place] = True
+    return _Found(line, hashes, piece[starts], place[starts], place[ends], hit)
+
+
+def _covered(found: _Found) -> NDArray[np.bool_]:
+    """(L,) which notes of the line lie inside shared runs of `GUARANTEED` notes or more."""
+    steps = np.zeros(len(found.line.places) + 1, np.int64)
+    long = found.last - found.first + GRAM >= GUARANTEED
+    np.add.at(steps, found.first[long], 1)
+    np.add.at(steps, found.last[long] + GRAM, -1)
+    return np.cumsum(steps)[:-1] > 0
+
+
+@dataclass(frozen=True)
+class _Longest:
+    """The longest run of a line: its notes at least, those of any run at most, its notes with repetitions, and the piece that it is in."""
+
+    least: int
+    most: int
+    raw: int
+    piece: int
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """What makes it longer than another; of equal ones the first piece counts."""
+        return self.least, self.raw, -self.piece
+
+
+def _longest(found: _Found) -> _Longest | None:
+    """The longest run of a line; None if nothing of it was found."""
+    if not len(found.piece):
+        return None
+    earlier = _same_before(found.hashes)
+    raw = found.last - found.first + GRAM
+    best, at_most = _Longest(0, 0, 0, 0), 0
+    known: dict[tuple[int, int], tuple[int, int]] = {}
+    for chain in np.lexsort((found.piece, -raw)).tolist():
+        length, piece = int(raw[chain]), int(found.piece[chain])
+        if length + 2 * (WINDOW - 1) < max(at_most, best.least):
+            break
+        span = int(found.first[chain]), int(found.last[chain])
+        if span not in known:
+            known[span] = _without_repeating(earlier, *span), _without_repeating(earlier, *_widened(found, *span))
+        least, most = (count + GRAM - 1 for count in known[span])
+        at_most = max(at_most, most)
+        best = max(best, _Longest(least, most, length, piece), key=lambda one: one.rank)
+    return replace(best, most=at_most)
+
+
+def _same_before(hashes: NDArray[np.uint64]) -> Ints:
+    """(Q,) the place where each fingerprint stood last; -1 where it is new."""
+    order = np.argsort(hashes, kind="stable")
+    out = np.full(len(hashes), -1, np.int64)
+    same = hashes[order][1:] == hashes[order][:-1]
+    out[order[1:][same]] = order[:-1][same]
+    return out
+
+
+def _without_repeating(earlier: Ints, first: int, last: int) -> int:
+    """Fingerprints of the longest part of a span in which none comes twice."""
+    begin = np.maximum(np.maximum.accumulate(earlier[first : last + 1]) + 1, first)
+    return int((np.arange(first, last + 1) - begin + 1).max())
+
+
+def _widened(found: _Found, first: int, last: int) -> tuple[int, int]:
+    """The longest span that the run could have: beyond it, a window would have kept a fingerprint that was not hit."""
+    low, high = first, last
+    while low > max(first - WINDOW + 1, 0) and _kept_is_hit(found, low - 1, last):
+        low -= 1
+    while high < min(last + WINDOW - 1, len(found.hashes) - 1) and _kept_is_hit(found, high - WINDOW + 2, high + 1, first=low):
+        high += 1
+    return low, high
+
+
+def _kept_is_hit(found: _Found, begin: int, end: int, *, first: int = 0) -> bool:
+    """Whether the fingerprint that winnowing keeps of the window at `begin` was found, if that window lies inside `first` to `end`."""
+    if begin < first or begin + WINDOW - 1 > end:
+        return True
+    window = found.hashes[begin : begin + WINDOW]
+    kept = begin + WINDOW - 1 - int(window[::-1].argmin())
+    return bool(found.hit[kept])
+
+
+def _runs(found: Iterable[_Found], index: Index, ticks: float) -> tuple[Run, ...]:
+    """The runs of all lines that are inside no other of their line."""
+    out = []
+    for one in found:
+        reach = -1
+        for chain in np.lexsort((one.piece, -one.last, one.first)).tolist():
+            first, last = int(one.first[chain]), int(one.last[chain])
+            if last > reach:
+                reach = last
+                start, end = (round(float(one.line.start[place]) * ticks) for place in (first, last + GRAM - 1))
+                out.append(Run(one.line.kind, start, end, last - first + GRAM, index.names[int(one.piece[chain])]))
+    return tuple(sorted(dict.fromkeys(out), key=lambda run: (run.start_ticks, -run.end_ticks, run.line, run.piece)))
+
+
+def human_figures(pieces: Iterable[tuple[str, Score]], index: Index, n_bars: int = EXCERPT_BARS) -> Human:
+    """The figures of held-out music: up to four excerpts of each piece, spread over it.
+
+    Args:
+        pieces: Name and music; what has fewer bars than an excerpt is taken whole.
+        index: To look in.
+        n_bars: Of an excerpt.
+    """
+    longest, shares, names = [], [], set()
+    for name, score in pieces:
+        for excerpt in excerpts(score, n_bars):
+            seen = lookup(excerpt, index)
+            if seen.n_notes:
+                longest.append(seen.longest_run)
+                shares.append(round(seen.share_copied, 4))
+                names.add(name)
+    return Human(tuple(sorted(longest)), tuple(sorted(shares)), len(names), n_bars)
+
+
+def excerpts(score: Score, n_bars: int = EXCERPT_BARS, most: int = MOST_EXCERPTS) -> list[Score]:
+    """Stretches of `n_bars` bars of a score, at most so many, apart from each other and spread over it."""
+    from kapelle.score import edit, units
+
+    lines = units.bar_starts(score)
+    n_cuts = max(1, (len(lines) - 1) // n_bars)
+    chosen = range(n_cuts) if n_cuts <= most else [round(i * (n_cuts - 1) / (most - 1)) for i in range(most)]
+    return [edit.clip(score, int(lines[i * n_bars]), int(lines[min((i + 1) * n_bars, len(lines) - 1)])) for i in chosen]
+
+
+def of(bundle: Bundle) -> Index | None:
+    """The index of a bundle, or of the sibling that its option ``originality`` names; None if it has none.
+
+    Raises:
+        BundleError: It is damaged.
+    """
+    data = bundle.contents.get(FILE_NAME)
+    return parse(data) if data is not None else None
