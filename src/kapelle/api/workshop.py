@@ -141,8 +141,13 @@ def train(recipe: str | Path, shards: str | Path, run: str | Path, options: FitO
     from kapelle.fitting import showing
     from kapelle.training.fit import FitOptions
     from kapelle.training.fit import fit as loop
+    from kapelle.training.recipe import read
 
     options, place = options or FitOptions(), recipe_path(recipe)
+    if read(place, options.overrides).objective == "trees":
+        from kapelle.training import trees
+
+        return trees.fit(place, Path(shards), Path(run), options)
     shown = showing.callbacks(place, options.overrides, Path(shards))
     return loop(place, Path(shards), Path(run), replace(options, callbacks=(*options.callbacks, *shown)))
 

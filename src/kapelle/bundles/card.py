@@ -1,7 +1,7 @@
 """The card of a bundle: what it is, what it learned from and under which licences, how good it is, how to make it again.
 
 Takes a manifest, gives Markdown. Every figure in it comes from the manifest; here they are only rounded to four digits. A figure named
-``measured`` is Markdown of its own (tables of held-out figures and counts) and stands as it is.
+``measured`` is Markdown of its own (tables of held-out figures and counts) and stands as it is; ``tables`` are for programs alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kapelle.bundles.manifest import Manifest
 
-PRECISIONS = {"8bit": "8-bit blocks", "fp32": "32-bit floats"}
+PRECISIONS = {"8bit": "8-bit blocks", "fp32": "32-bit floats", "fp16": "16-bit floats"}
 
 
 def text(manifest: Manifest, precision: str) -> str:
@@ -48,8 +48,11 @@ def text(manifest: Manifest, precision: str) -> str:
 
 
 def _cells(manifest: Manifest) -> str:
-    """What a model that makes piano-rolls makes in one go; empty for others."""
+    """What a model that makes piano-rolls makes in one go, or what a classifier tells apart by what; empty for others."""
     options, form = manifest.options, manifest.options.get("form") or {}
+    if manifest.kind == "classifier" and "classes" in options:
+        by = f" by {len(options['features'])} features" if "features" in options else ""
+        return f"{', '.join(options['classes'])}{by}"
     if manifest.codec != "roll" or "tracks" not in options or not form:
         return ""
     return f"{', '.join(options['tracks'])}; bars {options['bars']}, steps of a bar {form['steps_per_bar']}, pitches {form['n_pitches']}"
@@ -91,7 +94,7 @@ def _flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]
     """Nested figures as rows: ``best.validation`` and its value; those of the last validation are left out where there are best ones."""
     rows = []
     for key, value in figures.items():
-        if key == "last" and figures.get("best"):
+        if (key == "last" and figures.get("best")) or key == "tables":
             continue
         if isinstance(value, Mapping):
             rows += _flat(value, f"{before}{key}.")

@@ -16,21 +16,22 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from kapelle import config, models
 from kapelle.bundles import card, load, manifest, rounding
-from kapelle.bundles.manifest import FILE_NAME, FileEntry, Manifest, Provenance
+from kapelle.bundles.manifest import FILE_NAME, Codec, FileEntry, Manifest, Provenance
 from kapelle.errors import CheckpointError, Missing, StorageError, UsageError
 
-Precision = Literal["8bit", "fp32"]
+Precision = Literal["8bit", "fp32", "fp16"]
 
 SHARD_KEYS = (
     "genres", "pad", "bos", "eos", "genre_ids", "note_ids", "context_len", "families", "tracks", "form", "normalised_key",
+    "classes", "inputs", "features", "low", "high", "excerpts",
 )  # fmt: skip
-"""What of shards.json a composer needs, copied into the options."""
+"""What of shards.json those need who run the model, copied into the options."""
 
 
 OF_THE_BEST = ("best", "last", "step", "finished", "seconds", "tokens")
@@ -43,7 +44,7 @@ class ExportOptions:
 
     Args:
         name: Name of the bundle; empty for the recipe's.
-        precision: ``8bit`` (blocks of 8-bit weights, a quarter of the size, three times the speed) or ``fp32``.
+        precision: ``8bit`` (blocks of 8-bit weights, a quarter of the size, three times the speed) or ``fp32``; trees are always ``fp16``.
         licence: Of the weights; empty for what the recipe says.
         figures: More measured results for the card, beside those of figures.json; ``measured`` is Markdown that stands in it as it is.
         options: More entries for the manifest's options.
@@ -90,6 +91,7 @@ def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manife
     held = _read_run(run, options.stage)
     family = models.family(str(held.recipe["family"]))
     shape = _shape(family, held, run)
+    precision = getattr(family, "PRECISION", options.precision)  # trees have but one
     graphs, rounded = _graphs(family, shape, held, options.precision, run)
     own = {key: value for key, value in held.figures.items() if not (options.stage and key in OF_THE_BEST)}
     own |= {"stage": options.stage} if options.stage else {}
@@ -110,11 +112,11 @@ def export(run: Path, out: Path, options: ExportOptions | None = None) -> Manife
         files={},
         licence=options.licence or str(held.recipe.get("licence") or "not stated; see the licences of the data"),
         states=family.states(shape),
-        codec=held.recipe.get("codec"),
-        options=_options(family, shape, held, options),
+        codec=held.recipe.get("codec") if held.recipe.get("codec") in get_args(Codec) else None,
+        options=_options(family, shape, held, replace(options, precision=precision)),
         provenance=provenance,
     )
-    extra = {"card.md": card.text(draft, options.precision).encode(), **options.files}
+    extra = {"card.md": card.text(draft, precision).encode(), **options.files}
     if held.tokenizer is not None:
         extra["tokenizer.json"] = held.tokenizer
     return write_bundle(out, draft, graphs, extra, force=options.force)
