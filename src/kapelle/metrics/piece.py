@@ -14,7 +14,7 @@ from functools import partial
 from math import inf, log2
 from typing import TYPE_CHECKING
 
-from kapelle.metrics import harmony, pitch, polyphony, rhythm, structure
+from kapelle.metrics import band, harmony, pitch, polyphony, rhythm, structure
 from kapelle.metrics.excerpt import Excerpt, excerpt
 
 if TYPE_CHECKING:
@@ -64,8 +64,14 @@ _ROWS = (
     Metric("notes_per_bar", "notes per bar", "notes", 0, inf, "polyphony", "pitched notes over bars"),
     Metric("hits_per_bar", "drum hits per bar", "hits", 0, inf, "polyphony", "drum hits over bars"),
     Metric("chord_progression_irregularity", "chord progression irregularity (CPI)", "", 0, 1, "harmony", "different trigrams over all"),
-    Metric("structureness", "structureness", "", 0, 1, "structure", "how much nearer the nearest phrase is than any other"),
+    Metric("structureness", "structureness", "", -inf, 1, "structure", "phrases of two bars that come back; 0 is bars in any order"),
     Metric("compression_ratio", "compression ratio", "", 1, inf, "structure", "notes over the phrases of a Lempel-Ziv parse"),
+    Metric("musegan_eb", "empty bars of a track (EB)", "%", 0, 100, "musegan", "bars in which a track is silent, mean over tracks"),
+    Metric("musegan_upc", "pitch classes of a bar (UPC)", "pitch classes", 0, 12, "musegan", "mean over bars that are not empty"),
+    Metric("musegan_qn", "qualified notes (QN)", "%", 0, 100, "musegan", "notes of a 32nd or longer"),
+    Metric("musegan_qn8", "notes of an eighth (QN8)", "%", 0, 100, "musegan", "notes of an eighth or longer; ours"),
+    Metric("musegan_dp", "drum pattern (DP)", "%", 0, 100, "musegan", "drum onsets on the grid of sixteenths"),
+    Metric("musegan_td", "tonal distance (TD)", "", 0, 2 * 2**0.5, "musegan", "how far two tracks' harmonies lie apart, mean over pairs"),
 )
 
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ROWS}
@@ -106,4 +112,6 @@ def measure(score: Score, n_bars: int | None = None) -> dict[str, float]:
         UsageError: `n_bars` is below 1.
     """
     notes = excerpt(score, n_bars)
-    return {name: _FUNCTIONS[name](notes) for name in METRICS}
+    found = {name: function(notes) for name, function in _FUNCTIONS.items()}
+    tracks = band.means(band.by_track(score, n_bars))
+    return {**found, **{f"musegan_{kind.lower()}": value for kind, value in tracks.items()}}
