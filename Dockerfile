@@ -37,6 +37,7 @@ FROM needs AS installed
 ARG PIP_ARGS=""
 COPY README.md LICENSE ./
 COPY recipes recipes
+COPY plans plans
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/uv uv pip install ${PIP_ARGS} --no-deps .
 
@@ -44,6 +45,7 @@ FROM needs-train AS installed-train
 ARG PIP_ARGS=""
 COPY README.md LICENSE ./
 COPY recipes recipes
+COPY plans plans
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/uv uv pip install ${PIP_ARGS} --no-deps .
 

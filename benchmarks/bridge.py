@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import _bands
-import numpy as np
 
 from kapelle import api
 from kapelle.study import measures
 from kapelle.study.bridge import BANDS, BARS, SEED, THEMES, Asked
+from kapelle.study.effects import eta_squared
+from kapelle.study.sound import Sound
 
 if TYPE_CHECKING:
     from kapelle.study.run import Results
@@ -40,10 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=None, help="where to write the result")
     given = parser.parse_args(arguments)
     asked = Asked(tuple(given.band or BANDS), tuple(given.theme or THEMES), bars=given.bars)
-    grid = api.study_bridge(given.folder / "bridge", asked, sound=given.sound, progress=_told("grid"))
+    sound = Sound(() if given.sound == "none" else (given.sound,), seconds=0)
+    grid = api.study_bridge(given.folder / "bridge", asked, api.StudyWay(sound, progress=_told("grid")))
     default = api.study_models(
-        given.folder / "default", ["bridge"], n_seeds=given.seeds, seed=SEED, length=api.length_of(bars=given.bars), sound=given.sound,
-        progress=_told("default"),
+        given.folder / "default", ["bridge"], seeds=range(SEED, SEED + given.seeds), length=api.length_of(bars=given.bars),
+        way=api.StudyWay(sound, progress=_told("default")),
     )  # fmt: skip
     report = {"bars": given.bars, "seed": SEED, "grid": of_grid(grid), "default": of_default(default)}
     if given.json:
@@ -65,7 +67,7 @@ def of_grid(results: Results) -> dict[str, Any]:
         "counts": results.counts,
         "by_axis": {axis: {value: {name: one[name] for name in ("made", "empty", "short", "degenerate", *FIGURES)}
                            for value, one in values.items()} for axis, values in table["by_axis"].items()},
-        "eta_squared": {axis.name: {name: eta_squared(results, axis.name, name) for name in FIGURES} for axis in results.plan.axes
+        "eta_squared": {axis.name: {name: _goes_with(results, axis.name, name) for name in FIGURES} for axis in results.plan.axes
                         if len(axis.values) > 1},
     }  # fmt: skip
 
@@ -84,17 +86,10 @@ def of_default(results: Results) -> dict[str, Any]:
     }
 
 
-def eta_squared(results: Results, axis: str, figure: str) -> float:
-    """Share of the variance of a figure that lies between the values of an axis, 0 to 1; NaN where nothing varies."""
-    rows = [(row["values"][axis], row["measures"][figure]) for row in results.rows if not row["empty"]]
-    rows = [(value, number) for value, number in rows if np.isfinite(number)]
-    if len(rows) < 2:
-        return float("nan")
-    numbers = np.array([number for _, number in rows])
-    groups = [numbers[[value == one for value, _ in rows]] for one in {value for value, _ in rows}]
-    whole = float(((numbers - numbers.mean()) ** 2).sum())
-    between = sum(len(group) * float((group.mean() - numbers.mean()) ** 2) for group in groups)
-    return between / whole if whole else float("nan")
+def _goes_with(results: Results, axis: str, figure: str) -> float:
+    """Share of the variance of a figure that lies between the values of an axis."""
+    rows = [row for row in results.rows if row["measures"]]
+    return eta_squared([row["measures"][figure] for row in rows], [row["values"][axis] for row in rows])
 
 
 def _told(label: str) -> Callable[[int, int], None]:

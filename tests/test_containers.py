@@ -99,7 +99,7 @@ def test_every_file_that_the_package_is_built_from_reaches_the_builder():
     for name in ("pyproject.toml", "constraints.txt", *needed):
         assert not ignored(name, RULES), name
         assert any(name == word or name.startswith(f"{word}/") for word in copied), name
-    files = [path for folder in ("src", "recipes") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files = [path for folder in ("src", "recipes", "plans") for path in (ROOT / folder).rglob("*") if path.is_file()]
     hidden = {path.suffix for path in files if ignored(path.relative_to(ROOT).as_posix(), RULES)}
     assert hidden <= {".pyc"}
 

@@ -103,7 +103,7 @@ def test_the_wheel_carries_code_weights_cards_recipes_and_licence(tmp_path):
     source = ROOT / "src"
     wanted = {str(path.relative_to(source)) for path in (source / "kapelle").rglob("*.py")}
     wanted |= {str(path.relative_to(source)) for path in (source / "kapelle" / "weights").rglob("*") if path.is_file()}
-    wanted |= {f"kapelle/recipes/{path.name}" for path in (ROOT / "recipes").glob("*.toml")}
+    wanted |= {f"kapelle/{folder}/{path.name}" for folder in ("recipes", "plans") for path in (ROOT / folder).glob("*.*")}
     assert wanted <= held
     assert any(name.endswith("licenses/LICENSE") for name in held)
     assert all("extra == " in line for line in requirements)

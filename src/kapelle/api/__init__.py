@@ -17,6 +17,7 @@ from kapelle.api.files import (
     render_file,
     velocity_file,
 )
+from kapelle.api.ranking import candidate, choice_of, compose_best, given_weights, midi_files, rank
 from kapelle.api.requests import (
     ACCOMPANISTS,
     DEFAULT_MODELS,
@@ -34,7 +35,7 @@ from kapelle.api.requests import (
     request,
     split_settings,
 )
-from kapelle.api.studies import study_bridge, study_models
+from kapelle.api.studies import PLANS, StudyWay, plan_path, study, study_bridge, study_models
 from kapelle.api.themes import themes_file
 from kapelle.api.workshop import (
     RECIPES,
@@ -55,12 +56,17 @@ from kapelle.api.workshop import (
 __all__ = [
     "ACCOMPANISTS",
     "DEFAULT_MODELS",
+    "PLANS",
     "RECIPES",
+    "StudyWay",
     "accompaniment",
     "accompany",
     "analyse_file",
     "bundle",
+    "candidate",
+    "choice_of",
     "compose",
+    "compose_best",
     "compose_events",
     "compose_many",
     "compose_one",
@@ -73,15 +79,19 @@ __all__ = [
     "extend",
     "fetch_dataset",
     "fit",
+    "given_weights",
     "info_file",
     "interpolate",
     "length_of",
     "midi_bytes",
+    "midi_files",
     "models",
     "order_dataset",
+    "plan_path",
     "plot_file",
     "plot_row",
     "prepare",
+    "rank",
     "read_midi",
     "recipe_path",
     "recipes",
@@ -89,6 +99,7 @@ __all__ = [
     "render_file",
     "request",
     "split_settings",
+    "study",
     "study_bridge",
     "study_models",
     "themes_file",

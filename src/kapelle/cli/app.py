@@ -32,7 +32,7 @@ class Verb:
     Args:
         help: One line about it.
         module: Where its `Arguments` and its `run` are; empty for a group.
-        verbs: Of a group.
+        verbs: Of a group. With a module too, it is a verb of its own unless one of these follows it.
     """
 
     help: str
@@ -52,10 +52,12 @@ VERBS: Mapping[str, Verb] = {
     "themes": Verb("find the theme of a MIDI file, and where it comes back", "kapelle.cli.themes"),
     "analyse": Verb("tell key, chords, ranges, metre, tempo and density of a MIDI file", "kapelle.cli.analyse"),
     "info": Verb("tell what is in a MIDI file", "kapelle.cli.info"),
+    "rank": Verb("order MIDI files, the best first, and tell why", "kapelle.cli.rank"),
     "study": Verb(
         "put many pieces side by side, on a page to listen to",
+        "kapelle.cli.study",
         verbs={
-            "bridge": Verb("study stages of a band by latents by stages of the Theme Transformer", "kapelle.cli.study"),
+            "bridge": Verb("study stages of a band by latents by stages of the Theme Transformer", "kapelle.cli.study_bridge"),
             "models": Verb("study models by seeds", "kapelle.cli.study_models"),
         },
     ),
@@ -169,6 +171,8 @@ class _Command(TyperCommand):
         for flag in self.flags:
             if not flag.positional:
                 sections.setdefault(flag.section, []).append((spelling(flag), describe(flag, texts)))
+        more = verb_of(ctx.command_path.split()[1:]).verbs or {}
+        sections["Verbs"] = [(name, texts(verb.help)) for name, verb in more.items()]
         sections["Everywhere"] = _common(texts)
         for title, rows in sections.items():
             if rows:
@@ -192,17 +196,19 @@ class Verbs(TyperGroup):
             return None
         if verb.verbs is not None:
             return group(verb.verbs, cmd_name)
-        return command(cmd_name, importlib.import_module(verb.module))
+        return _command_of(cmd_name, verb)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Without a verb, show help."""
-        said = [text for text in args if text not in ("--json", "--debug", "--lang", *LANGUAGES) and not text.startswith("--lang=")]
-        return super().parse_args(ctx, args if said else ["--help"])
+        return super().parse_args(ctx, args if _said(args) else ["--help"])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb that `args` begin with, by our own error if there is none."""
         if args[0] not in self.table:
             raise UnknownName("verb", args[0], self.table)
+        verb = self.table[args[0]]
+        if verb.module and verb.verbs is not None and not set(verb.verbs) & set(_said(args[1:])[:1]):
+            return args[0], _command_of(args[0], verb), args[1:]
         return args[0], self.get_command(ctx, args[0]), args[1:]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -218,6 +224,15 @@ class Verbs(TyperGroup):
             formatter.write_dl([*rows, *_common(texts)])
         formatter.write_paragraph()
         formatter.write_text(texts("`{command} VERB --help` tells more about a verb.", command=ctx.command_path))
+
+
+def _said(args: list[str]) -> list[str]:
+    """Words without the options of every verb."""
+    return [text for text in args if text not in ("--json", "--debug", "--lang", *LANGUAGES) and not text.startswith("--lang=")]
+
+
+def _command_of(name: str, verb: Verb) -> TyperCommand:
+    return command(name, importlib.import_module(verb.module))
 
 
 def group(verbs: Mapping[str, Verb] = VERBS, name: str = PROGRAM) -> Verbs:

@@ -39,10 +39,9 @@ does what `--debug` does.
 def verbs(table: Mapping[str, Verb] = VERBS, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Verb]]:
     """Every verb that does something, with its words: ``("data", "prepare")``."""
     for name, verb in table.items():
-        if verb.verbs is None:
+        if verb.module:
             yield (*before, name), verb
-        else:
-            yield from verbs(verb.verbs, (*before, name))
+        yield from verbs(verb.verbs or {}, (*before, name))
 
 
 def module(words: tuple[str, ...]) -> Any:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kapelle.cli.flags import option
-from kapelle.cli.study import SOUNDS, show
+from kapelle.cli.flags import group, option
+from kapelle.cli.study import SOUNDS, show, whole
+from kapelle.cli.who import WorkerFlags
 
 if TYPE_CHECKING:
     from kapelle.cli.console import Console
@@ -25,22 +26,17 @@ class Arguments:
     seed: int = option(20220529, help="the first seed", short="-s", min=0)
     bars: int = option(32, help="length of every piece in bars", short="-b", min=1, max=512)
     sound: str = option("ogg", help="sounds for the page", choices=SOUNDS)
+    work: WorkerFlags = group(WorkerFlags, "Work")
     force: bool = option(False, help="make every cell again")
 
 
 def run(arguments: Arguments, console: Console) -> None:
     """Make what is missing, tell what came of it."""
     from kapelle import api
+    from kapelle.api.studies import StudyWay
 
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     with console.bar("composing") as move:
-        results = api.study_models(
-            arguments.output,
-            arguments.model,
-            n_seeds=arguments.seeds,
-            seed=arguments.seed,
-            length=api.length_of(bars=arguments.bars),
-            sound=arguments.sound,
-            force=arguments.force,
-            progress=move,
-        )
+        way = StudyWay(whole(arguments.sound), workers=arguments.work.workers, force=arguments.force, progress=move)
+        results = api.study_models(arguments.output, arguments.model, seeds=seeds, length=api.length_of(bars=arguments.bars), way=way)
     show(results, arguments.output, console)

@@ -9,18 +9,24 @@ Source: the thesis had 5 stages by 3 latents by 6 stages, seed 20220529, and cal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from kapelle import workers
 from kapelle.bundles import load
-from kapelle.bundles.load import Bundle
 from kapelle.composing import bridge
 from kapelle.composing.events import Done
-from kapelle.composing.piece import Piece
 from kapelle.composing.request import ComposeRequest, Length
 from kapelle.errors import CannotObey, Interrupted
+from kapelle.study.cell import Nothing
+from kapelle.study.composers import held, labelled
 from kapelle.study.plan import Axis, Cell, Plan
-from kapelle.study.run import Make, Nothing
+
+if TYPE_CHECKING:
+    from kapelle.bundles.load import Bundle
+    from kapelle.composing.piece import Piece
 
 SEED = 20220529
 N_LATENTS = 3
@@ -36,10 +42,6 @@ NOTE = (
 )
 
 
-def _never() -> bool:
-    return False
-
-
 @dataclass(frozen=True)
 class Asked:
     """What the grid is made of.
@@ -47,18 +49,18 @@ class Asked:
     Args:
         bands: Bundles of the band, by name or folder, early stages first.
         themes: Bundles of the Theme Transformer, likewise.
-        n_latents: Latents of each band: those of the seeds `seed`, `seed` + 1 ...
-        seed: Of the first.
+        latents: Seeds of the latents of each band.
         bars: Of every piece.
         theme_bars: Of the theme.
+        n_samples: Pieces on each theme: the first has the seed of its latents, as all of a grid had that has one, further ones their own.
     """
 
     bands: tuple[str, ...] = BANDS
     themes: tuple[str, ...] = THEMES
-    n_latents: int = N_LATENTS
-    seed: int = SEED
+    latents: tuple[int, ...] = tuple(range(SEED, SEED + N_LATENTS))
     bars: int = BARS
     theme_bars: int = bridge.BARS
+    n_samples: int = 1
 
 
 def plan(asked: Asked) -> Plan:
@@ -68,51 +70,80 @@ def plan(asked: Asked) -> Plan:
         Missing: A bundle is not installed.
         CannotObey: One is no band, or develops no themes.
     """
-    hashes = {name: _checked(name, codec).hash for names, codec in ((asked.bands, "roll"), (asked.themes, "theme")) for name in names}
-    seeds = [asked.seed + number for number in range(asked.n_latents)]
-    axes = (
-        Axis("theme", asked.themes, _short(asked.themes)),
-        Axis("band", asked.bands, _short(asked.bands)),
-        Axis("latents", tuple(map(str, seeds)), tuple(str(number) for number in range(1, asked.n_latents + 1))),
-    )
-    settings = {"seed": asked.seed, "bars": asked.bars, "bars of the theme": asked.theme_bars, "bundles": hashes}
-    return Plan("bridge", "From MuseGAN to the Theme Transformer", axes, settings, NOTE)
+    bands, themes = _found(asked.bands, "roll"), _found(asked.themes, "theme")
+    axes = [
+        Axis("theme", tuple(themes), paged=True),
+        Axis("band", tuple(bands), paged=True),
+        Axis("latents", tuple(map(str, asked.latents)), tuple(str(number) for number in range(1, len(asked.latents) + 1))),
+    ]
+    if asked.n_samples > 1:
+        axes.append(Axis("sample", tuple(str(number) for number in range(1, asked.n_samples + 1))))
+    hashes = {label: bundle.hash for one in (bands, themes) for label, bundle in one.items()}
+    settings = {"latents": ", ".join(map(str, asked.latents)), "bars": asked.bars, "bars of the theme": asked.theme_bars, "bundles": hashes}
+    return Plan("bridge", "From MuseGAN to the Theme Transformer", tuple(axes), settings, NOTE)
 
 
-def maker(asked: Asked) -> Make:
-    """Composes the piece of a cell."""
-    themes = {name: load.load(name) for name in asked.themes}
-    bands = {name: load.load(name) for name in asked.bands}
-    openings: dict[tuple[str, int], bridge.Opening | None] = {}
+@dataclass(frozen=True)
+class Maker:
+    """Composes the piece of a cell.
 
-    def make(cell: Cell) -> Piece | Nothing:
+    Args:
+        bands: Label -> folder and hash.
+        themes: Likewise.
+        bars: Of every piece.
+        theme_bars: Of the theme.
+    """
+
+    bands: dict[str, tuple[Path, str]]
+    themes: dict[str, tuple[Path, str]]
+    bars: int
+    theme_bars: int
+
+    def __call__(self, cell: Cell) -> Piece | Nothing:
         """The piece of a cell, or why there is none."""
-        seed, band, theme = int(cell.values["latents"]), cell.values["band"], cell.values["theme"]
-        options = bridge.Options(from_band=band, theme_length=asked.theme_bars, phrases=1)
-        if (band, seed) not in openings:
-            openings[band, seed] = bridge.opening_of(bands[band], seed, options, _never, most_attempts=1)
-        given = openings[band, seed]
+        seed, sample = int(cell.values["latents"]), int(cell.values.get("sample", "1"))
+        band, theme = self.bands[cell.values["band"]], self.themes[cell.values["theme"]]
+        given = _opening(*band, seed, self.theme_bars)
         if given is None:
             return Nothing("the phrase of the band has no melody")
-        request = ComposeRequest("bridge", Length(asked.bars), seed, options={"from_band": band, "theme_length": asked.theme_bars})
-        for event in bridge.developed(themes[theme], request, options, given, _never, most_attempts=1):
+        asked = {"from_band": cell.values["band"], "theme_length": self.theme_bars}
+        request = ComposeRequest("bridge", Length(self.bars), seed + _APART * (sample - 1), options=asked)
+        options = bridge.Options(from_band=cell.values["band"], theme_length=self.theme_bars, phrases=1)
+        for event in bridge.developed(held(*theme), request, options, given, workers.stopped, most_attempts=1):
             if isinstance(event, Done):
                 return event.piece
         raise Interrupted("composing ended without a piece")
 
-    return make
+
+_APART = 1_000_000
+"""Between the seeds of two samples: more than any study has latents."""
+
+
+@lru_cache(maxsize=4096)
+def _opening(path: Path, digest: str, seed: int, theme_bars: int) -> bridge.Opening | None:
+    """The theme that a band gives; None if it gives none."""
+    options = bridge.Options(theme_length=theme_bars, phrases=1)
+    return bridge.opening_of(held(path, digest), seed, options, workers.stopped, most_attempts=1)
+
+
+def maker(asked: Asked) -> Maker:
+    """What composes the piece of a cell."""
+    bands, themes = (
+        {label: (bundle.path, bundle.hash) for label, bundle in _found(names, codec).items()}
+        for names, codec in ((asked.bands, "roll"), (asked.themes, "theme"))
+    )
+    return Maker(bands, themes, asked.bars, asked.theme_bars)
+
+
+def _found(names: tuple[str, ...], codec: str) -> dict[str, Bundle]:
+    """Label -> bundle."""
+    return {label: _checked(name, codec) for label, name in zip(labelled(names), names, strict=True)}
 
 
 def _checked(name: str, codec: str) -> Bundle:
-    held = load.load(name)
-    if held.manifest.codec == codec:
-        return held
+    found = load.load(name)
+    if found.manifest.codec == codec:
+        return found
     if codec == "roll":
-        raise CannotObey("{name} is no band", name=held.name, hint="`kapelle models` lists bands")
-    raise CannotObey("{name} develops no themes", name=held.name, hint="theme does")
-
-
-def _short(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of bundles without the folders that they are in, where that keeps them apart."""
-    short = tuple(load.find(name).name if "/" in name else name for name in names)
-    return short if len(set(short)) == len(short) else tuple(names)
+        raise CannotObey("{name} is no band", name=found.name, hint="`kapelle models` lists bands")
+    raise CannotObey("{name} develops no themes", name=found.name, hint="theme does")

@@ -1,6 +1,6 @@
 """Figures of a piece in a study: what its table of statistics is made of.
 
-Takes a `composing.piece.Piece`; gives numbers by name, NaN where there is nothing to measure. What each is, and where it is from, stands
+Takes the `cell.Music` of a cell; gives numbers by name, NaN where there is nothing to measure. What each is, and where it is from, stands
 in `MEASURES`; none says whether a piece is good.
 """
 
@@ -21,7 +21,7 @@ from kapelle.score.melody import STEPS_PER_BAR, on_grid
 if TYPE_CHECKING:
     from symusic import Score
 
-    from kapelle.composing.piece import Piece
+    from kapelle.study.cell import Music
 
 MEASURES: Mapping[str, str] = {
     "seconds": "duration up to the final bar line",
@@ -35,19 +35,19 @@ MEASURES: Mapping[str, str] = {
 }
 
 
-def of_piece(piece: Piece) -> dict[str, float]:
+def of_music(music: Music) -> dict[str, float]:
     """The figures of `MEASURES`."""
-    score, n_bars = piece.score, max(piece.report.n_bars, 1)
+    score, n_bars = music.score, max(music.n_bars, 1)
     n_notes = sum(len(track.notes) for track in score.tracks)
     bars = _contents(score, n_bars)
     return {
-        "seconds": round(float(units.tempo_map(score).to_seconds(piece.end_ticks)), 2),
+        "seconds": round(float(units.tempo_map(score).to_seconds(music.end_ticks)), 2),
         "notes": float(n_notes),
         "notes per bar": n_notes / n_bars,
         "pitch classes": float(np.mean([len({pitch % 12 for _, pitch in bar}) for bar in bars if bar])) if any(bars) else nan,
         "pitch-class consistency": theme_metrics.pitch_class_consistency(score),
         "grooving consistency": theme_metrics.grooving_consistency(score),
-        "returns": float(len(piece.marks)) if piece.report.facts.get("regions") is not None else nan,
+        "returns": music.n_returns,
         "repeated bars": repeated_bars(score, n_bars),
     }
 

@@ -21,7 +21,6 @@ from kapelle.score.read import read
 if TYPE_CHECKING:
     from symusic import Score, Track
 
-    from kapelle.composing.piece import Piece
     from kapelle.study.plan import Plan
 
 FEWEST_PITCHES = 24
@@ -33,9 +32,9 @@ MOST_TRACKS = 5
 MOST_COLUMNS = 6
 
 
-def of_piece(piece: Piece) -> bytes:
+def of_score(score: Score) -> bytes:
     """The first 64 bars of a piece as PNG."""
-    return to_png(mosaic(*_cells([piece.score]), columns=1).repeat(ROW, axis=0))
+    return to_png(mosaic(*_cells([score]), columns=1).repeat(ROW, axis=0))
 
 
 def mosaic_of(paths: Sequence[Path], plan: Plan) -> bytes:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -26,17 +27,30 @@ class Axis:
         name: A word or two, such as "band".
         values: Each once, at least one.
         told: What is shown in place of each value; the values themselves if left out.
+        paged: Every value has a page of its own.
     """
 
     name: str
     values: tuple[str, ...]
     told: tuple[str, ...] = ()
+    paged: bool = False
 
     def __post_init__(self) -> None:
         if not self.values or len(set(self.values)) < len(self.values):
             raise UsageError(
                 "the axis {name} needs values, each once, not {values}", name=self.name, values=", ".join(self.values) or "none"
             )
+
+    @cached_property
+    def slugs(self) -> dict[str, str]:
+        """Value -> its part of the names of files, no two alike."""
+        out: dict[str, str] = {}
+        for value in self.values:
+            name, number = slug(self.label(value)), 2
+            while name in out.values():
+                name, number = f"{slug(self.label(value))}-{number}", number + 1
+            out[value] = name
+        return out
 
     def label(self, value: str) -> str:
         """What is shown for a value."""
@@ -67,6 +81,8 @@ class Plan:
         settings: Whatever else the cells depend on, ready for JSON: seed, bars, hashes of bundles ...
         note: A paragraph for people: what is compared, and what to listen for.
         least_s: Pieces shorter than so many seconds are counted as short.
+        figures: Which are shown, by their names in `figures.known`; all if empty.
+        classifiers: Names of bundles that say which genre each piece is; those that are not installed are left out, and told.
     """
 
     name: str
@@ -75,6 +91,8 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     least_s: float = 30.0
+    figures: tuple[str, ...] = ()
+    classifiers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n_cells = self.n_cells
@@ -92,7 +110,7 @@ class Plan:
     def cells(self) -> Iterator[Cell]:
         """All combinations, the last axis varying fastest."""
         for values in product(*(axis.values for axis in self.axes)):
-            name = "_".join(f"{axis.name}-{slug(axis.label(value))}" for axis, value in zip(self.axes, values, strict=True))
+            name = "_".join(f"{slug(axis.name)}-{axis.slugs[value]}" for axis, value in zip(self.axes, values, strict=True))
             yield Cell(dict(zip((axis.name for axis in self.axes), values, strict=True)), name)
 
     @property

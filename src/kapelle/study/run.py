@@ -1,8 +1,9 @@
-"""A study carried out: every cell made once, written at once, measured; then the tables, the picture and the page of all of them.
+"""A study carried out: every cell made once, written at once, measured; then the tables, the picture and the pages of all of them.
 
-Takes a plan and a maker; fills a folder and gives `Results`. Files: ``plan.json``; for each cell ``cells/NAME.json`` with its figures,
-``.mid``, ``.png`` and, if asked for, the sound; ``results.json``, ``results.csv``, ``mosaic.png``, ``index.html``. A cell that is there is
-kept, also one that came out empty: nothing is made again unless everything is (`force`). Stopped between two cells, the same call goes on.
+Takes a plan and a maker; fills a folder and gives `Results`. Files: ``plan.json``; for each cell what `cell` writes under ``cells/``;
+``results.json``, ``results.csv``, ``mosaic.png``, ``index.html`` and ``pages/``. A cell that is there is kept, also one that came out empty
+or failed: nothing is made again unless it is asked for (`force`, `retry`). Stopped or killed, the same call goes on. Cells can be
+made by several processes, which changes nothing about them.
 """
 
 from __future__ import annotations
@@ -12,32 +13,26 @@ import io
 import json
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle.errors import Interrupted, UnreadableInput, UsageError
-from kapelle.metrics.degenerate import degeneracy
 from kapelle.score.write import write_bytes
-from kapelle.study import measures, pictures, tables
-from kapelle.study.site import page
+from kapelle.study import cell as cells
+from kapelle.study import figures, opinions, pictures, site, tables
+from kapelle.study.cell import CELLS, Make, Nothing, Wanted, finite
+from kapelle.study.sound import Sound
+from kapelle.workers import Workers
 
 if TYPE_CHECKING:
-    from kapelle.composing.piece import Piece
+    from collections.abc import Generator
+
     from kapelle.study.plan import Cell, Plan
 
-CELLS = "cells"
-SOUNDS = ("none", "ogg", "wav", "flac", "mp3")
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """There is no piece in this cell, and why."""
-
-    reason: str
-
-
-Make = Callable[["Cell"], "Piece | Nothing"]
+__all__ = ["Nothing", "Options", "Results", "as_csv", "run"]
 
 
 @dataclass(frozen=True)
@@ -45,16 +40,18 @@ class Options:
     """How a study is carried out.
 
     Args:
-        sound: Suffix of the sounds, a row of `SOUNDS`; "none" for none.
-        synth: What plays them.
+        sound: What is heard of every piece.
         force: Make every cell again, and replace what another study left in the folder.
+        retry: Make again the cells that failed.
+        workers: Who makes the cells.
         progress: Called with (cells done, cells in all).
         cancelled: Asked before every cell.
     """
 
-    sound: str = "none"
-    synth: str = "soundfont"
+    sound: Sound = field(default_factory=Sound)
     force: bool = False
+    retry: bool = False
+    workers: Workers = field(default_factory=Workers)
     progress: Callable[[int, int], None] = lambda done, total: None
     cancelled: Callable[[], bool] = lambda: False
 
@@ -65,23 +62,41 @@ class Results:
 
     Args:
         plan: What was asked.
-        rows: One for each cell, in the order of the plan: values, name, empty (why, or ""), short, problems, attempts, measures, facts.
+        rows: One for each cell, in the order of the plan: values, name, empty and failed (why, or ""), short, problems, attempts,
+            measures, verdicts, faults, facts.
         made: Cells made by this call; the others were there.
+        missing: Classifiers that were asked for and are not installed.
     """
 
     plan: Plan
     rows: tuple[dict[str, Any], ...] = field(repr=False)
     made: int = 0
+    missing: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
-        """Cells, and how many are empty, short or degenerate."""
+        """Cells, and how many are empty, failed, short or degenerate."""
         return tables.counts(self.rows)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that the plan asks for."""
+        return figures.chosen(self.plan.figures)
+
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """The classifiers that the plan asks for and that were there."""
+        return tuple(name for name in self.plan.classifiers if name not in self.missing)
+
+    @cached_property
+    def tables(self) -> tables.Tables:
+        """Their statistics."""
+        return tables.of(self.rows, self.plan.axes, self.figures, self.classifiers)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON; NaN becomes null."""
-        plan, names = self.plan, tuple(measures.MEASURES)
-        out: dict[str, Any] = _finite(
+        plan, found = self.plan, self.tables
+        out: dict[str, Any] = finite(
             {
                 "study": plan.name,
                 "title": plan.title,
@@ -89,8 +104,11 @@ class Results:
                 "axes": [{"name": axis.name, "values": list(axis.values)} for axis in plan.axes],
                 "least_s": plan.least_s,
                 "counts": self.counts,
-                "statistics": tables.statistics(self.rows, names),
-                "by_axis": tables.by_axis(self.rows, plan.axes, names),
+                "statistics": found.statistics,
+                "by_axis": found.by_axis,
+                "effects": found.effects,
+                "classifiers": found.opinions,
+                "missing": list(self.missing),
                 "cells": list(self.rows),
             }
         )
@@ -101,30 +119,51 @@ def run(plan: Plan, make: Make, folder: Path, options: Options | None = None) ->
     """Carry out `plan` in `folder`.
 
     Raises:
-        UsageError: The folder holds another study, or there is no such sound.
+        UsageError: The folder holds another study, or the plan asks for a figure that there is not.
         StorageError: It may not be written to.
+        NotEnoughMemory: The system ended a process.
         Interrupted: `cancelled` said so; what was made is kept.
     """
     options = options or Options()
-    if options.sound not in SOUNDS:
-        raise UsageError("sounds are {known}, not {sound}", known=", ".join(SOUNDS), sound=options.sound)
+    figures.chosen(plan.figures)
+    asked, missing = opinions.there(plan.classifiers)
+    wanted = Wanted(options.sound, asked, plan.least_s, options.force, options.retry)
     _claim(plan, folder, options.force)
     rows: list[dict[str, Any]] = []
     made = 0
-    for number, cell in enumerate(plan.cells()):
-        row = None if options.force else _kept(folder, cell)
-        if row is None:
-            if options.cancelled():
-                raise Interrupted("the study was stopped after {done} of {total} cells", done=number, total=plan.n_cells,
+    with closing(_rows(plan, make, folder, wanted, options)) as found:
+        while True:
+            if len(rows) < plan.n_cells and options.cancelled():
+                raise Interrupted("the study was stopped after {done} of {total} cells", done=len(rows), total=plan.n_cells,
                                   hint="the same command goes on")  # fmt: skip
-            row = _made(plan, cell, make(cell), folder)
-            made += 1
-        _sounded(folder, row, options)
-        rows.append(row)
-        options.progress(number + 1, plan.n_cells)
-    results = Results(plan, tuple(rows), made)
+            pair = next(found, None)
+            if pair is None:
+                break
+            rows.append(pair[0])
+            made += pair[1]
+            options.progress(len(rows), plan.n_cells)
+    results = Results(plan, tuple(rows), made, missing)
     _written(results, folder)
     return results
+
+
+def _rows(plan: Plan, make: Make, folder: Path, wanted: Wanted, options: Options) -> Generator[tuple[dict[str, Any], bool], None, None]:
+    """The row of every cell in the order of the plan, and whether it was made now."""
+    held = {cell.name: cells.kept(folder, cell.name, wanted) for cell in plan.cells()}
+    todo: list[Cell] = []
+    for cell in plan.cells():
+        row = held[cell.name]
+        if row is None or cells.lacks(folder, row, wanted):
+            todo.append(cell)
+    results = options.workers.map(partial(cells.done, make, folder, wanted), todo)
+    with closing(results):  # type: ignore[type-var]
+        names = {cell.name for cell in todo}
+        for cell in plan.cells():
+            row = held[cell.name]
+            if cell.name in names:
+                yield next(results), row is None
+            elif row is not None:
+                yield row, False
 
 
 def _claim(plan: Plan, folder: Path, force: bool) -> None:
@@ -143,87 +182,31 @@ def _claim(plan: Plan, folder: Path, force: bool) -> None:
     write_bytes(path, (json.dumps(table, indent=1, ensure_ascii=False, default=str) + "\n").encode())
 
 
-def _kept(folder: Path, cell: Cell) -> dict[str, Any] | None:
-    """The row of a cell that is there."""
-    path = folder / CELLS / f"{cell.name}.json"
-    if not path.is_file():
-        return None
-    try:
-        row: dict[str, Any] = json.loads(path.read_bytes())
-        row["measures"] = {name: math.nan if value is None else float(value) for name, value in row["measures"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableInput(
-            "{path} is no cell of a study: {why}", path=path, why=error, hint="remove it, and it is made again"
-        ) from error
-    return row
-
-
-def _made(plan: Plan, cell: Cell, piece: Piece | Nothing, folder: Path) -> dict[str, Any]:
-    """Write what was made of a cell; its row last, so that a cell is there whole or not at all."""
-    base = folder / CELLS / cell.name
-    row: dict[str, Any] = {"name": cell.name, "values": dict(cell.values), "empty": "", "short": False, "problems": [], "attempts": 0,
-                           "measures": {}, "facts": {}}  # fmt: skip
-    if isinstance(piece, Nothing):
-        row["empty"] = piece.reason
-    else:
-        write_bytes(base.with_name(f"{cell.name}.mid"), piece.to_midi())
-        write_bytes(base.with_name(f"{cell.name}.png"), pictures.of_piece(piece))
-        found = measures.of_piece(piece)
-        row |= {
-            "measures": found,
-            "short": found["seconds"] < plan.least_s,
-            "problems": list(degeneracy(piece.score, piece.report.n_bars).reasons),
-            "attempts": piece.report.attempts,
-            "facts": dict(piece.report.facts) | {"seed": piece.request.seed},
-        }
-    write_bytes(base.with_name(f"{cell.name}.json"), (json.dumps(_finite(row), indent=1, ensure_ascii=False, default=str) + "\n").encode())
-    return row
-
-
-def _sounded(folder: Path, row: dict[str, Any], options: Options) -> None:
-    """The sound of a cell, if it is asked for, can be, and is not there."""
-    if options.sound == "none" or row["empty"]:
-        return
-    path = folder / CELLS / f"{row['name']}.{options.sound}"
-    if path.is_file() and not options.force:
-        return
-    from kapelle.audio import files
-    from kapelle.render import render
-    from kapelle.score.read import read
-
-    files.write(path, render(read(path.with_suffix(".mid")), options.synth))  # type: ignore[arg-type]
-
-
 def _written(results: Results, folder: Path) -> None:
-    """The tables, the picture and the page."""
+    """The tables, the picture and the pages."""
     table = results.as_dict()
     write_bytes(folder / "results.json", (json.dumps(table, indent=1, ensure_ascii=False, default=str) + "\n").encode())
     write_bytes(folder / "results.csv", as_csv(results).encode())
-    picture = pictures.mosaic_of([folder / CELLS / f"{row['name']}.mid" for row in results.rows if not row["empty"]], results.plan)
+    picture = pictures.mosaic_of([folder / CELLS / f"{row['name']}.mid" for row in results.rows if row["measures"]], results.plan)
     if picture:
         write_bytes(folder / "mosaic.png", picture)
-    write_bytes(folder / "index.html", page.study(results, folder).encode())
+    for name, text in site.pages(results, folder).items():
+        write_bytes(folder / name, text.encode())
 
 
 def as_csv(results: Results) -> str:
-    """A line for each cell: the values of the axes, what became of it, its figures."""
-    axes = [axis.name for axis in results.plan.axes]
+    """A line for each cell: the values of the axes, what became of it, its figures, and every classifier's probabilities."""
+    axes, names = [axis.name for axis in results.plan.axes], results.figures
+    labels = {name: tuple(opinions.probabilities(results.rows, name)) for name in results.classifiers}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*axes, "file", "empty", "short", "problems", "attempts", *measures.MEASURES])
+    writer.writerow([*axes, "file", "empty", "short", "problems", "attempts", *names,
+                     *(f"{name}: {label}" for name, held in labels.items() for label in held)])  # fmt: skip
     for row in results.rows:
-        figures = [row["measures"].get(name, math.nan) for name in measures.MEASURES]
-        shown = ["" if math.isnan(value) else f"{value:.6g}" for value in figures]
-        file = "" if row["empty"] else f"{CELLS}/{row['name']}.mid"
-        writer.writerow([*(row["values"][name] for name in axes), file, row["empty"], int(row["short"]), "; ".join(row["problems"]),
-                         row["attempts"], *shown])  # fmt: skip
+        said = {name: row["verdicts"].get(name, {}).get("probabilities", {}) for name in labels}
+        numbers = figures.columns(row["measures"], names) + [said[name].get(one, math.nan) for name, held in labels.items() for one in held]
+        shown = ["" if math.isnan(value) else f"{value:.6g}" for value in numbers]
+        file = f"{CELLS}/{row['name']}.mid" if row["measures"] else ""
+        writer.writerow([*(row["values"][name] for name in axes), file, row["empty"] or row["failed"], int(row["short"]),
+                         "; ".join(row["problems"]), row["attempts"], *shown])  # fmt: skip
     return out.getvalue()
-
-
-def _finite(value: Any) -> Any:
-    """The same with null for what is no number."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
