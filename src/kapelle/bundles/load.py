@@ -158,14 +158,37 @@ def load(path: str | Path, limits: Limits | None = None) -> Bundle:
         contents = {name: _read(folder / name, entry.size) for name, entry in manifest.files.items()}
     except OSError as error:
         raise StorageError("cannot read {path}: {why}", path=error.filename or folder, why=error.strerror) from error
-    for name, entry in manifest.files.items():
-        if hashlib.sha256(contents[name]).hexdigest() != entry.sha256:
-            raise BundleError(
-                "{file} is damaged: its sha256 is not the one in bundle.json", file=folder / name, hint="fetch the bundle again"
-            )
+    for name, data in contents.items():
+        _check_digest(folder / name, data, manifest)
     for name in set(manifest.graphs.values()):
         check_graph(contents[name], str(folder / name))
     return Bundle(folder, manifest, manifests.digest(manifest), contents)
+
+
+def file_of(path: str | Path, name: str, limits: Limits | None = None) -> bytes:
+    """One file of the bundle `path` (as `load` takes it), checked against bundle.json; the other files are not read.
+
+    Raises:
+        Missing: There is no such bundle, or it has no such file.
+        BundleError: The file is not what bundle.json says.
+        StorageError: It may not be read.
+    """
+    folder = find(path)
+    try:
+        manifest = _read_manifest(folder)
+        if name not in manifest.files:
+            raise Missing("the bundle {path} has no file {name}", path=folder, name=name)
+        _check_listing(folder, manifest, limits or Limits())
+        data = _read(folder / name, manifest.files[name].size)
+    except OSError as error:
+        raise StorageError("cannot read {path}: {why}", path=error.filename or folder, why=error.strerror) from error
+    _check_digest(folder / name, data, manifest)
+    return data
+
+
+def _check_digest(path: Path, data: bytes, manifest: Manifest) -> None:
+    if hashlib.sha256(data).hexdigest() != manifest.files[path.name].sha256:
+        raise BundleError("{file} is damaged: its sha256 is not the one in bundle.json", file=path, hint="fetch the bundle again")
 
 
 def _read_manifest(folder: Path) -> Manifest:

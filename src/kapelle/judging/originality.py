@@ -17,13 +17,17 @@ It does not compare harmony, rhythm alone, or sound, and 0 notes shared is no pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kapelle.errors import Missing
 from kapelle.judging.originality_index import FILE_NAME, Human, Index, build, parse, with_human
 from kapelle.metrics import fingerprints
 from kapelle.metrics.fingerprints import GRAM, GUARANTEED, WINDOW, Line
@@ -32,10 +36,11 @@ if TYPE_CHECKING:
     from symusic import Score
 
     from kapelle.bundles.load import Bundle
+    from kapelle.judging.training_music import Music
 
 __all__ = [
-    "EXCERPT_BARS", "FILE_NAME", "Human", "Index", "Originality", "Run", "build", "excerpts", "human_figures", "lookup", "of", "parse",
-    "with_human",
+    "EXCERPT_BARS", "FILE_NAME", "Human", "Index", "Originality", "Run", "build", "excerpts", "human_figures", "indexed", "lookup", "of",
+    "parse", "with_human",
 ]  # fmt: skip
 
 EXCERPT_BARS = 16
@@ -76,6 +81,7 @@ class Originality:
         n_notes: Notes of its lines.
         runs: Shared runs that are inside no other, by onset.
         human: The same figures of held-out human music.
+        copied: Track and place in it of every note that lies inside a shared run of 12 notes or more.
     """
 
     longest_run: int
@@ -85,6 +91,7 @@ class Originality:
     n_notes: int
     runs: tuple[Run, ...]
     human: Human
+    copied: frozenset[tuple[int, int]] = field(repr=False, default=frozenset())
 
     def as_dict(self) -> dict[str, Any]:
         """A table for JSON."""
@@ -111,18 +118,25 @@ class _Found:
 
 
 def lookup(score: Score, index: Index) -> Originality:
-    """What of `score` is in `index`. Music off the model's grid is looked for as it is and on the grid, and the longer run counts.
+    """What of `score` is in `index`. Music off the model's grid is looked for as it is and on the grid.
 
     Raises:
         BundleError: The index is damaged in a way that only shows now.
     """
     plain = _looked_up(score, index, 0)
     tpq, grid = max(score.tpq, 1), index.grid
-    off = any(bool((track.notes.numpy()["time"].astype(np.int64) * grid % tpq).any()) for track in score.tracks if len(track.notes))
-    if not off:
+    if not any(bool((track.notes.numpy()["time"].astype(np.int64) * grid % tpq).any()) for track in score.tracks if len(track.notes)):
         return plain
     snapped = _looked_up(score, index, grid)
-    return max(plain, snapped, key=lambda one: (one.longest_run, one.share_copied))
+    longer = max(plain, snapped, key=lambda one: (one.longest_run, one.share_copied))
+    copied = plain.copied | snapped.copied
+    return replace(
+        longer,
+        at_most=max(plain.at_most, snapped.at_most),
+        share_copied=min(1.0, len(copied) / max(longer.n_notes, 1)),
+        runs=_in_order((*plain.runs, *snapped.runs)),
+        copied=copied,
+    )
 
 
 def _looked_up(score: Score, index: Index, grid: int) -> Originality:
@@ -142,8 +156,9 @@ def _looked_up(score: Score, index: Index, grid: int) -> Originality:
         share_copied=float(inside.sum() / max(in_lines.sum(), 1)),
         nearest=index.names[best.piece] if best else "",
         n_notes=int(in_lines.sum()),
-        runs=_runs(found, index, ticks),
+        runs=_in_order(_runs(found, index, ticks)),
         human=index.human,
+        copied=frozenset(zip(notes.track[inside].tolist(), notes.place[inside].tolist(), strict=True)),
     )
 
 
@@ -238,7 +253,7 @@ def _kept_is_hit(found: _Found, begin: int, end: int, *, first: int = 0) -> bool
     return bool(found.hit[kept])
 
 
-def _runs(found: Iterable[_Found], index: Index, ticks: float) -> tuple[Run, ...]:
+def _runs(found: Iterable[_Found], index: Index, ticks: float) -> list[Run]:
     """The runs of all lines that are inside no other of their line."""
     out = []
     for one in found:
@@ -249,26 +264,37 @@ def _runs(found: Iterable[_Found], index: Index, ticks: float) -> tuple[Run, ...
                 reach = last
                 start, end = (round(float(one.line.start[place]) * ticks) for place in (first, last + GRAM - 1))
                 out.append(Run(one.line.kind, start, end, last - first + GRAM, index.names[int(one.piece[chain])]))
-    return tuple(sorted(dict.fromkeys(out), key=lambda run: (run.start_ticks, -run.end_ticks, run.line, run.piece)))
+    return out
+
+
+def _in_order(runs: Iterable[Run]) -> tuple[Run, ...]:
+    return tuple(sorted(dict.fromkeys(runs), key=lambda run: (run.start_ticks, -run.end_ticks, run.line, run.piece)))
 
 
 def human_figures(pieces: Iterable[tuple[str, Score]], index: Index, n_bars: int = EXCERPT_BARS) -> Human:
     """The figures of held-out music: up to four excerpts of each piece, spread over it.
 
     Args:
-        pieces: Name and music; what has fewer bars than an excerpt is taken whole.
+        pieces: Name and music; stretches of one piece bear one name. What is shorter than an excerpt counts only where nothing is as long.
         index: To look in.
         n_bars: Of an excerpt.
     """
-    longest, shares, names = [], [], set()
+    from kapelle.score import units
+
+    whole: list[tuple[str, Originality]] = []
+    short: list[tuple[str, Originality]] = []
+    taken: Counter[str] = Counter()
     for name, score in pieces:
-        for excerpt in excerpts(score, n_bars):
+        kept = whole if units.n_bars(score) >= n_bars else short
+        for excerpt in excerpts(score, n_bars, MOST_EXCERPTS - taken[name]):
             seen = lookup(excerpt, index)
             if seen.n_notes:
-                longest.append(seen.longest_run)
-                shares.append(round(seen.share_copied, 4))
-                names.add(name)
-    return Human(tuple(sorted(longest)), tuple(sorted(shares)), len(names), n_bars)
+                kept.append((name, seen))
+                taken[name] += kept is whole
+    told = whole or short
+    longest = tuple(sorted(seen.longest_run for _, seen in told))
+    shares = tuple(sorted(round(seen.share_copied, 4) for _, seen in told))
+    return Human(longest, shares, len({name for name, _ in told}), n_bars)
 
 
 def excerpts(score: Score, n_bars: int = EXCERPT_BARS, most: int = MOST_EXCERPTS) -> list[Score]:
@@ -277,15 +303,66 @@ def excerpts(score: Score, n_bars: int = EXCERPT_BARS, most: int = MOST_EXCERPTS
 
     lines = units.bar_starts(score)
     n_cuts = max(1, (len(lines) - 1) // n_bars)
-    chosen = range(n_cuts) if n_cuts <= most else [round(i * (n_cuts - 1) / (most - 1)) for i in range(most)]
+    chosen = range(n_cuts) if n_cuts <= most else [round(i * (n_cuts - 1) / max(most - 1, 1)) for i in range(most)]
     return [edit.clip(score, int(lines[i * n_bars]), int(lines[min((i + 1) * n_bars, len(lines) - 1)])) for i in chosen]
 
 
 def of(bundle: Bundle) -> Index | None:
-    """The index of a bundle, or of the sibling that its option ``originality`` names; None if it has none.
+    """The index of a bundle, or of the one beside it that its option ``originality`` names; None if there is none.
 
     Raises:
         BundleError: It is damaged.
     """
-    data = bundle.contents.get(FILE_NAME)
+    return _of(_Held(bundle.hash, bundle))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Carries a bundle past the cache, which goes by its hash alone."""
+
+    hash: str
+    bundle: Bundle = field(compare=False)
+
+
+@lru_cache(maxsize=4)
+def _of(held: _Held) -> Index | None:
+    data = held.bundle.contents.get(FILE_NAME)
+    if data is None:
+        data = _sibling(held.bundle)
     return parse(data) if data is not None else None
+
+
+def _sibling(bundle: Bundle) -> bytes | None:
+    """The index of the bundle that learned from the same music, if the one that is installed is the one meant."""
+    from kapelle.bundles import load
+    from kapelle.bundles.manifest import FILE_NAME as BUNDLE_FILE
+
+    named = bundle.manifest.options.get("originality")
+    if not isinstance(named, dict) or not isinstance(named.get("bundle"), str):
+        return None
+    beside = bundle.path.parent / named["bundle"]
+    try:
+        data = load.file_of(beside if (beside / BUNDLE_FILE).is_file() else load.find(named["bundle"]), FILE_NAME)
+    except Missing:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == named.get("sha256") else None
+
+
+def indexed(music: Music, progress: Callable[[int, int], None] = lambda done, total: None) -> bytes:
+    """The index of the training part of some music, with the figures of its test part.
+
+    Args:
+        music: What `training_music.opened` gives.
+        progress: Called with (pieces done, pieces in all).
+    """
+    total = music.count("train") + music.count("test")
+    done: set[tuple[str, str]] = set()
+
+    def told(part: str) -> Iterator[tuple[str, Score]]:
+        for name, score in music.pieces(part):
+            yield name, score
+            done.add((part, name))
+            progress(min(len(done), total), total)
+
+    data = build(told("train"), grid=music.grid, source={"shards": music.fingerprint})
+    return with_human(data, human_figures(told("test"), parse(data)))

@@ -3,10 +3,11 @@
 Takes scores with names; gives the bytes of an ``originality.idx``; takes such bytes, which may be anything, gives an `Index` over them
 without copying. From an index no music can be read back: it holds winnowed hashes, names, and figures of held-out music.
 
-The file: 8 bytes `MAGIC`; the length of the head (uint32, as all numbers little endian); the head, JSON; zeros to a multiple of 4;
-`BUCKETS` + 1 offsets (uint32); the records (uint32), those of a bucket together and ascending; the names, one per line, compressed by zlib.
-A fingerprint of 64 bits is kept by its first bits: 16 are its bucket, and of a record the upper bits are those that follow, the lower ones
-the number of the piece. With 3,000 pieces that is 36 bits of a fingerprint.
+The file: 8 bytes `MAGIC`; the length of the head (uint32, as all numbers little endian); the head, JSON; zeros to a multiple of 4; the
+offsets of the buckets and where the last one ends (uint32); the records (uint32), those of a bucket together and ascending; the names, one
+per line, compressed by zlib. A fingerprint of 64 bits is kept by its first bits: some (`bucket_bits` of the head, at most 16) are its
+bucket, and of a record the upper bits are those that follow, the lower ones the number of the piece. With 3,000 pieces and a million
+records that is 36 bits of a fingerprint; smaller sets have as many or more.
 
 What counts as shared, and how long, says `originality`.
 """
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 FILE_NAME = "originality.idx"
 MAGIC = b"KAPORIG1"
-BUCKET_BITS = 16
-BUCKETS = 1 << BUCKET_BITS
+MAX_BUCKET_BITS = 16
+_PER_BUCKET = 16
+"""Records of a bucket, about."""
 MAX_HEAD = 1_000_000
 MAX_PIECES = 1 << 16
 MAX_NAMES = 8_000_000
@@ -89,8 +91,8 @@ class Index:
     """An opened index.
 
     Args:
-        head: What the file says of itself: ``gram``, ``window``, ``grid``, ``pieces``, ``records``, ``source``.
-        offsets: (BUCKETS + 1,) where the records of each bucket begin.
+        head: What the file says of itself: ``gram``, ``window``, ``grid``, ``pieces``, ``records``, ``bucket_bits``, ``source``.
+        offsets: (buckets + 1,) where the records of each bucket begin.
         records: (N,) as they stand in the file.
         human: Figures of held-out human music.
     """
@@ -130,8 +132,8 @@ class Index:
         Args:
             hashes: (Q,) of one line.
         """
-        bits = _piece_bits(self.n_pieces)
-        bucket = (hashes >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
+        bits, bucket_bits = _piece_bits(self.n_pieces), int(self.head["bucket_bits"])
+        bucket = (hashes >> np.uint64(64 - bucket_bits)).astype(np.int64)
         low, high = self.offsets[bucket].astype(np.int64), self.offsets[bucket + 1].astype(np.int64)
         count = high - low
         total = int(count.sum())
@@ -140,7 +142,7 @@ class Index:
         query = np.repeat(np.arange(len(hashes)), count)
         row = np.arange(total) - np.repeat(np.cumsum(count) - count, count) + low[query]
         found = self.records[row]
-        same = found >> np.uint32(bits) == _tail(hashes, bits)[query]
+        same = found >> np.uint32(bits) == _tail(hashes, bucket_bits, bits)[query]
         query, piece = query[same], (found[same] & np.uint32((1 << bits) - 1)).astype(np.int64)
         both = np.sort(piece * max(len(hashes), 1) + query)
         return both % max(len(hashes), 1), both // max(len(hashes), 1)
@@ -161,10 +163,11 @@ def parse(data: bytes) -> Index:
     head, human = _head(data[begin : begin + length])
     at = -(-(begin + length) // 4) * 4
     n_records, names_bytes = int(head["records"]), int(head["names"])
-    if len(data) != at + 4 * (BUCKETS + 1 + n_records) + names_bytes:
+    n_offsets = (1 << int(head["bucket_bits"])) + 1
+    if len(data) != at + 4 * (n_offsets + n_records) + names_bytes:
         raise _damaged(f"it has {len(data)} bytes, not what its head says")
-    offsets = np.frombuffer(data, "<u4", BUCKETS + 1, at)
-    records = np.frombuffer(data, "<u4", n_records, at + 4 * (BUCKETS + 1))
+    offsets = np.frombuffer(data, "<u4", n_offsets, at)
+    records = np.frombuffer(data, "<u4", n_records, at + 4 * n_offsets)
     if int(offsets[0]) != 0 or int(offsets[-1]) != n_records or bool((offsets[1:] < offsets[:-1]).any()):
         raise _damaged("its buckets are out of order")
     mask = np.uint32((1 << _piece_bits(int(head["pieces"]))) - 1)
@@ -174,7 +177,7 @@ def parse(data: bytes) -> Index:
 
 
 _COUNTS = {
-    "gram": (1, 64), "window": (1, 64), "grid": (1, 480),
+    "gram": (1, 64), "window": (1, 64), "grid": (1, 480), "bucket_bits": (1, MAX_BUCKET_BITS),
     "pieces": (1, MAX_PIECES), "records": (0, 1 << 28), "names": (0, MAX_NAMES),
 }  # fmt: skip
 
@@ -193,7 +196,7 @@ def _head(text: bytes) -> tuple[dict[str, Any], Human]:
             raise _damaged(f"{name} is not a number from {low} to {high}")
     if (head["gram"], head["window"]) != (fingerprints.GRAM, fingerprints.WINDOW):
         raise _damaged("its fingerprints are of another length", hint="export the model again, or upgrade Kapelle")
-    table = head.get("human")
+    table: Any = head.get("human")
     try:
         human = Human(
             tuple(sorted(int(run) for run in table["longest"])), tuple(sorted(float(share) for share in table["shares"])),
@@ -214,9 +217,9 @@ def _piece_bits(n_pieces: int) -> int:
     return max(1, (n_pieces - 1).bit_length())
 
 
-def _tail(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.uint32]:
+def _tail(hashes: NDArray[np.uint64], bucket_bits: int, piece_bits: int) -> NDArray[np.uint32]:
     """The bits of fingerprints that follow the bucket's and stand in a record above those of the piece."""
-    return (hashes << np.uint64(BUCKET_BITS) >> np.uint64(32 + bits)).astype(np.uint32)
+    return (hashes << np.uint64(bucket_bits) >> np.uint64(32 + piece_bits)).astype(np.uint32)
 
 
 def build(pieces: Iterable[tuple[str, Score]], *, grid: int = 12, source: Mapping[str, Any] | None = None) -> bytes:
@@ -243,14 +246,17 @@ def build(pieces: Iterable[tuple[str, Score]], *, grid: int = 12, source: Mappin
         raise UsageError("an index is made of 1 to {most} pieces, not {count}", most=MAX_PIECES, count=len(names))
     bits = _piece_bits(len(names))
     hashes = np.concatenate([np.array(sorted(one), np.uint64) for one in found])
+    bucket_bits = min(max((len(hashes) // _PER_BUCKET).bit_length(), 1), MAX_BUCKET_BITS)
     piece = np.repeat(np.arange(len(found)), [len(one) for one in found]).astype(np.uint32)
-    bucket = (hashes >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
-    records = _tail(hashes, bits) << np.uint32(bits) | piece
+    bucket = (hashes >> np.uint64(64 - bucket_bits)).astype(np.int64)
+    records = _tail(hashes, bucket_bits, bits) << np.uint32(bits) | piece
     order = np.lexsort((records, bucket))
-    offsets = np.searchsorted(bucket[order], np.arange(BUCKETS + 1)).astype("<u4")
+    offsets = np.searchsorted(bucket[order], np.arange((1 << bucket_bits) + 1)).astype("<u4")
     packed = zlib.compress("\n".join(names).encode(), 9)
-    head = {"gram": fingerprints.GRAM, "window": fingerprints.WINDOW, "grid": grid, "pieces": len(names), "records": len(records),
-            "names": len(packed), "source": dict(source or {})}  # fmt: skip
+    head = {
+        "gram": fingerprints.GRAM, "window": fingerprints.WINDOW, "grid": grid, "pieces": len(names), "records": len(records),
+        "bucket_bits": bucket_bits, "names": len(packed), "source": dict(source or {}),
+    }  # fmt: skip
     return _assembled(head, Human(), offsets.tobytes() + records[order].astype("<u4").tobytes() + packed)
 
 

@@ -61,12 +61,14 @@ class Notes:
         duration: (N,) in the same unit, at least 1.
         pitch: (N,) MIDI numbers.
         track: (N,) index of the track in the score.
+        place: (N,) index of the note in its track.
     """
 
     start: Ints
     duration: Ints
     pitch: Ints
     track: Ints
+    place: Ints
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def notes_of(score: Score, steps_per_quarter: int = 0) -> Notes:
         score: Any score.
         steps_per_quarter: Put them on a grid, halves up; 0 leaves them where they are.
     """
-    columns: list[list[Ints]] = [[], [], [], []]
+    columns: list[list[Ints]] = [[], [], [], [], []]
     for number, track in enumerate(score.tracks):
         if track.is_drum or not len(track.notes):
             continue
@@ -105,8 +107,9 @@ def notes_of(score: Score, steps_per_quarter: int = 0) -> Notes:
         pitch = table["pitch"].astype(np.int64)
         order = np.lexsort((pitch, start))
         length = np.maximum(end - start, 1)
-        for column, values in zip(columns, (start, length, pitch, np.full(len(start), number, np.int64)), strict=True):
+        for column, values in zip(columns, (start, length, pitch, np.full(len(start), number, np.int64)), strict=False):
             column.append(values[order])
+        columns[4].append(order.astype(np.int64))
     return Notes(*(np.concatenate(column) if column else np.zeros(0, np.int64) for column in columns))
 
 
