@@ -174,9 +174,14 @@ def compose(
     processes: int = 1,
     engine: str = "local",
     band: str | bool = "",
+    best: int = 0,
+    of: int = 0,
+    by: str = "score",
+    diverse: bool = False,
+    weights: Mapping[str, float] | None = None,
     **settings: Any,
 ) -> Any:
-    """A `Piece`, or a list of them if `count` is above 1.
+    """A `Piece`, or a list of them if `count` or `best` is above 1.
 
     Args:
         model: Bundle name or path; empty for the default.
@@ -189,6 +194,11 @@ def compose(
         processes: To compose several pieces with.
         engine: ``local``, or ``ray``: the machines of a Ray cluster.
         band: Play a band around the piece: True, or the name of the bundle that plays.
+        best: Compose `of` candidates and give so many, the best; `compose_best` gives the reasons too.
+        of: Candidates; 32 if only `best` is given.
+        by: What makes one better than another, a name of `kapelle.judging.choosing.WAYS`.
+        diverse: Of several that are given, each is from another cluster of candidates.
+        weights: Part of the score -> its weight.
         settings: Sampling (temperature, top_k, top_p, min_p, repetition_penalty) and the model's options (genre, key, tempo ...).
 
     Raises:
@@ -198,6 +208,10 @@ def compose(
     sampling, options = split_settings(settings)
     wish = request(model, length=length_of(bars=bars, seconds=seconds, tokens=tokens, notes=notes), seed=seed, count=count,
                    sampling=sampling, options=options, band="band" if band is True else band or "")  # fmt: skip
+    if best or of or by != "score" or diverse:
+        from kapelle.api import ranking
+
+        return ranking.best_of(wish, weights, Workers(processes, engine), best=best, of=of, by=by, diverse=diverse)
     pieces = list(compose_many(wish, processes=processes, engine=engine))
     return pieces if count > 1 else pieces[0]
 

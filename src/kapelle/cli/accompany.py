@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kapelle.cli.choice import ChoiceFlags, best_of
 from kapelle.cli.flags import argument, generated, group, option
 from kapelle.cli.pieces import FileFlags, compose_all, files_of, show
 from kapelle.cli.who import WorkerFlags
@@ -32,6 +33,7 @@ class Arguments:
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
     work: WorkerFlags = group(WorkerFlags, "Work")
+    choice: ChoiceFlags = group(ChoiceFlags, "Choice of pieces")
     files: FileFlags = group(FileFlags, "Files")
 
 
@@ -40,5 +42,8 @@ def run(arguments: Arguments, console: Console) -> None:
     from kapelle import api
 
     wish = api.accompaniment(arguments.source, model=arguments.model, seed=arguments.seed, count=arguments.count, options=arguments.options)
-    files = files_of(wish, arguments.output, arguments.files, f"{arguments.source.stem}-band")
+    stem = f"{arguments.source.stem}-band"
+    if best_of(arguments, wish, stem, console) is not None:
+        return
+    files = files_of(wish, arguments.output, arguments.files, stem)
     show(compose_all(wish, files, arguments.files, arguments.work.workers, console), console)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kapelle.cli.choice import best_of
 from kapelle.cli.flags import option
 from kapelle.cli.pieces import claim, compose_all, files_of, row_of, show
 from kapelle.cli.wish import WishArguments, wish_of
@@ -33,6 +34,8 @@ def run(arguments: Arguments, console: Console) -> None:
     else:
         wish = wish_of(arguments, band=arguments.band)
     stem = f"kapelle-{wish.options.get('genre') or Path(wish.model).name}"
+    if best_of(arguments, wish, stem, console) is not None:
+        return
     files = files_of(wish, arguments.output, arguments.files, stem)
     row = row_of(wish, files)
     if row is not None:
@@ -49,7 +52,7 @@ def _refuse_wishes(arguments: Arguments) -> None:
     """A recipe says everything; what else is asked would contradict it."""
     asked = [*arguments.options, *arguments.sampling, *(name for name, value in asdict(arguments.length).items() if value is not None)]
     others = {"model": bool(arguments.model), "seed": arguments.seed is not None, "count": arguments.count > 1,
-              "band": bool(arguments.band)}  # fmt: skip
+              "band": bool(arguments.band), "best": arguments.choice.best is not None, "of": arguments.choice.of is not None}  # fmt: skip
     asked += [name for name, given in others.items() if given]
     if asked:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in asked)

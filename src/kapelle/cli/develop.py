@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kapelle.cli.choice import ChoiceFlags, best_of
 from kapelle.cli.flags import argument, generated, group, option
 from kapelle.cli.pieces import FileFlags, compose_all, files_of, show
 from kapelle.cli.who import WorkerFlags
@@ -45,6 +46,7 @@ class Arguments:
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
     work: WorkerFlags = group(WorkerFlags, "Work")
+    choice: ChoiceFlags = group(ChoiceFlags, "Choice of pieces")
     files: FileFlags = group(FileFlags, "Files")
 
 
@@ -62,11 +64,17 @@ def run(arguments: Arguments, console: Console) -> None:
         options=arguments.options,
         band=arguments.band,
     )
-    files = files_of(wish, arguments.output, arguments.files, f"{arguments.source.stem}-developed")
-    tables = compose_all(wish, files, arguments.files, arguments.work.workers, console)
+    stem = f"{arguments.source.stem}-developed"
+    chosen = best_of(arguments, wish, stem, console)
+    if chosen is None:
+        files = files_of(wish, arguments.output, arguments.files, stem)
+        tables = compose_all(wish, files, arguments.files, arguments.work.workers, console)
+    else:
+        tables = chosen
     heard = tables[0]["theme"] or {}
     if heard and heard["found"] > heard["bars"] and "theme_length" not in arguments.options:
         console.warn("the theme is the first {n} of {found} bars", n=heard["bars"], found=heard["found"])
     if heard and heard["pick_up"]:
         console.warn("the pick-up is left out ({n} notes): a theme begins on a bar line", n=heard["pick_up"])
-    show(tables, console)
+    if chosen is None:
+        show(tables, console)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kapelle.cli.choice import best_of
 from kapelle.cli.flags import argument
 from kapelle.cli.pieces import compose_all, files_of, show
 from kapelle.cli.wish import WishArguments, wish_of
@@ -26,5 +27,8 @@ def run(arguments: Arguments, console: Console) -> None:
     from kapelle import api
 
     wish = wish_of(arguments, api.midi_bytes(arguments.source))
-    files = files_of(wish, arguments.output, arguments.files, f"{arguments.source.stem}-extended")
+    stem = f"{arguments.source.stem}-extended"
+    if best_of(arguments, wish, stem, console) is not None:
+        return
+    files = files_of(wish, arguments.output, arguments.files, stem)
     show(compose_all(wish, files, arguments.files, arguments.work.workers, console), console)

@@ -209,7 +209,7 @@ def compose_all(wish: ComposeRequest, files: list[Files], flags: FileFlags, work
         pieces = _one(wish, bar) if wish.count == 1 and numbers else _many(wish, numbers, workers, bar)
         try:
             for piece, number in zip(pieces, numbers, strict=True):
-                out.append(_write(piece, files[number], flags))
+                out.append(write_piece(piece, files[number], flags))
         except KeyboardInterrupt:
             pieces.close()  # ends its processes
             done = sum(place.midi.exists() for place in files)
@@ -258,7 +258,7 @@ def _check_kept(wish: ComposeRequest, files: list[Files], missing: list[int]) ->
             raise UsageError("{path} is another piece", path=path, hint="choose another folder, or overwrite it with --force")
 
 
-def _write(piece: Piece, files: Files, flags: FileFlags) -> dict[str, Any]:
+def write_piece(piece: Piece, files: Files, flags: FileFlags) -> dict[str, Any]:
     """Write the files of a piece, the MIDI file first; its facts."""
     piece.save(files.midi, force=flags.force or flags.resume)
     if files.wav:
@@ -319,10 +319,10 @@ def _theme_by(facts: Mapping[str, Any]) -> str | None:
     return f"{facts['from_band']}{later} (seed {facts['band_seed']})"
 
 
-def show(tables: list[dict[str, Any]], console: Console, row: Path | None = None) -> None:
-    """Print what was composed, and where the picture of all of it is."""
+def show(tables: list[dict[str, Any]], console: Console, row: Path | None = None, **more: Any) -> None:
+    """Print what was composed, and where the picture of all of it is; `more` is for machines."""
     if console.as_json:
-        console.data({"pieces": tables} | ({"row": str(row)} if row else {}))
+        console.data({"pieces": tables} | ({"row": str(row)} if row else {}) | more)
         return
     shown = [{**table, "key": console.texts.key(str(table["key"])), "tempo": f"{table['tempo']:g}"} for table in tables]
     if len(shown) == 1:

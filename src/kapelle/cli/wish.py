@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kapelle.cli.choice import ChoiceFlags
 from kapelle.cli.flags import generated, group, option
 from kapelle.cli.pieces import FileFlags, LengthFlags, model_options
 from kapelle.cli.who import WorkerFlags
@@ -26,6 +27,7 @@ class WishArguments:
     sampling: dict[str, Any] = generated(lambda: [SamplingOptions], "Choice of notes")
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
+    choice: ChoiceFlags = group(ChoiceFlags, "Choice of pieces")
     files: FileFlags = group(FileFlags, "Files")
     work: WorkerFlags = group(WorkerFlags, "Work")
 

@@ -1,0 +1,1 @@
+"""Judging: loads classifiers, embeddings and indexes, applies metrics, and says what they found."""
