@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE))  # whoever loads this file by its path
 import _page_bridge  # noqa: E402
 import _page_bulk  # noqa: E402
 import _page_extensions  # noqa: E402
+import _page_metrics  # noqa: E402
 import _page_retrieval  # noqa: E402
 import _page_themes  # noqa: E402
 
@@ -270,6 +271,7 @@ SECTIONS = {
     **_page_bridge.SECTIONS,
     **_page_extensions.SECTIONS,
     **_page_bulk.SECTIONS,
+    **_page_metrics.SECTIONS,
 }
 
 if __name__ == "__main__":

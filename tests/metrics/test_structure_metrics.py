@@ -73,6 +73,17 @@ def test_only_the_first_bars_of_a_long_piece_are_compared():
     assert structure.self_similarity(notes(repeated(BARS["A"], 600))).shape == (structure.MAX_BARS,) * 2
 
 
+def test_bars_recur_in_whatever_order():
+    def recurrence(letters, n_bars=None):
+        return structure.bar_recurrence(excerpt(form(letters), n_bars))
+
+    assert recurrence("ABAB") == recurrence("AABB") == recurrence("AAAA") == pytest.approx(1)
+    assert recurrence("ABA") == pytest.approx((1 + 1 + similarity("AB")[0, 1]) / 3)
+    assert recurrence("A-A-", 8) == pytest.approx(1)
+    assert math.isnan(recurrence("A---", 4))
+    assert math.isnan(recurrence(""))
+
+
 def test_a_form_that_returns_in_order_is_above_chance():
     assert structureness("ABCDABCDABCDABCD") == pytest.approx(1)
     assert structureness("ABCDABCD") > 0.7

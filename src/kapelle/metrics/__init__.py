@@ -3,6 +3,14 @@
 ============  ========================================================================================
 module        what it offers
 ============  ========================================================================================
+`piece`       `measure`, `METRICS`: all metrics of a piece by name; `Metric`
+`excerpt`     `excerpt`: the part of a score that is measured, as columns; `Excerpt`
+`pitch`       entropy of pitch classes, scale consistency, range, pitches used
+`rhythm`      groove consistency, above chance too; groove similarity
+`polyphony`   polyphony and its rate, empty beats and bars, notes and hits a bar
+`harmony`     chord progression irregularity, `progression`
+`structure`   `self_similarity`, structureness, compression ratio
+`band`        `by_track`, `means`: the metrics of `musegan` for a score
 `degenerate`  `degeneracy`: empty spans, loops, one pitch class, no ending; `Degeneracy`
 `obedience`   `key`, `tempo`, `metre`, `instruments`, `bars`: asked against found; `Answer`
 `musegan`     `measure`, `deviations`, `distance`, `shuffle_bars`: EB, UPC, QN, DP and TD of a band's cells; `Tally`

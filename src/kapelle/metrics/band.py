@@ -9,6 +9,15 @@ and pitches outside move by octaves. The whole excerpt is one phrase, so a note 
 left out: that a piece has no bass is not an empty bass. Of a piece the first 512 bars at most are measured.
 
 Where the excerpt is not in 4/4 throughout, or holds nothing, every figure is NaN: the metrics are of bars of four beats.
+
+Source: as in `kapelle.metrics.musegan`.
+
+Known differences, from pypianoroll's functions of the same names.
+
+1. Its `qualified_note_rate` measures from a beginning to an end in cells of all pitches, so that every note qualifies, and fails on truth
+   values.
+2. Its `drum_in_pattern_rate` takes rolls as long as the pattern and no other: one beat at 24 steps a beat. There the values are equal.
+3. Its `tonal_distance` fails unless a beat has 12 steps, and its pitch classes are bands of neighbouring pitches.
 """
 
 from __future__ import annotations

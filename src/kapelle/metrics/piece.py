@@ -64,6 +64,7 @@ _ROWS = (
     Metric("notes_per_bar", "notes per bar", "notes", 0, inf, "polyphony", "pitched notes over bars"),
     Metric("hits_per_bar", "drum hits per bar", "hits", 0, inf, "polyphony", "drum hits over bars"),
     Metric("chord_progression_irregularity", "chord progression irregularity (CPI)", "", 0, 1, "harmony", "different trigrams over all"),
+    Metric("bar_recurrence", "bar recurrence", "", 0, 1, "structure", "how alike a bar is to the other that is most like it"),
     Metric("structureness", "structureness", "", -inf, 1, "structure", "phrases of two bars that come back; 0 is bars in any order"),
     Metric("compression_ratio", "compression ratio", "", 1, inf, "structure", "notes over the phrases of a Lempel-Ziv parse"),
     Metric("musegan_eb", "empty bars of a track (EB)", "%", 0, 100, "musegan", "bars in which a track is silent, mean over tracks"),
@@ -96,6 +97,7 @@ _FUNCTIONS: Mapping[str, Callable[[Excerpt], float]] = {
     "notes_per_bar": polyphony.notes_per_bar,
     "hits_per_bar": polyphony.hits_per_bar,
     "chord_progression_irregularity": harmony.chord_progression_irregularity,
+    "bar_recurrence": structure.bar_recurrence,
     "structureness": structure.structureness,
     "compression_ratio": structure.compression_ratio,
 }

@@ -22,10 +22,10 @@ Transformer on the front line", ISMIR (MusDr), which takes windows of 1 and 4 ba
 Known differences.
 
 1. From muspy: no notes at all are told by NaN in `pitch_range`; there it is 0 without tracks, and -127 for drums alone.
-2. From muspy: none in the other figures; equal to rounding.
+2. From muspy in the other figures, and from MusDr: none. A window without notes is passed over there too, and a piece shorter than the
+   window is one window.
 3. From pypianoroll: its pitch classes are twelve bands of ten neighbouring pitches, so that its `n_pitch_classes_used` and `in_scale_rate`
    are other figures; range and pitches used are the same.
-4. From MusDr: none; a window without notes is passed over there too, and a piece shorter than the window is one window.
 """
 
 from __future__ import annotations
@@ -37,9 +37,6 @@ from kapelle.metrics.excerpt import Excerpt
 from kapelle.score.keys import ALL_KEYS
 
 Floats = NDArray[np.float64]
-
-WINDOWS = (1, 4)
-"""Bars of a window, in MusDr."""
 
 _SCALES: Floats = np.zeros((len(ALL_KEYS), 12))
 for _row, _key in zip(_SCALES, ALL_KEYS, strict=True):

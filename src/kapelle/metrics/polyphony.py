@@ -26,7 +26,8 @@ Known differences.
 1. From muspy and pypianoroll: what they describe as "multiple pitches" is counted there from three on; here from two on, as described.
    `polyphony_rate(notes, at_least=3)` is their figure.
 2. From muspy: it takes a quarter, or bar, to be played if a note ends where it begins, and appends one after the last; so a piece of
-   notes with rests between has fewer empty ones there. Where no note ends on a beat, the rates are equal.
+   notes with rests between has fewer empty ones there. Where no note ends on a beat, the rates are equal. A score without tracks is NaN
+   here and a ValueError there.
 3. From muspy: its bars are of one metre; here they are the score's.
 4. From pypianoroll: what it calls the empty-beat rate is the share of beats that are not empty.
 """

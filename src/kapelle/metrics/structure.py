@@ -6,6 +6,7 @@ Takes an `Excerpt`; gives a matrix, or one number. Drums count nowhere, loudness
 function             what it is                                                             range             nothing to measure
 ===================  =====================================================================  ================  ==================
 `self_similarity`    how alike any two bars are in what sounds when                         0-1               zeros
+`bar_recurrence`     how alike a bar is to the other that is most like it, mean     0-1               NaN
 `structureness`      how alike each two bars are to their nearest like, above what the      up to 1; 0 is     NaN
                      same bars in any order have, over what it could be above it            chance
 `compression_ratio`  notes over the phrases of a Lempel-Ziv parse                           1 on              NaN
@@ -15,11 +16,14 @@ function             what it is                                                 
 numbers, in ticks), and two bars are as alike as the cosine between them. Octaves and instruments make no difference; transposition does.
 A bar in which nothing sounds is like nothing, not even itself: its row and column are 0. The first 512 bars at most.
 
-**Structureness.** A phrase is two neighbouring bars; two phrases are as alike as their first and their second bars are on average, and do
-not overlap. Of each phrase the nearest like is taken, and the mean of these is set against the mean of the same figure over 32 shuffles of
-the bars, drawn from a fixed seed: (found - shuffled) / (1 - shuffled). Shuffling keeps every bar and every likeness of two bars, and breaks
-what runs over more than one bar. So 0 is what bars have that know nothing of their order, and a piece that repeats one bar throughout has 0
-as well: all orders of it are one. Measured: docs/reference/metrics.md. There is nothing to measure with fewer than 4 bars, or no notes.
+**Bar recurrence** asks whether bars come back, in whatever order: of each bar with notes the likeness to its nearest like, and the mean of
+these. It grows with the number of bars, as there are more to choose from. NaN with fewer than two bars with notes.
+
+**Structureness** asks whether they come back in order. A phrase is two neighbouring bars; two phrases are as alike as their first and their
+second bars are on average, and do not overlap. Of each phrase the nearest like is taken, and the mean of these is set against the mean of
+the same figure over 32 shuffles of the bars, drawn from a fixed seed: (found - shuffled) / (1 - shuffled). Shuffling keeps every bar and
+every likeness of two bars, and breaks what runs over more than one bar. So 0 is what bars have that know nothing of their order, and a
+piece that repeats one bar throughout has 0 as well: all orders of it are one. NaN with fewer than four bars, or without notes.
 
 **Compression ratio.** Notes in order of onset, then pitch, are symbols: the pitch, and the steps of a twelfth of a quarter since the note
 before. The sequence is parsed from left to right into phrases, each the longest that also begins earlier (overlaps allowed, among the last
@@ -73,13 +77,25 @@ def self_similarity(notes: Excerpt) -> Floats:
         return np.zeros((n, n))
     cuts = lines[:-1, None] + np.diff(lines)[:, None] * np.arange(SLICES) / SLICES
     fine = np.append(np.rint(cuts).astype(np.int64).ravel(), lines[-1])
-    octaves = np.zeros((n * SLICES, 132))
-    octaves[:, :128] = harmony.sounding_between((notes.onset, notes.end, notes.pitch), fine)
-    bars = octaves.reshape(n, SLICES, 11, 12).sum(axis=2).reshape(n, -1)
+    chroma = harmony.sounding_between((notes.onset, notes.end, notes.pitch % 12), fine)[:, :12]
+    bars = chroma.astype(np.float64).reshape(n, -1)
     norm = np.linalg.norm(bars, axis=1, keepdims=True)
     unit = bars / np.where(norm > 0, norm, 1.0)
     out: Floats = np.clip(unit @ unit.T, 0.0, 1.0)
     return out
+
+
+def bar_recurrence(notes: Excerpt) -> float:
+    """How alike a bar with notes is to the most like of the others, 0 to 1, on average.
+
+    Returns:
+        NaN with fewer than two bars with notes.
+    """
+    similarity = self_similarity(notes)
+    held = np.flatnonzero(np.diag(similarity))
+    others = similarity[np.ix_(held, held)]
+    np.fill_diagonal(others, 0.0)
+    return float(others.max(axis=1).mean()) if len(held) > 1 else float("nan")
 
 
 def structureness(notes: Excerpt) -> float:
