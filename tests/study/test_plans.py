@@ -108,7 +108,7 @@ classifiers = ["genre-nobody"]
     assert {row["attempts"] for row in results.rows if row["values"]["model"] == "late"} == {1}
     assert list(results.as_dict()["statistics"]) == ["notes", "seconds", "pitch_class_entropy"]
     text = (here / "site" / "index.html").read_text(encoding="utf-8")
-    assert "genre-nobody was asked for and is not installed" in text
+    assert "Not installed, so that their tables are not here: genre-nobody." in text
     for name in ("plan.json", "results.json", "index.html"):
         assert str(here) not in (here / "site" / name).read_text(encoding="utf-8")  # where files lay is nobody's business
     assert api.study(path, here / "site").made == 0

@@ -15,7 +15,7 @@ STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1b2130; --muted: #5c657b; --line: #dce1ea; --panel: #f7f8fb; --accent: #2459be;
   --bad: #b3266a; }
 @media (prefers-color-scheme: dark) { :root { --ground: #12151b; --text: #e9ecf3; --muted: #98a2b8; --line: #2b3140; --panel: #1a1e26;
-  --accent: #7db0ff; --bad: #ff8fbd; } img.roll { filter: invert(.92) hue-rotate(180deg); } }
+  --accent: #7db0ff; --bad: #ff8fbd; } img.roll { filter: invert(.92) hue-rotate(180deg); border: 0 !important; } }
 body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 84rem; background: var(--ground); color: var(--text);
   font: 16px/1.5 system-ui, "DejaVu Sans", Verdana, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; }
@@ -30,8 +30,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 th { color: var(--muted); font-weight: 600; } tbody th { color: var(--text); }
 .cell { width: 19rem; } .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 1.2rem 1rem; }
 .card { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; min-width: 0; }
-img.roll { display: block; width: 100%; max-width: 26rem; height: auto; border: 1px solid var(--line); border-radius: 4px;
-  image-rendering: pixelated; }
+img.roll { display: block; width: 100%; max-width: 26rem; height: auto; border: 1px solid var(--line); border-radius: 4px; }
 audio { display: block; width: 100%; max-width: 26rem; height: 2.25rem; margin: .4rem 0; }
 button { font: inherit; padding: .4rem .9rem; border: 1px solid var(--line); border-radius: 5px; background: var(--panel);
   color: var(--text); cursor: pointer; }

@@ -54,21 +54,26 @@ def _index(results: Results, folder: Path, names: dict[tuple[Axis, str], str]) -
     settings = ", ".join(f"{name}: {value}" for name, value in plan.settings.items() if isinstance(value, str | int | float))
     links = [f'<a href="{name}" download>{name}</a>' for name in ("results.json", "results.csv", "mosaic.png") if (folder / name).is_file()]
     yield f'<p class="muted">{text(settings)}<br>{" ".join(links)}</p>'
-    for name in results.missing:
-        yield f'<p class="bad">{text(f"The classifier {name} was asked for and is not installed: its tables are not here.")}</p>'
+    if results.missing:
+        names_of = ", ".join(results.missing)
+        yield f'<p class="bad">{text(f"Not installed, so that their tables are not here: {names_of}.")}</p>'
     yield "</header>"
     if names:
-        yield f'<nav aria-label="Pages"><ul>{"".join(_link(pair, name) for pair, name in names.items())}</ul></nav>'
+        lists = (_links(axis, names) for axis in plan.axes if axis.paged)
+        yield f'<nav aria-label="Pages">{"".join(lists)}</nav>'
     yield "<main>"
     if len(results.rows) <= MOST_ON_INDEX:
+        yield "<h2>Pieces</h2>"
         yield from pieces.grids(results.rows, plan.axes, place)
     yield from statistics.of_all(results)
     yield from _explained(results)
     yield "</main>"
 
 
-def _link(pair: tuple[Axis, str], name: str) -> str:
-    return f'<li><a href="{name}">{text(said(*pair))}</a></li>'
+def _links(axis: Axis, names: dict[tuple[Axis, str], str]) -> str:
+    """The pages of an axis."""
+    items = "".join(f'<li><a href="{name}">{text(one.label(value))}</a></li>' for (one, value), name in names.items() if one is axis)
+    return f"<ul><li>By {text(axis.name)}:</li>{items}</ul>"
 
 
 def _of_value(results: Results, axis: Axis, value: str, place: Place) -> Iterator[str]:
