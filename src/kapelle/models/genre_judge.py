@@ -1,11 +1,12 @@
 """Genre judge: a small convolutional network over a piano roll; it gives the probability of each class, and a point.
 
 Takes windows (B, planes, pitches, steps) of truth values as floats (`kapelle.data.roll_windows`). From below: a filter over one quarter
-finds rhythms of each pitch; filters over 13 pitches find intervals; three more layers go over pitch and time, halving both; what is left of
-the pitches becomes one vector for every four quarters, its neighbours are heard, and mean and maximum over the time in which anything
-sounds make the point. The classes are a linear layer of it, and so are the kinds of disorder on which it is also trained
-(`kapelle.training.classifying`); the latter are not part of the graph. Logits are divided by a temperature, which training sets so that
-probabilities mean what they say. Silence changes nothing: quarters in which nothing sounds do not count.
+finds rhythms of each pitch; filters over 13 pitches find intervals; three more layers go over pitch and time, halving both; what is left
+of the pitches becomes one vector for every four quarters, its neighbours are heard, and mean and maximum over the time in which anything
+sounds, with the mean of the lower layers (how often each rhythm and interval is met), make the point. The classes are a linear layer of
+it, and so are the kinds of disorder on which it is also trained (`kapelle.training.classifying`); the latter are not part of the graph.
+Logits are divided by a temperature, which training sets so that probabilities mean what they say. Silence changes nothing: quarters in
+which nothing sounds do not count.
 
 Source: batch normalisation, Ioffe and Szegedy 2015; temperature scaling, Guo et al. 2017, "On Calibration of Modern Neural Networks".
 """
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from kapelle.models import Kind, StateSpec
 
 KIND: Kind = "classifier"
+
+PRECISION = "fp32"
+"""It is small, and filters are not what 8 bits are for."""
 
 PLANES, PITCHES, STEPS = 2, 88, 768
 """As `kapelle.data.roll_windows.SHAPE`, which a network may not ask."""
@@ -97,19 +101,23 @@ def build(config: Config) -> torch.nn.Module:
             self.column = nn.Linear(config.channels[-1] * HEIGHT, config.d_model)
             self.around = nn.Conv1d(config.d_model, config.d_model, 3, padding=1)
             self.dropout = nn.Dropout(config.dropout)
-            self.point = nn.Linear(2 * config.d_model, config.d_embed)
+            self.point = nn.Linear(2 * config.d_model + sum(config.channels[:-1]), config.d_embed)
             self.classes = nn.Linear(config.d_embed, config.classes)
             self.disorder = nn.Linear(config.d_embed, len(DISORDERS))
             self.register_buffer("temperature", torch.ones(1))
 
         def forward(self, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
             sounds = cells.reshape(-1, PLANES, PITCHES, STEPS // POSITION, POSITION).amax((1, 2, 4))  # (B, T), 1 where anything does
-            rows = self.filters(cells)  # (B, C, HEIGHT, T)
+            rows, met = cells, []
+            for layer in self.filters:
+                rows = layer(rows)  # (B, C, pitches, time), at last (B, C, HEIGHT, T)
+                met.append(rows.mean((2, 3)))
             vectors = torch.relu(self.column(rows.permute(0, 3, 1, 2).flatten(2)))  # (B, T, D)
             vectors = self.dropout(vectors * sounds[..., None])
             heard = torch.relu(vectors + self.around(vectors.transpose(1, 2)).transpose(1, 2)) * sounds[..., None]
-            mean = heard.sum(1) / sounds.sum(1, keepdim=True).clamp(min=1)
-            point = self.point(self.dropout(torch.cat([mean, heard.amax(1)], 1)))
+            count = sounds.sum(1, keepdim=True).clamp(min=1)
+            often = torch.cat(met[:-1], 1) * (sounds.shape[1] / count)
+            point = self.point(self.dropout(torch.cat([heard.sum(1) / count, heard.amax(1), often], 1)))
             scores = self.classes(point)
             return scores if self.training else scores / self.temperature, point, self.disorder(point)
 

@@ -27,9 +27,10 @@ def predict(config: Config, weights: Mapping[str, np.ndarray]) -> onnx.ModelProt
     parts = graph.op("Reshape", [cells, _numbers(graph, "shape.parts", 0, PLANES, PITCHES, LAST, POSITION)])
     sounds = graph.op("ReduceMax", [parts, _numbers(graph, "axes.parts", 1, 2, 4)], keepdims=0)  # (B, T)
     each = graph.op("Unsqueeze", [sounds, _numbers(graph, "axis.last", 2)])  # (B, T, 1)
-    rows = cells
+    rows, met = cells, []
     for number in range(len(KERNELS)):
         rows = _filters(graph, number, rows, weights)
+        met.append(graph.op("ReduceMean", [rows, _numbers(graph, "axes.cells", 2, 3)], keepdims=0))
     rows = graph.op("Transpose", [rows], perm=[0, 3, 1, 2])  # (B, T, C, HEIGHT)
     flat = graph.op("Reshape", [rows, _numbers(graph, "shape.flat", 0, LAST, config.channels[-1] * HEIGHT)])
     vectors = graph.op("Mul", [graph.op("Relu", [linear(graph, "column", flat, weights)]), each])  # (B, T, D)
@@ -42,7 +43,9 @@ def predict(config: Config, weights: Mapping[str, np.ndarray]) -> onnx.ModelProt
     count = graph.op("Max", [graph.op("ReduceSum", [sounds, axis], keepdims=1), one])
     mean = graph.op("Div", [graph.op("ReduceSum", [heard, axis], keepdims=0), count])
     most = graph.op("ReduceMax", [heard, axis], keepdims=0)
-    point = linear(graph, "point", graph.op("Concat", [mean, most], axis=1), weights, out="embedding")
+    whole = graph.constant("whole", np.array([LAST], np.float32))
+    often = graph.op("Mul", [graph.op("Concat", met[:-1], axis=1), graph.op("Div", [whole, count])])
+    point = linear(graph, "point", graph.op("Concat", [mean, most, often], axis=1), weights, out="embedding")
     scores = graph.op("Div", [linear(graph, "classes", point, weights), graph.constant("temperature", weights["temperature"])])
     graph.op("Softmax", [scores], ["probabilities"], axis=1)
     graph.output("probabilities", "float32", ["batch", config.classes])

@@ -1,12 +1,15 @@
 """Training a network to tell the class of a piece from windows of its piano roll, and to notice disorder in it.
 
-Takes roll shards; a step draws windows, every class equally often (or by `balance`), moves them by some semitones, now and then shortens
-them. Some windows of every step are put into disorder: their bars are shuffled, or their pitches, or their onsets. They have no class to be
-told, but the kind of disorder; that is what makes the network's points fit to compare sets of pieces, since a class alone can be told
-without hearing whether a piece makes sense.
+Takes roll shards; a step draws windows, classes as often as `balance` says, moves them by some semitones, leaves out some notes, now and
+then shortens them. How often a class is drawn is added to the logits in training alone: what the network says is as if all classes were
+equally frequent, and the few pieces of a rare one need not be drawn again and again. Some windows of every step are put into disorder:
+their bars are shuffled, or their pitches, or their onsets. They have no class to be told, but the kind of disorder; that is what makes the
+network's points fit to compare sets of pieces, since a class alone can be told without hearing whether a piece makes sense.
 
 Validation cuts the pieces of the validation part into windows as in use, and averages each piece's probabilities. The network's temperature
 is set there so that they are as good as can be; "validation" is the negative log likelihood, in nats, all classes counting the same.
+
+Source: the shift of logits, Menon et al. 2021, "Long-tail learning via logit adjustment".
 
 Known limit: the temperature is chosen on the validation part, and the best step too; what the probabilities are worth is for the test.
 """
@@ -72,6 +75,8 @@ class Classifying:
             raise UsageError("a classifier needs training pieces of two classes at least", hint="give more music, or another half of it")
         sizes = np.array([len(group) for group in self.by_class], float) ** (1 - self.settings.balance)
         self.shares = sizes / sizes.sum()
+        self.offsets = np.zeros(len(self.rolls.classes), np.float32)
+        self.offsets[np.unique(labels)] = np.log(self.shares)
         self.steps_per_epoch = max(1, len(places) // self.settings.batch_size)
 
     def optimizers(self, network: torch.nn.Module) -> dict[str, torch.optim.Optimizer]:
@@ -87,7 +92,8 @@ class Classifying:
         scores, _, order = turn.network(torch.from_numpy(cells[mine]).to(turn.device).float())
         sound = kind == IN_ORDER
         total = max(1, int((disorder == IN_ORDER).sum()))
-        loss = F.cross_entropy(scores[sound].float(), wanted[sound], label_smoothing=self.own.smoothing, reduction="sum") / total
+        common = torch.from_numpy(self.offsets).to(turn.device)
+        loss = F.cross_entropy(scores[sound] + common, wanted[sound], label_smoothing=self.own.smoothing, reduction="sum") / total
         if self.own.disorder:
             loss = loss + self.own.disorder * F.cross_entropy(order.float(), kind, reduction="sum") / len(disorder)
         turn.backward(loss)
@@ -104,7 +110,7 @@ class Classifying:
         for group in draw.choice(len(self.by_class), self.settings.batch_size, p=self.shares):
             place = int(draw.choice(self.by_class[group]))
             kind = int(draw.integers(1, 4)) if self.own.disorder and draw.random() < DISORDERLY else IN_ORDER
-            notes = disordered(self._excerpt(place, draw), kind, draw)
+            notes = disordered(varied(self._excerpt(place, draw), self.own.thin, self.own.lengths, draw), kind, draw)
             reach = self.settings.semitones
             cells.append(roll_windows.cells(notes, int(draw.integers(-reach, reach + 1))))
             labels.append(int(self.rolls.pieces["label"][place]))
@@ -149,6 +155,21 @@ def windows(rolls: Rolls, place: int, most: int) -> list[Notes]:
     """The notes of the windows of a piece, as in use."""
     notes = rolls.notes(place)
     return [roll_windows.cut(notes, start) for start in roll_windows.starts(rolls.lines(place), most)]
+
+
+def varied(notes: Notes, thin: float, lengths: float, draw: np.random.Generator) -> Notes:
+    """The notes of a window, some left out, all of them held longer or shorter; onsets stay.
+
+    Args:
+        notes: Of a window.
+        thin: Largest share that is left out, 0 to 1.
+        lengths: Largest change of their length, as a share.
+        draw: What chance is drawn from.
+    """
+    kept = np.array(notes[draw.random(len(notes)) >= draw.random() * thin])
+    factor = 1 + lengths * (2 * draw.random() - 1)
+    kept["end"] = np.minimum(kept["start"] + np.maximum(np.rint((kept["end"] - kept["start"]) * factor), 1), WINDOW)
+    return kept
 
 
 def disordered(notes: Notes, kind: int, draw: np.random.Generator) -> Notes:

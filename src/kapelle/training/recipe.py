@@ -85,6 +85,8 @@ class ClassifierSection:
     smoothing: float = setting(0.1, help="share of the probability that is wanted evenly for all classes", min=0.0, max=0.9)
     disorder: float = setting(0.5, help="weight of noticing what was shuffled in a window; 0: nothing is shuffled", min=0.0)
     short: float = setting(0.25, help="share of windows that are cut shorter, to 4 to 15 bars of four quarters", min=0.0, max=1.0)
+    thin: float = setting(0.15, help="largest share of a window's notes that are left out", min=0.0, max=0.9)
+    lengths: float = setting(0.5, help="notes of a window get up to so much longer or shorter, as a share, all alike", min=0.0, max=0.9)
 
 
 @dataclass(frozen=True)
