@@ -70,11 +70,14 @@ def prepare(
 ) -> dict[str, Any]:
     """Turn folders of MIDI into token shards and return the report: what was kept, and why the rest was not."""
     from kapelle.data import prepare as preparing
+    from kapelle.fitting.features import measuring
     from kapelle.fitting.melodies import embedding
 
     plan = preparing.preparation(recipe_path(recipe), overrides)
     processes = processes or os.cpu_count() or 1
-    return preparing.prepare(Path(folder), plan, Path(out), processes=processes, progress=progress, embed=embedding(plan))
+    return preparing.prepare(
+        Path(folder), plan, Path(out), processes=processes, progress=progress, embed=embedding(plan), measure=measuring(plan)
+    )
 
 
 def datasets() -> list[tuple[Dataset, Check | None]]:

@@ -295,9 +295,9 @@ def _beat_again(held: Grid) -> float:
 
 
 def _instruments(held: Grid) -> Table:
-    """Who plays; pieces that trees have learned from may all be for one instrument, and these then tell them nothing."""
+    """Who plays: shares of the notes. How many tracks and programs there are is not among them, since that says how a file was made."""
     shares = {f"plays_{name}": value for (name, _), value in zip(GROUPS, held.groups, strict=True)}
-    return {**shares, "plays_drums": held.drums, "instruments": float(held.n_instruments)}
+    return {**shares, "plays_drums": held.drums}
 
 
 def entropy(counts: NDArray[np.number]) -> float:
@@ -327,6 +327,6 @@ _GROUPS: tuple[Callable[[Grid], Table], ...] = (
     _register, _spread, _melody, _bass, _onsets, _lengths, _density, _polyphony, _repetition, _instruments,
 )  # fmt: skip
 
-_SAMPLE = Grid(np.array([0, 12]), np.array([12, 24]), np.array([60, 64]), np.array([0, 48]), (0.0,) * len(GROUPS), 0.0, 1)
+_SAMPLE = Grid(np.array([0, 12]), np.array([12, 24]), np.array([60, 64]), np.array([0, 48]), (0.0,) * len(GROUPS), 0.0)
 NAMES: tuple[str, ...] = tuple(_table(_SAMPLE))
 """The names of the features."""

@@ -50,7 +50,6 @@ class Grid:
         lines: (bars + 1,) bar lines in steps, the first 0.
         groups: Share of the pitched notes that each of `GROUPS` plays.
         drums: Share of drum hits among all notes, 0 to 1.
-        n_instruments: Different programs that play notes, drums counted as one.
     """
 
     start: Ints
@@ -59,7 +58,6 @@ class Grid:
     lines: Ints
     groups: tuple[float, ...]
     drums: float
-    n_instruments: int
 
     @property
     def n_bars(self) -> int:
@@ -79,7 +77,7 @@ class Grid:
         here = (self.start >= low) & (self.start < high)
         return Grid(
             self.start[here] - low, np.minimum(self.end[here], high) - low, self.pitch[here], self.lines[first : last + 1] - low,
-            self.groups, self.drums, self.n_instruments,
+            self.groups, self.drums,
         )  # fmt: skip
 
     def excerpts(self, bars: int, most: int) -> list[Grid]:
@@ -115,7 +113,7 @@ def grid(score: Score) -> Grid:
     sizes = np.array([len(notes["time"]) for _, notes in tracks], np.float64)
     programs = np.array([program for program, _ in tracks])
     shares = tuple(float(sizes[np.isin(programs, members)].sum() / sizes.sum()) for _, members in GROUPS)
-    return Grid(start, end, pitch, lines, shares, hits / (hits + float(sizes.sum())), len(set(programs.tolist())) + (hits > 0))
+    return Grid(start, end, pitch, lines, shares, hits / (hits + float(sizes.sum())))
 
 
 def _placed(time: Ints, ticks: Ints, tpq: int) -> tuple[Ints, Ints]:

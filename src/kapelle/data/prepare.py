@@ -16,6 +16,7 @@ from kapelle.data.chords import ChordCollector
 from kapelle.data.clean import ALL, Take
 from kapelle.data.cleaning import File, interruptible
 from kapelle.data.collect import Collector
+from kapelle.data.feature_collect import FeatureCollector, FeatureSource
 from kapelle.data.fragment_collect import FragmentCollector
 from kapelle.data.phrase_collect import PhraseCollector
 from kapelle.data.recipe import (
@@ -23,6 +24,7 @@ from kapelle.data.recipe import (
     BandSource,
     ChordPreparation,
     DataSection,
+    FeaturePreparation,
     FragmentPreparation,
     PhrasePreparation,
     Preparation,
@@ -41,6 +43,7 @@ from kapelle.errors import Interrupted, Missing
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kapelle.data.feature_collect import Measure
     from kapelle.data.themes import Embed
 
 __all__ = ["DataSection", "Preparation", "Progress", "Source", "find_files", "preparation", "prepare"]
@@ -50,7 +53,7 @@ FILES = "files.json"
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 Progress = Callable[[int, int], None]
-AnySource = Source | BandSource | ThemeSource | RollSource
+AnySource = Source | BandSource | ThemeSource | RollSource | FeatureSource
 
 
 class Collecting(Protocol):
@@ -126,6 +129,7 @@ def prepare(
     processes: int = 1,
     progress: Progress = lambda done, total: None,
     embed: Embed | None = None,
+    measure: Measure | None = None,
 ) -> dict[str, Any]:
     """Write the shards of a folder to `out` and return the report that is also its ``shards.json``.
 
@@ -136,6 +140,7 @@ def prepare(
         processes: How many to read files with; the result does not depend on it.
         progress: Called with (files done, files in all), first with 0.
         embed: What makes points of fragments of melodies; recipes of codec ``theme`` need it.
+        measure: What makes rows of features; recipes of codec ``features`` need it.
 
     Raises:
         Missing: No MIDI files, or no `embed` where it is needed.
@@ -144,7 +149,11 @@ def prepare(
         Interrupted: Ctrl-C or SIGTERM; what was read is kept in `out`.
         NotEnoughMemory: The system ended a process that was reading.
     """
-    collected = COLLECTORS[type(preparation)](preparation, folder, embed)
+    collected: Collecting
+    if measure is not None and isinstance(preparation, FeaturePreparation):
+        collected = FeatureCollector(preparation, measure)
+    else:
+        collected = COLLECTORS[type(preparation)](preparation, folder, embed)
     files = find_files(folder, preparation.data.sources)
     try:
         with writing(out), interruptible():

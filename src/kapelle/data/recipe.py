@@ -14,6 +14,7 @@ from kapelle.config import setting
 from kapelle.data import band
 from kapelle.data.chords import ChordRules
 from kapelle.data.clean import CleaningRules
+from kapelle.data.feature_collect import FeatureRules, FeatureSection, FeatureSpec
 from kapelle.data.fragment_collect import FragmentRules, FragmentSpec
 from kapelle.data.phrases import PhraseRules, RollSpec
 from kapelle.data.roll_collect import RollSection
@@ -168,7 +169,18 @@ class RollPreparation:
     preprocessing: RollRules
 
 
-AnyPreparation: TypeAlias = Preparation | ChordPreparation | PhrasePreparation | ThemePreparation | FragmentPreparation | RollPreparation
+@dataclass(frozen=True)
+class FeaturePreparation:
+    """The same of a recipe of codec ``features``."""
+
+    data: FeatureSection
+    tokenizer: FeatureSpec
+    preprocessing: FeatureRules
+
+
+AnyPreparation: TypeAlias = (
+    Preparation | ChordPreparation | PhrasePreparation | ThemePreparation | FragmentPreparation | RollPreparation | FeaturePreparation
+)
 
 CODECS: dict[str, type[AnyPreparation]] = {
     "remi": Preparation,
@@ -177,6 +189,7 @@ CODECS: dict[str, type[AnyPreparation]] = {
     "theme": ThemePreparation,
     "fragments": FragmentPreparation,
     "rolls": RollPreparation,
+    "features": FeaturePreparation,
 }
 """What a recipe's codec makes of its three sections."""
 
