@@ -1,11 +1,13 @@
 """The verbs, each a plain function. The command line and the page are thin skins over this package.
 
 Takes paths, names and plain values; gives scores, pieces, reports. Heavy libraries are loaded when a verb needs them. `requests` composes,
-`development` composes on a theme, `files` and `themes` do what is done with files, `studies` puts pieces
-side by side, `workshop` trains.
+`development` composes on a theme, `files` and `themes` do what is done with files, `originality` compares with
+what a model learned from, `studies` puts pieces side by side, `workshop` trains.
 """
 
+from kapelle.api.classification import Classified, classify, classify_files
 from kapelle.api.development import develop, development
+from kapelle.api.evaluation import evaluate
 from kapelle.api.files import (
     analyse_file,
     engrave_file,
@@ -17,6 +19,8 @@ from kapelle.api.files import (
     render_file,
     velocity_file,
 )
+from kapelle.api.listening import gallery, listening_answers, listening_test
+from kapelle.api.originality import add_index, index_of, originality, originality_plot
 from kapelle.api.ranking import candidate, choice_of, compose_best, given_weights, midi_files, rank
 from kapelle.api.requests import (
     ACCOMPANISTS,
@@ -58,13 +62,17 @@ __all__ = [
     "DEFAULT_MODELS",
     "PLANS",
     "RECIPES",
+    "Classified",
     "StudyWay",
     "accompaniment",
     "accompany",
+    "add_index",
     "analyse_file",
     "bundle",
     "candidate",
     "choice_of",
+    "classify",
+    "classify_files",
     "compose",
     "compose_best",
     "compose_events",
@@ -75,18 +83,25 @@ __all__ = [
     "development",
     "diagnose",
     "engrave_file",
+    "evaluate",
     "export",
     "extend",
     "fetch_dataset",
     "fit",
+    "gallery",
     "given_weights",
+    "index_of",
     "info_file",
     "interpolate",
     "length_of",
+    "listening_answers",
+    "listening_test",
     "midi_bytes",
     "midi_files",
     "models",
     "order_dataset",
+    "originality",
+    "originality_plot",
     "plan_path",
     "plot_file",
     "plot_row",

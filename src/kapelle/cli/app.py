@@ -52,13 +52,18 @@ VERBS: Mapping[str, Verb] = {
     "themes": Verb("find the theme of a MIDI file, and where it comes back", "kapelle.cli.themes"),
     "analyse": Verb("tell key, chords, ranges, metre, tempo and density of a MIDI file", "kapelle.cli.analyse"),
     "info": Verb("tell what is in a MIDI file", "kapelle.cli.info"),
+    "classify": Verb("tell the genre of MIDI files and sounds, every class with its probability", "kapelle.cli.classify"),
     "rank": Verb("order MIDI files, the best first, and tell why", "kapelle.cli.rank"),
+    "evaluate": Verb("measure folders of pieces against a folder of real music, beside baselines", "kapelle.cli.evaluate"),
+    "originality": Verb("tell what of a piece stands in the music that its model learned from", "kapelle.cli.originality"),
     "study": Verb(
         "put many pieces side by side, on a page to listen to",
         "kapelle.cli.study",
         verbs={
             "bridge": Verb("study stages of a band by latents by stages of the Theme Transformer", "kapelle.cli.study_bridge"),
             "models": Verb("study models by seeds", "kapelle.cli.study_models"),
+            "blind": Verb("make a blind listening test of a study", "kapelle.cli.study_blind"),
+            "answers": Verb("count what listeners answered", "kapelle.cli.study_answers"),
         },
     ),
     "models": Verb("list the models that are installed", "kapelle.cli.models"),
