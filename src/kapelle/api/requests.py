@@ -60,6 +60,7 @@ def request(
     lead: bytes | None = None,
     theme: bytes | None = None,
     band: str = "",
+    max_copied_notes: int = 0,
 ) -> ComposeRequest:
     """A checked request.
 
@@ -74,6 +75,7 @@ def request(
         lead: A MIDI file to play around.
         theme: A MIDI file to develop.
         band: The bundle that is to play around the piece, which is then in 4/4; none if empty.
+        max_copied_notes: Compose again while a run of more notes may be in the training music too; 0 for no limit, 11 or more otherwise.
 
     Raises:
         UsageError: Something is out of range or unknown to the model.
@@ -90,7 +92,7 @@ def request(
     drawn = None
     if sampling:
         drawn = config.build(SamplingOptions, {**(held.manifest.options.get("generation") or {}), **sampling}, "sampling")
-    return ComposeRequest(
+    made = ComposeRequest(
         held.path.name if not model or model in load.ALIASES.keys() - composing.COMBINED else model,  # the name by which it is found again
         length or Length(),
         secrets.randbelow(2**31) if seed is None else seed,
@@ -101,7 +103,13 @@ def request(
         lead,
         theme,
         band=ACCOMPANISTS.get(band, band) if band else "",
+        max_copied_notes=max_copied_notes,
     )
+    if max_copied_notes:
+        from kapelle.api.originality import check
+
+        check(made)
+    return made
 
 
 def _for_a_band(held: Bundle, way: composing.Way, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,6 +130,10 @@ def _with_files(way: composing.Way, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def compose_events(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Events of the first piece of a request as they happen; Done with the Piece is the last."""
+    if wish.max_copied_notes:
+        from kapelle.api.originality import original_events
+
+        return original_events(wish.piece(0), lambda one: compose_events(one, cancelled))
     held = bundle(wish.model)
     way = composing.way_of(held.manifest.codec, wish.model)
     one = wish.piece(0)
@@ -174,6 +186,7 @@ def compose(
     processes: int = 1,
     engine: str = "local",
     band: str | bool = "",
+    max_copied_notes: int = 0,
     best: int = 0,
     of: int = 0,
     by: str = "score",
@@ -194,6 +207,7 @@ def compose(
         processes: To compose several pieces with.
         engine: ``local``, or ``ray``: the machines of a Ray cluster.
         band: Play a band around the piece: True, or the name of the bundle that plays.
+        max_copied_notes: Compose again while a run of more notes may be in the training music too; 0 for no limit, 11 or more otherwise.
         best: Compose `of` candidates and give so many, the best; `compose_best` gives the reasons too.
         of: Candidates; 32 if only `best` is given.
         by: What makes one better than another, a name of `kapelle.judging.choosing.WAYS`.
@@ -207,7 +221,8 @@ def compose(
     """
     sampling, options = split_settings(settings)
     wish = request(model, length=length_of(bars=bars, seconds=seconds, tokens=tokens, notes=notes), seed=seed, count=count,
-                   sampling=sampling, options=options, band="band" if band is True else band or "")  # fmt: skip
+                   sampling=sampling, options=options, band="band" if band is True else band or "",
+                   max_copied_notes=max_copied_notes)  # fmt: skip
     if best or of or by != "score" or diverse:
         from kapelle.api import ranking
 

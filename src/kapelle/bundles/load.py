@@ -165,6 +165,21 @@ def load(path: str | Path, limits: Limits | None = None) -> Bundle:
     return Bundle(folder, manifest, manifests.digest(manifest), contents)
 
 
+def manifest_of(path: str | Path) -> Manifest:
+    """What bundle.json of the bundle `path` (as `load` takes it) says; no other file is looked at.
+
+    Raises:
+        Missing: There is no such bundle.
+        BundleError: bundle.json is damaged.
+        StorageError: It may not be read.
+    """
+    folder = find(path)
+    try:
+        return _read_manifest(folder)
+    except OSError as error:
+        raise StorageError("cannot read {path}: {why}", path=error.filename or folder, why=error.strerror) from error
+
+
 def file_of(path: str | Path, name: str, limits: Limits | None = None) -> bytes:
     """One file of the bundle `path` (as `load` takes it), checked against bundle.json; the other files are not read.
 

@@ -21,6 +21,9 @@ class Arguments(WishArguments):
     """What can be asked."""
 
     band: str = option("", help="play a band around the piece, which is then in 4/4", metavar="NAME", implied="band")
+    max_copied_notes: int = option(
+        0, help="compose again while a run of more notes may be in the training music too; 0: no limit, 11 or more otherwise", min=0
+    )
     from_: Path | None = option(None, help="make a piece again from a file of --save-recipe", metavar="FILE.json")
 
 
@@ -32,7 +35,11 @@ def run(arguments: Arguments, console: Console) -> None:
         _refuse_wishes(arguments)
         wish = api.remake(arguments.from_)
     else:
-        wish = wish_of(arguments, band=arguments.band)
+        wish = wish_of(arguments, band=arguments.band, max_copied_notes=arguments.max_copied_notes)
+    if arguments.files.resume and wish.max_copied_notes:
+        raise UsageError(
+            "--resume and --max-copied-notes contradict each other", hint="which seed a piece has then is known when it is done"
+        )
     stem = f"kapelle-{wish.options.get('genre') or Path(wish.model).name}"
     if best_of(arguments, wish, stem, console) is not None:
         return
@@ -52,7 +59,8 @@ def _refuse_wishes(arguments: Arguments) -> None:
     """A recipe says everything; what else is asked would contradict it."""
     asked = [*arguments.options, *arguments.sampling, *(name for name, value in asdict(arguments.length).items() if value is not None)]
     others = {"model": bool(arguments.model), "seed": arguments.seed is not None, "count": arguments.count > 1,
-              "band": bool(arguments.band), "best": arguments.choice.best is not None, "of": arguments.choice.of is not None}  # fmt: skip
+              "band": bool(arguments.band), "best": arguments.choice.best is not None, "of": arguments.choice.of is not None,
+              "max_copied_notes": bool(arguments.max_copied_notes)}  # fmt: skip
     asked += [name for name, given in others.items() if given]
     if asked:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in asked)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kapelle.cli import originality
 from kapelle.cli.flags import option
 from kapelle.composing import COMBINED, WAYS, way_of
 from kapelle.composing.events import Done, Progress, Restarted
@@ -36,8 +37,9 @@ FACTS = (
     *("heard", "mapped"),  # of the music that a model was given to begin from
     *("lead", "track", "band"),  # of a band around a lead
     *("theme by", "melody", "returns"),  # of a theme
+    *("tries", "originality"),
 )
-COLUMNS = ("file", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "attempts")
+COLUMNS = ("file", "bars", "notes", "seconds", "key", "tempo", "metre", "seed", "attempts", "shared run")
 NUMBERS = ("bars", "notes", "seconds", "tempo", "seed", "attempts")
 
 
@@ -269,10 +271,14 @@ def write_piece(piece: Piece, files: Files, flags: FileFlags) -> dict[str, Any]:
         piece.engrave(files.score, _look(files.midi.stem))
     if files.recipe:
         piece.save_recipe(files.recipe)
-    return {
-        name: str(path) if path else None
-        for name, path in zip(("file", "wav", "plot", "score", "recipe"), asdict(files).values(), strict=True)
-    } | _facts(piece)
+    return (
+        {
+            name: str(path) if path else None
+            for name, path in zip(("file", "wav", "plot", "score", "recipe"), asdict(files).values(), strict=True)
+        }
+        | _facts(piece)
+        | {"originality": _originality(piece)}
+    )
 
 
 def _look(title: str) -> EngravingOptions:
@@ -307,8 +313,17 @@ def _facts(piece: Piece) -> dict[str, Any]:
         "melody": facts.get("melody"),
         "returns": ", ".join(f"{first + 1}-{end}" for first, end in facts.get("regions", ())) or None,
         "theme": {name: facts[f"theme_{name}"] for name in ("bars", "found", "pick_up")} if "theme_bars" in facts else None,
+        "tries": facts.get("tries"),
         "problems": list(piece.report.problems),
     }
+
+
+def _originality(piece: Piece) -> dict[str, Any] | None:
+    """What of the piece is also in the music that its model learned from, without the places; None if there is no index."""
+    from kapelle import api
+
+    found = api.originality(piece)
+    return {name: value for name, value in found.as_dict().items() if name != "runs"} if found else None
 
 
 def _theme_by(facts: Mapping[str, Any]) -> str | None:
@@ -324,12 +339,24 @@ def show(tables: list[dict[str, Any]], console: Console, row: Path | None = None
     if console.as_json:
         console.data({"pieces": tables} | ({"row": str(row)} if row else {}) | more)
         return
-    shown = [{**table, "key": console.texts.key(str(table["key"])), "tempo": f"{table['tempo']:g}"} for table in tables]
+    shown = [_shown(table, console) for table in tables]
     if len(shown) == 1:
         table = shown[0]
         console.line(table["file"])
         console.facts({label: table[label] for label in FACTS})
         return
     console.table(COLUMNS, [[table[label] for label in COLUMNS] for table in shown], numbers=NUMBERS)
+    originality.human_lines((table["originality"] for table in tables), console)
     if row is not None:
         console.line(str(row))
+
+
+def _shown(table: dict[str, Any], console: Console) -> dict[str, Any]:
+    """A table of facts as people read it."""
+    return {
+        **table,
+        "key": console.texts.key(str(table["key"])),
+        "tempo": f"{table['tempo']:g}",
+        "originality": originality.lines(table["originality"], console.texts),
+        "shared run": originality.short(table["originality"]),
+    }

@@ -32,7 +32,7 @@ class WishArguments:
     work: WorkerFlags = group(WorkerFlags, "Work")
 
 
-def wish_of(arguments: WishArguments, prompt: bytes | None = None, band: str = "") -> ComposeRequest:
+def wish_of(arguments: WishArguments, prompt: bytes | None = None, band: str = "", max_copied_notes: int = 0) -> ComposeRequest:
     """The checked request of the flags, going on from the MIDI file `prompt` if there is one, with the bundle `band` around it."""
     from kapelle import api
 
@@ -45,4 +45,5 @@ def wish_of(arguments: WishArguments, prompt: bytes | None = None, band: str = "
         options=arguments.options,
         prompt=prompt,
         band=band,
+        max_copied_notes=max_copied_notes,
     )

@@ -68,6 +68,8 @@ class ComposeRequest:
         lead: A MIDI file to accompany.
         theme: A MIDI file to develop.
         band: Name or path of the bundle that plays around the piece; empty for none.
+        max_copied_notes: Compose again while a longer run of notes may be shared with the music that the model learned from; 0: no limit.
+            No way of composing reads it; `kapelle.api.originality` does.
     """
 
     model: str = ""
@@ -80,6 +82,7 @@ class ComposeRequest:
     lead: bytes | None = field(default=None, repr=False)
     theme: bytes | None = field(default=None, repr=False)
     band: str = ""
+    max_copied_notes: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_COUNT:

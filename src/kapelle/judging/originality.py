@@ -18,10 +18,8 @@ It does not compare harmony, rhythm alone, or sound, and 0 notes shared is no pr
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,19 +31,19 @@ from kapelle.metrics import fingerprints
 from kapelle.metrics.fingerprints import GRAM, GUARANTEED, WINDOW, Line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from symusic import Score
 
     from kapelle.bundles.load import Bundle
-    from kapelle.judging.training_music import Music
+    from kapelle.bundles.manifest import Manifest
 
 __all__ = [
-    "EXCERPT_BARS", "FILE_NAME", "Human", "Index", "Originality", "Run", "build", "excerpts", "human_figures", "indexed", "lookup", "of",
-    "parse", "with_human",
+    "FILE_NAME", "SHARED", "Human", "Index", "Originality", "Run", "at", "build", "lookup", "marked", "of", "parse", "with_human",
 ]  # fmt: skip
 
-EXCERPT_BARS = 16
-MOST_EXCERPTS = 4
-"""Excerpts of one held-out piece, spread over it."""
+SHARED = "also in the training music"
+"""Name of the tracks that hold shared notes in what `marked` gives."""
 
 Ints = NDArray[np.int64]
 
@@ -271,98 +269,69 @@ def _in_order(runs: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(sorted(dict.fromkeys(runs), key=lambda run: (run.start_ticks, -run.end_ticks, run.line, run.piece)))
 
 
-def human_figures(pieces: Iterable[tuple[str, Score]], index: Index, n_bars: int = EXCERPT_BARS) -> Human:
-    """The figures of held-out music: up to four excerpts of each piece, spread over it.
-
-    Args:
-        pieces: Name and music; stretches of one piece bear one name. What is shorter than an excerpt counts only where nothing is as long.
-        index: To look in.
-        n_bars: Of an excerpt.
-    """
-    from kapelle.score import units
-
-    whole: list[tuple[str, Originality]] = []
-    short: list[tuple[str, Originality]] = []
-    taken: Counter[str] = Counter()
-    for name, score in pieces:
-        kept = whole if units.n_bars(score) >= n_bars else short
-        for excerpt in excerpts(score, n_bars, MOST_EXCERPTS - taken[name]):
-            seen = lookup(excerpt, index)
-            if seen.n_notes:
-                kept.append((name, seen))
-                taken[name] += kept is whole
-    told = whole or short
-    longest = tuple(sorted(seen.longest_run for _, seen in told))
-    shares = tuple(sorted(round(seen.share_copied, 4) for _, seen in told))
-    return Human(longest, shares, len({name for name, _ in told}), n_bars)
-
-
-def excerpts(score: Score, n_bars: int = EXCERPT_BARS, most: int = MOST_EXCERPTS) -> list[Score]:
-    """Stretches of `n_bars` bars of a score, at most so many, apart from each other and spread over it."""
-    from kapelle.score import edit, units
-
-    lines = units.bar_starts(score)
-    n_cuts = max(1, (len(lines) - 1) // n_bars)
-    chosen = range(n_cuts) if n_cuts <= most else [round(i * (n_cuts - 1) / max(most - 1, 1)) for i in range(most)]
-    return [edit.clip(score, int(lines[i * n_bars]), int(lines[min((i + 1) * n_bars, len(lines) - 1)])) for i in chosen]
-
-
 def of(bundle: Bundle) -> Index | None:
-    """The index of a bundle, or of the one beside it that its option ``originality`` names; None if there is none.
+    """The index of a bundle that is loaded, or of the one beside it that its option ``originality`` names; None if there is none.
 
     Raises:
         BundleError: It is damaged.
     """
-    return _of(_Held(bundle.hash, bundle))
-
-
-@dataclass(frozen=True)
-class _Held:
-    """Carries a bundle past the cache, which goes by its hash alone."""
-
-    hash: str
-    bundle: Bundle = field(compare=False)
-
-
-@lru_cache(maxsize=4)
-def _of(held: _Held) -> Index | None:
-    data = held.bundle.contents.get(FILE_NAME)
+    data = bundle.contents.get(FILE_NAME)
     if data is None:
-        data = _sibling(held.bundle)
+        data = _sibling(bundle.path, bundle.manifest)
     return parse(data) if data is not None else None
 
 
-def _sibling(bundle: Bundle) -> bytes | None:
+def at(path: str | Path) -> Index | None:
+    """The index of the bundle `path` (a folder, or a name), as `of` gives it; the bundle's other files are not read.
+
+    Raises:
+        Missing: There is no such bundle.
+        BundleError: The index is damaged.
+    """
+    from kapelle.bundles import load
+
+    folder = load.find(path)
+    manifest = load.manifest_of(folder)
+    data = load.file_of(folder, FILE_NAME) if FILE_NAME in manifest.files else _sibling(folder, manifest)
+    return parse(data) if data is not None else None
+
+
+def _sibling(folder: Path, manifest: Manifest) -> bytes | None:
     """The index of the bundle that learned from the same music, if the one that is installed is the one meant."""
     from kapelle.bundles import load
     from kapelle.bundles.manifest import FILE_NAME as BUNDLE_FILE
 
-    named = bundle.manifest.options.get("originality")
+    named = manifest.options.get("originality")
     if not isinstance(named, dict) or not isinstance(named.get("bundle"), str):
         return None
-    beside = bundle.path.parent / named["bundle"]
+    beside = folder.parent / named["bundle"]
     try:
-        data = load.file_of(beside if (beside / BUNDLE_FILE).is_file() else load.find(named["bundle"]), FILE_NAME)
+        data = load.file_of(beside if (beside / BUNDLE_FILE).is_file() else named["bundle"], FILE_NAME)
     except Missing:
         return None
     return data if hashlib.sha256(data).hexdigest() == named.get("sha256") else None
 
 
-def indexed(music: Music, progress: Callable[[int, int], None] = lambda done, total: None) -> bytes:
-    """The index of the training part of some music, with the figures of its test part.
+def marked(score: Score, found: Originality) -> Score:
+    """`score` with its shared notes in tracks of their own, named `SHARED`; drums stay as they are.
 
     Args:
-        music: What `training_music.opened` gives.
-        progress: Called with (pieces done, pieces in all).
+        score: What `found` was looked up for.
+        found: What `lookup` gave.
     """
-    total = music.count("train") + music.count("test")
-    done: set[tuple[str, str]] = set()
+    from kapelle.score.instruments import program_name
 
-    def told(part: str) -> Iterator[tuple[str, Score]]:
-        for name, score in music.pieces(part):
-            yield name, score
-            done.add((part, name))
-            progress(min(len(done), total), total)
-
-    data = build(told("train"), grid=music.grid, source={"shards": music.fingerprint})
-    return with_human(data, human_figures(told("test"), parse(data)))
+    out = score.copy()
+    tracks = []
+    for number, track in enumerate(score.tracks):
+        copied = sorted(place for one, place in found.copied if one == number)
+        inside = np.zeros(len(track.notes), np.bool_)
+        inside[copied] = True
+        for name, kept in ((track.name or program_name(track.program), ~inside), (SHARED, inside)):
+            part = track.copy()
+            part.name = track.name if track.is_drum else name
+            part.notes = [note for note, keep in zip(track.notes, kept.tolist(), strict=True) if keep]
+            if len(part.notes):
+                tracks.append(part)
+    out.tracks = tracks
+    return out

@@ -114,7 +114,8 @@ def _listed(path: Path, wanted: list[str]) -> list[str] | None:
 
 
 def _plain(name: str) -> str:
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 3] + "..."
+    """A name that is not too long: its end, where the title stands."""
+    return name if len(name) <= MAX_NAME else "..." + name[3 - MAX_NAME :]
 
 
 def _token_music(path: Path, names: Mapping[str, str], grid: int, decode: Callable[[list[int]], Score]) -> Music:
