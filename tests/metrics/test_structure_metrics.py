@@ -144,9 +144,15 @@ def _common(numbers, begin, place):
     return length
 
 
-def test_more_symbols_than_fit_below_the_surrogates():
+def test_very_many_symbols_are_told_apart():
     many = np.arange(60_000)
     assert structure._n_phrases(many) == 60_000
+
+
+def test_notes_of_one_step_are_one_chord_however_they_are_spread():
+    together = [(at, 1, number) for at in range(4) for number in (60, 64, 67)]
+    spread = [(at + 0.01 * place * (-1) ** (at % 2 + 1) + 0.02, 1, number) for at in range(4) for place, number in enumerate((60, 64, 67))]
+    assert structure.compression_ratio(notes(spread)) == structure.compression_ratio(notes(together)) == 12 / 5
 
 
 def test_beyond_the_window_nothing_is_remembered(monkeypatch):

@@ -58,8 +58,6 @@ STEPS_PER_QUARTER = 12
 
 _AT_ONCE = 1 << 21
 """Cells of shuffled matrices held at one time."""
-_BELOW_SURROGATES = 0xD800
-_SURROGATES = 0x800
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -149,7 +147,7 @@ def compression_ratio(notes: Excerpt) -> float:
 
 def _n_phrases(numbers: Ints) -> int:
     """Phrases of the parse of symbols numbered from 0; strings are searched because that runs in C."""
-    text = "".join(map(chr, np.where(numbers < _BELOW_SURROGATES, numbers, numbers + _SURROGATES).tolist()))
+    text = "".join(map(chr, numbers.tolist()))
     n_phrases, place = 0, 0
     while place < len(text):
         found, length = max(0, place - WINDOW_NOTES), 0
