@@ -116,16 +116,15 @@ class _Found:
 
 
 def lookup(score: Score, index: Index) -> Originality:
-    """What of `score` is in `index`. Music off the model's grid is looked for as it is and on the grid.
+    """What of `score` is in `index`. Music off the model's grid is looked for as it is, ratios rounded either way, and on the grid.
 
     Raises:
         BundleError: The index is damaged in a way that only shows now.
     """
-    plain = _looked_up(score, index, 0)
     tpq, grid = max(score.tpq, 1), index.grid
     if not any(bool((track.notes.numpy()["time"].astype(np.int64) * grid % tpq).any()) for track in score.tracks if len(track.notes)):
-        return plain
-    snapped = _looked_up(score, index, grid)
+        return _looked_up(score, index)
+    plain, snapped = _looked_up(score, index, loose=True), _looked_up(score, index, grid)
     longer = max(plain, snapped, key=lambda one: (one.longest_run, one.share_copied))
     copied = plain.copied | snapped.copied
     return replace(
@@ -137,9 +136,9 @@ def lookup(score: Score, index: Index) -> Originality:
     )
 
 
-def _looked_up(score: Score, index: Index, grid: int) -> Originality:
+def _looked_up(score: Score, index: Index, grid: int = 0, *, loose: bool = False) -> Originality:
     notes = fingerprints.notes_of(score, grid)
-    found = [_found(line, index) for line in fingerprints.lines(notes)]
+    found = [_found(line, index, loose=loose) for line in fingerprints.lines(notes)]
     in_lines, inside = np.zeros(len(notes.start), np.bool_), np.zeros(len(notes.start), np.bool_)
     longest = [most for one in found if (most := _longest(one)) is not None]
     best = max(longest, key=lambda one: one.rank, default=None)
@@ -160,10 +159,15 @@ def _looked_up(score: Score, index: Index, grid: int) -> Originality:
     )
 
 
-def _found(line: Line, index: Index) -> _Found:
+def _found(line: Line, index: Index, *, loose: bool) -> _Found:
     """The chains of one line: hits of one piece no two of which are further apart than `WINDOW`."""
     hashes = fingerprints.fingerprints(line)
     place, piece = index.find(hashes)
+    if loose:
+        others, places = fingerprints.rounded_fingerprints(line)
+        row, further = index.find(others)
+        both = np.unique(np.concatenate([piece * len(hashes) + place, further * len(hashes) + places[row]])) if len(hashes) else place
+        place, piece = both % max(len(hashes), 1), both // max(len(hashes), 1)
     new = np.append(True, (piece[1:] != piece[:-1]) | (place[1:] - place[:-1] > WINDOW))[: len(place)]
     starts = np.flatnonzero(new)
     ends = np.append(starts[1:] - 1, len(place) - 1)[: len(starts)]

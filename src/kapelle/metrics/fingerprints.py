@@ -22,6 +22,7 @@ for document fingerprinting"; Uitdenbogerd and Zobel 1998 for the top line. Know
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,7 @@ _FAR = 7
 
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _FINALISER = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
@@ -140,23 +142,55 @@ def _line(notes: Notes, places: Ints, kind: str) -> Line:
 
 def fingerprints(line: Line) -> Hashes:
     """(L - GRAM + 1,) the fingerprint of every `GRAM` consecutive notes of a line; empty for a shorter line."""
-    count = len(line.start) - GRAM + 1
-    if count <= 0:
+    if len(line.start) < GRAM:
         return np.zeros(0, np.uint64)
-    steps = (np.diff(line.pitch) + 256).astype(np.uint64)
-    ratios = (_ratios(np.diff(line.start)) + 1024).astype(np.uint64)
-    out = np.zeros(count, np.uint64)
+    gaps = np.diff(line.start).astype(np.float64)
+    return _hashed(_windows(np.diff(line.pitch), GRAM - 1), _windows(_halves(gaps[1:], gaps[:-1]), GRAM - 2))
+
+
+def rounded_fingerprints(line: Line) -> tuple[Hashes, Ints]:
+    """Fingerprints that a line would have if one or two of its ratios had been rounded to ticks the other way, and their places in it.
+
+    What `fingerprints` gives is not among them. For lines whose onsets were rounded to ticks, as those of music that was retimed: an onset
+    may be half a tick off, so a time between two a whole one.
+    """
+    if len(line.start) < GRAM:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    gaps = np.diff(line.start).astype(np.float64)
+    less, more = np.maximum(gaps - 1, 0.5), gaps + 1
+    told = _halves(gaps[1:], gaps[:-1])
+    low, high = _halves(less[1:], more[:-1]), _halves(more[1:], less[:-1])
+    steps, ratios = _windows(np.diff(line.pitch), GRAM - 1), _windows(told, GRAM - 2)
+    others = _windows(np.where(low != told, low, high), GRAM - 2)
+    hashes, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+    for turned in (*combinations(range(GRAM - 2), 1), *combinations(range(GRAM - 2), 2)):
+        columns = list(turned)
+        rows = np.flatnonzero((others[:, columns] != ratios[:, columns]).all(axis=1))
+        if len(rows):
+            changed = ratios[rows].copy()
+            changed[:, columns] = others[np.ix_(rows, columns)]
+            hashes.append(_hashed(steps[rows], changed))
+            places.append(rows.astype(np.int64))
+    return np.concatenate(hashes), np.concatenate(places)
+
+
+def _windows(values: Ints, width: int) -> Ints:
+    return np.lib.stride_tricks.sliding_window_view(values, width)
+
+
+def _hashed(steps: Ints, ratios: Ints) -> Hashes:
+    """(Q,) one number for each row of intervals (Q, GRAM - 1) and ratios (Q, GRAM - 2)."""
+    out = np.zeros(len(steps), np.uint64)
     for place in range(GRAM - 1):
-        out = _mixed(out * _ODD + steps[place : place + count])
+        out = _mixed(out * _ODD + (steps[:, place] + 256).astype(np.uint64))
         if place < GRAM - 2:
-            out = _mixed(out * _ODD + ratios[place : place + count])
+            out = _mixed(out * _ODD + (ratios[:, place] + 1024).astype(np.uint64))
     return out
 
 
-def _ratios(gaps: Ints) -> Ints:
-    """Each of some times but the first against the one before, in half octaves, rounded where no ratio of whole numbers lies."""
-    squares = gaps.astype(np.float64) ** 2
-    halves = np.floor(np.log2(squares[1:] / (1.5 * squares[:-1]))).astype(np.int64) + 1
+def _halves(times: Floats, before: Floats) -> Ints:
+    """Ratios of times in half octaves, rounded where no ratio of whole numbers lies."""
+    halves = np.floor(np.log2(times**2 / (1.5 * before**2))).astype(np.int64) + 1
     return np.clip(halves, -_FAR, _FAR)
 
 
