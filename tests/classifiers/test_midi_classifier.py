@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import genre_trees
 import numpy as np
 import pytest
 from symusic import Score, TimeSignature
 
+import genre_trees
 from kapelle.bundles import load
 from kapelle.bundles.export import write_bundle
 from kapelle.bundles.manifest import Manifest

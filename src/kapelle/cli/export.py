@@ -52,5 +52,7 @@ def show(made: Manifest, output: Path, console: Console) -> None:
         return
     console.line(str(output))
     console.facts({"name": made.name, "kind": made.kind, "size": f"{made.n_bytes / 1e6:.1f} MB", "licence": made.licence})
-    if made.kind != "encoder":
+    if made.kind == "classifier":
+        console.note("`kapelle classify FILE --model {path}` asks it", path=output)
+    elif made.kind != "encoder":
         console.note("`kapelle compose --model {path}` composes with it", path=output)
