@@ -37,9 +37,7 @@ def run(arguments: Arguments, console: Console) -> None:
     else:
         wish = wish_of(arguments, band=arguments.band, max_copied_notes=arguments.max_copied_notes)
     if arguments.files.resume and wish.max_copied_notes:
-        raise UsageError(
-            "--resume and --max-copied-notes contradict each other", hint="which seed a piece has then is known when it is done"
-        )
+        raise UsageError("--resume and --max-copied-notes contradict each other", hint="leave one of the two out")
     stem = f"kapelle-{wish.options.get('genre') or Path(wish.model).name}"
     if best_of(arguments, wish, stem, console) is not None:
         return

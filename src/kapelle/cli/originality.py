@@ -58,7 +58,7 @@ def _make(shards: Path, bundle: Path, names: Path | None, console: Console) -> N
         return
     console.line(str(bundle))
     console.facts(
-        {"pieces": index.n_pieces, "size": f"{size / 1e6:.1f} MB", "human music": human_line(index.human.as_dict(), console.texts)}
+        {"pieces": index.n_pieces, "size": f"{size / 1e6:.1f} MB", "originality": human_line(index.human.as_dict(), console.texts)}
     )
 
 
