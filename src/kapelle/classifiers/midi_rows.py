@@ -15,7 +15,7 @@ import numpy as np
 from kapelle import config
 from kapelle.classifiers import midi_features
 from kapelle.classifiers.note_grid import grid
-from kapelle.errors import UsageError
+from kapelle.errors import UnreadableInput, UsageError
 from kapelle.score import edit, keys
 from kapelle.tokens import remi
 
@@ -69,7 +69,10 @@ class MidiMeasure:
         Raises:
             UsageError: Too few notes or bars, or a metre without a token.
         """
-        held = held_of(score, self.excerpts)
+        try:
+            held = held_of(score, self.excerpts)
+        except UnreadableInput as error:
+            raise UsageError("a metre without a token") from error
         if len(held.start) < self.excerpts.min_notes:
             raise UsageError("too few notes")
         if held.n_bars < self.excerpts.min_bars:

@@ -24,7 +24,7 @@ class Arguments:
     sources: tuple[Path, ...] = argument(help="MIDI files, sounds, or folders of them", metavar="FILE")
     model: str = option(
         "",
-        help="classifier, by name or folder; genre-midi for MIDI files and genre-audio for sounds if left out",
+        help="classifier, by name or folder; left out: genre-midi for MIDI files, genre-audio for sounds",
         short="-m",
         metavar="NAME",
     )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from symusic import Score
 
     from kapelle.data.cleaning import Arrays, File
-    from kapelle.data.recipe import FeaturePreparation
+    from kapelle.data.recipe import FeaturePreparation, RenderPreparation
 
 EDITION = 1
 """Raise it when the same file gives other rows for the same measure: older cache entries are then not used."""
@@ -55,6 +55,7 @@ class FeatureSource:
     )
     licence: str = setting("not stated", help="licence of the music, for the card")
     tracks: int = setting(0, help="keep so many tracks from the first on; 0: all", min=0)
+    at_most: int = setting(0, help="take so many files, chosen by a hash of their names; 0: all", min=0)
     align: ClassVar[str] = ""  # files stand on their own bars
 
     @property
@@ -107,7 +108,7 @@ class Measure(Protocol):
         """The rows (n, F) of a piece, n at least 1; `digest` tells pieces apart, where chance plays a part.
 
         Raises:
-            KapelleError: It is not fit; the template of the message says why, in the same words for all such pieces.
+            KapelleError: It is not fit; the message says why, without values, in the same words for all such pieces.
         """
 
 
@@ -148,7 +149,7 @@ class FeatureReading:
         try:
             return FeaturePiece(self.measure.rows(score, digest), digest)
         except KapelleError as error:
-            return Rejected(error.template)
+            return Rejected(error.template if not error.values else "cannot be measured")  # reasons are few, and are counted
         except Exception:  # a fault of ours is counted, but one file must not end the preparation of thousands
             return Rejected("cannot be measured")
 
@@ -161,6 +162,18 @@ class FeatureReading:
         return FeaturePiece(arrays["rows"], facts["digest"])
 
 
+def chosen(files: Sequence[File], sources: Sequence[FeatureSource]) -> list[File]:
+    """The files, of each source `at_most` so many; where any source has fewer than all, in the order of a hash of their names."""
+    if not any(source.at_most for source in sources):
+        return list(files)
+    taken, out = Counter[int](), []
+    for file in sorted(files, key=lambda file: hashlib.sha256("/".join((file.group, *file.path.parts[-2:])).encode()).digest()):
+        taken[file.source] += 1
+        if taken[file.source] <= (sources[file.source].at_most or len(files)):
+            out.append(file)
+    return out
+
+
 class FeatureCollector:
     """Gathers rows into the arrays of a feature table.
 
@@ -169,7 +182,7 @@ class FeatureCollector:
         measure: What makes rows, as its [tokenizer] asks.
     """
 
-    def __init__(self, preparation: FeaturePreparation, measure: Measure) -> None:
+    def __init__(self, preparation: FeaturePreparation | RenderPreparation, measure: Measure) -> None:
         self.preparation, self.measure = preparation, measure
         self.classes = preparation.tokenizer.classes
         for source in preparation.data.sources:
@@ -184,7 +197,9 @@ class FeatureCollector:
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Read all files, tell the progress, and refuse if none is fit."""
-        reading = FeatureReading(self.measure, tuple(source.tracks for source in self.preparation.data.sources))
+        sources = self.preparation.data.sources
+        files = chosen(files, sources)
+        reading = FeatureReading(self.measure, tuple(source.tracks for source in sources))
         with closing(read_all(files, reading, cache, processes)) as results:
             for batch, found in results:
                 for file, result in zip(batch, found, strict=True):
