@@ -100,7 +100,7 @@ def _in_processes(work: Callable[[Any], Any], things: Sequence[Any], processes: 
     waiting = iter(things)
     try:
         while True:
-            with interrupts.held_back():  # processes begin when something is submitted
+            with interrupts.held_back(), _one_thread_each():  # processes begin when something is submitted
                 for thing in waiting:
                     under_way.append(pool.submit(work, thing))
                     if len(under_way) >= UNDER_WAY * processes:
@@ -113,6 +113,18 @@ def _in_processes(work: Callable[[Any], Any], things: Sequence[Any], processes: 
     finally:  # also when the caller wants no more
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Inside, new processes do linear algebra on one thread: on as many threads as there are processors each would wait for all others."""
+    missing = [name for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS") if name not in os.environ]
+    os.environ.update(dict.fromkeys(missing, "1"))
+    try:
+        yield
+    finally:
+        for name in missing:
+            os.environ.pop(name, None)
 
 
 def _begin(stop: Flag) -> None:

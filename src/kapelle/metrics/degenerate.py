@@ -41,7 +41,7 @@ MIN_PITCH_CLASSES = 2
 
 IntArray = NDArray[np.int64]
 
-_REASONS = {
+RULES = {
     "empty": "no notes",
     "empty_span": f"silence of {MAX_SILENCE_BARS} bars or more",
     "stuck_loop": f"a cell of 1 or 2 bars repeated for more than {MAX_LOOP_BARS} bars",
@@ -49,6 +49,7 @@ _REASONS = {
     "silent_ending": "no onset in the last bar",
     "unreleased": "a note sounds past the final bar line",
 }
+"""The rules by name, in words."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Degeneracy:
     @property
     def reasons(self) -> tuple[str, ...]:
         """What is wrong, in a few words each, in the order of the fields; empty if nothing is."""
-        return tuple(_REASONS[rule.name] for rule in fields(self) if getattr(self, rule.name))
+        return tuple(RULES[rule.name] for rule in fields(self) if getattr(self, rule.name))
 
 
 def degeneracy(score: Score, n_bars: int | None = None) -> Degeneracy:
