@@ -118,9 +118,7 @@ def _verdict(path: Path, model: str) -> Verdict:
         made: Verdict = classifier.classify(read(path))
         return made
     if sound:
-        from kapelle.audio.files import read as read_sound
-
-        heard: Verdict = classifier.classify(read_sound(path))
+        heard: Verdict = classifier.classify_file(path)
         return heard
     from kapelle.render import render
     from kapelle.score.read import read

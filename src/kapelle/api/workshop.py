@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kapelle.api.originality import index_of
 from kapelle.api.progress import Report, quiet
 from kapelle.errors import Missing, UnreadableInput
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 RECIPES = (
     "genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful",
     "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial", "theme", "theme-faithful", "theme-encoder",
-    "theme-variational", "bridge-joint", "genre-midi",
+    "theme-variational", "bridge-joint", "genre-midi", "human-or-generated",
 )  # fmt: skip
 
 
@@ -164,6 +165,8 @@ def export(
     licence: str = "",
     measured: Path | None = None,
     stage: int = 0,
+    shards: str | Path | None = None,
+    names: str | Path | None = None,
     force: bool = False,
 ) -> Manifest:
     """Write a run as a bundle, card included, and return its manifest.
@@ -176,6 +179,8 @@ def export(
         licence: Of the weights; the recipe's if left out.
         measured: A Markdown file of figures for the card.
         stage: The step whose weights the run kept that are wanted; 0: its best.
+        shards: What the run learned from: the bundle gets an index of it, by which pieces are compared with it.
+        names: The data folder, in which names of its pieces are looked up.
         force: Replace a bundle that is there already.
     """
     _needs_train()
@@ -186,7 +191,10 @@ def export(
         figures = {"measured": measured.read_text(encoding="utf-8")} if measured else {}
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableInput("cannot read {path}: {why}", path=measured, why=error) from error
-    options = ExportOptions(name=name, precision=precision, licence=licence, figures=figures, force=force, stage=stage)  # type: ignore[arg-type]
+    files = {} if shards is None else {"originality.idx": index_of(shards, names=names)}
+    options = ExportOptions(
+        name=name, precision=precision, licence=licence, figures=figures, files=files, force=force, stage=stage  # type: ignore[arg-type]
+    )  # fmt: skip
     return write(Path(run), Path(out), options)
 
 
