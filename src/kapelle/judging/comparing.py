@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kapelle.judging.evaluation import Options, SetFigures
 from kapelle.judging.excerpts import FEATURES, Found
 from kapelle.metrics import distance
-from kapelle.metrics.bootstrap import Estimate
+from kapelle.metrics.bootstrap import N_SET_DRAWS, Estimate
 from kapelle.metrics.distance import Compared
 from kapelle.metrics.neighbours import Neighbours, precision_recall_density_coverage
 from kapelle.metrics.piece import METRICS
@@ -29,6 +29,9 @@ Floats = NDArray[np.float64]
 Figures = tuple[SetFigures, Mapping[str, Compared]]
 """Of a set, and of each metric."""
 
+
+N_DRAWS = N_SET_DRAWS
+"""Of each interval."""
 
 MOST = 3.0
 """Deviations that a standardised feature may be away from the mean."""
@@ -43,6 +46,7 @@ class _Pair:
     reference: Floats
     k: int
     seed: int
+    n_draws: int
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,8 @@ def against(
     n = min(len(row) for row in rows)
     some = [row[:n] for row in rows]
     yardstick, *placed = _placed([_vectors(first), *(_vectors(row) for row in some)], embedding)
-    pairs = [_Pair(metric, _values(row, metric), _values(first, metric), 0, options.seed) for row in some for metric in METRICS]
-    jobs = [*pairs, *(_Pair("", vectors, yardstick, options.neighbours, options.seed) for vectors in placed)]
+    pairs = [_Pair(metric, _values(row, metric), _values(first, metric), 0, options.seed, N_DRAWS) for row in some for metric in METRICS]
+    jobs = [*pairs, *(_Pair("", vectors, yardstick, options.neighbours, options.seed, N_DRAWS) for vectors in placed)]
     found = list(workers.map(_compare, jobs, progress))
     distributions = [one for one in found if isinstance(one, Compared)]
     out: list[Figures] = []
@@ -90,8 +94,8 @@ def against(
 
 def _compare(pair: _Pair) -> Compared | _Vectors:
     if pair.metric:
-        return distance.compared(pair.made, pair.reference, pair.seed)
-    frechet = distance.frechet_estimate(pair.made, pair.reference, pair.seed)
+        return distance.compared(pair.made, pair.reference, pair.seed, pair.n_draws)
+    frechet = distance.frechet_estimate(pair.made, pair.reference, pair.seed, pair.n_draws)
     value, low, high = (float(f"{value:.9g}") for value in (frechet.value, frechet.low, frechet.high))  # the last digits depend on threads
     return _Vectors(
         precision_recall_density_coverage(pair.reference, pair.made, pair.k, pair.seed),

@@ -271,6 +271,9 @@ def _remarks(sets: Sequence[_Set], real: _Set, rows: Sequence[Row], options: Opt
                 shown = ", ".join(named[:MOST_NAMED]) + (" ..." if len(named) > MOST_NAMED else "")
                 values = {"row": one.name, "count": len(named), "total": len(one.found), "names": shown}
                 out.append(Remark(template, {**values, "least": options.bars - excerpts.SHORT_BARS}))
+        odd = [f"{found.name}: {why}" for found in one.found for why in found.warnings]
+        if odd:
+            out.append(Remark("{row}: {count} odd files, the first of them {why}", {"row": one.name, "count": len(odd), "why": odd[0]}))
         usable = [found.digest for found in one.found if not found.trouble]
         if len(usable) > len(set(usable)):
             out.append(

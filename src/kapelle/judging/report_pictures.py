@@ -38,7 +38,8 @@ SQUARE = 150
 STYLE = (
     "<style>svg { display: block; max-width: 100%; height: auto; } svg text { fill: var(--muted); font-size: 11px; } "
     "svg .edge { stroke: var(--line); fill: none; } .real { fill: var(--muted); opacity: .35; } .panel { fill: var(--panel); } "
-    ".grey { --c: var(--muted); } .plots { margin-top: 1.2rem; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 1.2rem; } "
+    ".grey { --c: var(--muted); } .plots { margin-top: 1.2rem; display: grid; "
+    "grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 1.2rem; } "
     ".plots h3 { margin: 0 0 .2rem; font-size: .875rem; } .legend span { margin-right: 1.2rem; white-space: nowrap; } "
     ".legend i { display: inline-block; width: 1rem; height: .7rem; margin-right: .35rem; } "
     ".samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1.2rem; } "
