@@ -274,8 +274,12 @@ def test_every_recipe_is_read_by_both_readers_and_is_short(path: Path) -> None:
         told_by_data = dict(zip(SIZES, (len(TRACKS), sections.tokenizer.bars, form.steps_per_bar, form.n_pitches), strict=True))
     if whole.codec == "fragments":
         told_by_data = themes.SIZES
+    if whole.codec in ("features", "renderings", "table"):
+        told_by_data = {"features": 57, "classes": len(sections.tokenizer.classes)}
+    if whole.codec == "rolls":
+        told_by_data = {"classes": len(sections.tokenizer.classes)}
     shape = build(models.family(whole.family).Config, {**table["model"], **told_by_data}, "model")
-    if whole.codec not in ("roll", "fragments"):
+    if whole.codec in ("remi", "chords", "theme"):
         assert getattr(shape, "n_positions", math.inf) >= sections.preprocessing.context_len
 
 

@@ -2,7 +2,8 @@
 
 What a file is read as is decided by its bytes, what it is written as by its suffix. Writing is atomic (a temporary file beside
 the target, then a rename) and repeatable: the same waveform gives the same bytes. libsndfile does the coding; its errors become
-ours here and nowhere else. Nothing is streamed: a file is read whole, within the limits below.
+ours here and nowhere else. Nothing is streamed: a file is read whole, within the limits below, or a few parts of it are, however long
+it is.
 
 Known differences: Opus knows only 8 to 48 kHz in five steps and MP3 only up to 48 kHz, so that other rates are resampled to
 48 kHz before writing them.
@@ -176,13 +177,56 @@ def read(path: Path, *, max_s: float = MAX_READ_S) -> Waveform:
         UnreadableInput: It is no sound file, it is damaged, or it is longer than `max_s`.
         StorageError: Reading is not allowed.
     """
+    with _opened(path) as file:
+        return _read_open(path, file, max_s)
+
+
+def read_parts(path: Path, part_s: float, n_parts: int) -> list[Waveform]:
+    """Parts of the sound in `path`, evenly over its length; whatever its length, no more than the parts is held in memory.
+
+    The parts are the middles of as many equal pieces of the file: of three parts of 30 s of three hours, the second is the middle half
+    minute. There are fewer where they would overlap, and a file shorter than two parts gives its middle.
+
+    Args:
+        path: A sound file.
+        part_s: Length of a part in seconds, more than 0; the only part of a shorter file is shorter.
+        n_parts: How many, at most, 1 or more.
+
+    Raises:
+        As `read`, but no file is too long.
+    """
+    with _opened(path) as file:
+        _check_open(path, file)
+        if not 0 < file.frames < UNKNOWN_FRAMES:  # the header does not tell: only reading does
+            whole = _read_open(path, file, MAX_READ_S)
+            return [
+                Waveform(whole.samples[place], whole.sample_rate) for place in places(whole.n_frames, whole.sample_rate, part_s, n_parts)
+            ]
+        parts = []
+        for place in places(file.frames, file.samplerate, part_s, n_parts):
+            file.seek(place.start)
+            parts.append(_sound(path, file.read(place.stop - place.start, dtype="float32", always_2d=True), file.samplerate))
+        return parts
+
+
+def places(n_frames: int, rate: int, part_s: float, n_parts: int) -> list[slice]:
+    """Where the parts of a sound of `n_frames` lie, as `read_parts` takes them: slices of frames, at least one."""
+    length = min(max(round(part_s * rate), 1), n_frames)
+    count = max(min(n_parts, n_frames // max(length, 1)), 1)
+    starts = [round((number + 0.5) * n_frames / count - length / 2) for number in range(count)]
+    return [slice(start, start + length) for start in starts]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as libsndfile has it open; what it and the system say of it becomes ours."""
     import soundfile
 
     try:
         with path.open("rb"):
             pass
         with soundfile.SoundFile(path) as file:
-            return _read_open(path, file, max_s)
+            yield file
     except FileNotFoundError as error:
         raise Missing("no sound file at {path}", path=path) from error
     except OSError as error:
@@ -194,10 +238,15 @@ def read(path: Path, *, max_s: float = MAX_READ_S) -> Waveform:
         ) from error
 
 
-def _read_open(path: Path, file: Any, max_s: float) -> Waveform:
+def _check_open(path: Path, file: Any) -> None:
     rate, n_channels = file.samplerate, file.channels
     if not (MIN_RATE_HZ <= rate <= MAX_RATE_HZ and 1 <= n_channels <= MAX_CHANNELS):
         raise UnreadableInput("{path} has {n_channels} channels at {rate} Hz", path=path, n_channels=n_channels, rate=rate)
+
+
+def _read_open(path: Path, file: Any, max_s: float) -> Waveform:
+    _check_open(path, file)
+    rate, n_channels = file.samplerate, file.channels
     limit = int(max_s * rate)
     # A header may lie about the length: one too long is refused, but memory is only touched for what is really read.
     too_long = limit < file.frames < UNKNOWN_FRAMES
@@ -210,6 +259,10 @@ def _read_open(path: Path, file: Any, max_s: float) -> Waveform:
         too_long = n_frames == limit < file.frames and len(file.read(1)) > 0
     if too_long:
         raise UnreadableInput("{path} is longer than {limit:.0f} minutes", path=path, limit=max_s / 60, hint="cut it into parts")
+    return _sound(path, samples, rate)
+
+
+def _sound(path: Path, samples: Samples, rate: int) -> Waveform:
     try:
         return Waveform(samples, rate)
     except UsageError as error:

@@ -41,15 +41,20 @@ def tempo_bpm(onsets: Array) -> float:
     if not onsets.any():
         return 0.0
     size = int(WINDOW_S * RATE_HZ / HOP)
-    strength = _autocorrelation(onsets, size)
+    strength = autocorrelation(onsets, size)
     bpm = 60.0 * RATE_HZ / (HOP * np.arange(1.0, size))
     preference = -0.5 * (np.log2(bpm / USUAL_BPM) / OCTAVES_ABOUT) ** 2
     preference[bpm >= FASTEST_BPM] = -np.inf
     return float(bpm[np.argmax(np.log1p(CONTRAST * strength[1:]) + preference)])
 
 
-def _autocorrelation(onsets: Array, size: int) -> npt.NDArray[np.float64]:
-    """The mean over all frames of the autocorrelation in a window of `size` frames about each, the largest value being 1, shape (size,)."""
+def autocorrelation(onsets: Array, size: int) -> npt.NDArray[np.float64]:
+    """The mean over all frames of the autocorrelation in a window about each, every one with its largest value made 1, shape (size,).
+
+    Args:
+        onsets: Curve of onsets, shape (F,).
+        size: Frames of a window, 2 or more; also how many lags there are, the first being 0.
+    """
     half = size // 2
     padded = np.pad(onsets, half, mode="linear_ramp", end_values=0.0)
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(onsets)]

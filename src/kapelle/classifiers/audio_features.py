@@ -1,8 +1,10 @@
-"""What a classifier of audio hears: 57 numbers of half a minute of sound.
+"""What a classifier of audio hears: 124 numbers of half a minute of sound.
 
-Takes a `Waveform` of any rate and number of channels; gives `AudioFeatures`: means and variances over frames of chroma, loudness,
-centroid, bandwidth, roll-off, zero crossings, the lasting and the striking layer and 20 cepstral coefficients, and the tempo. Names,
-order and meaning are those of the feature table that goes with the GTZAN collection (`features_30_sec.csv`), less its constant `length`.
+Takes a `Waveform` of any rate and number of channels; gives `AudioFeatures`. The first 57 say how it sounds: means and variances over
+frames of chroma, loudness, centroid, bandwidth, roll-off, zero crossings, the lasting and the striking layer and 20 cepstral
+coefficients, and the tempo; names, order and meaning are those of the feature table that goes with the GTZAN collection
+(`features_30_sec.csv`), less its constant `length`. The others say what it does (`kapelle.classifiers.audio_patterns`). A bundle names
+those that it asks for.
 
 There is one function for training and for use, and no scaler anywhere: the classifiers accept `AudioFeatures` alone, which nothing
 but `features` makes, so that rows which somebody scaled cannot reach a model that never saw scaled ones.
@@ -25,6 +27,7 @@ from kapelle.audio.effects import resample
 from kapelle.audio.layers import layers
 from kapelle.audio.onsets import onset_strength, tempo_bpm
 from kapelle.audio.waveform import Waveform
+from kapelle.classifiers import audio_patterns
 from kapelle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,11 +44,13 @@ SILENT = 1e-5
 _PAIRS = (
     "chroma_stft", "rms", "spectral_centroid", "spectral_bandwidth", "rolloff", "zero_crossing_rate", "harmony", "perceptr",
 )  # fmt: skip
-NAMES: tuple[str, ...] = (
+TABLE_NAMES: tuple[str, ...] = (
     *(f"{name}_{kind}" for name in _PAIRS for kind in ("mean", "var")),
     "tempo",
     *(f"mfcc{number}_{kind}" for number in range(1, spectra.N_CEPSTRA + 1) for kind in ("mean", "var")),
 )
+
+NAMES: tuple[str, ...] = TABLE_NAMES + audio_patterns.NAMES
 
 _OURS = object()
 
@@ -110,9 +115,11 @@ def _values(samples: Samples) -> Iterator[float]:
     magnitude = np.abs(spectrogram)
     power = np.square(magnitude)
     decibels = spectra.mel_decibels(power)
+    classes, loudness, onsets = chroma(power), spectra.loudness(samples), onset_strength(decibels)
+    tempo = tempo_bpm(onsets)
     curves = (
-        chroma(power),
-        spectra.loudness(samples),
+        classes,
+        loudness,
         spectra.centroid(magnitude),
         spectra.bandwidth(magnitude),
         spectra.rolloff(magnitude),
@@ -121,9 +128,10 @@ def _values(samples: Samples) -> Iterator[float]:
     )
     for curve in curves:
         yield from _mean_and_variance(curve)
-    yield tempo_bpm(onset_strength(decibels))
+    yield tempo
     for coefficient in spectra.cepstra(decibels).T:
         yield from _mean_and_variance(coefficient)
+    yield from audio_patterns.patterns(power, classes, decibels, onsets, loudness, tempo)
 
 
 def _mean_and_variance(curve: npt.NDArray[np.floating]) -> tuple[float, float]:

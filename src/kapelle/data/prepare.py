@@ -28,8 +28,10 @@ from kapelle.data.recipe import (
     FragmentPreparation,
     PhrasePreparation,
     Preparation,
+    RenderPreparation,
     RollPreparation,
     Source,
+    TablePreparation,
     ThemePreparation,
     ThemeSource,
     preparation,
@@ -37,6 +39,7 @@ from kapelle.data.recipe import (
 from kapelle.data.roll_collect import RollCollector, RollSource
 from kapelle.data.split import group_key
 from kapelle.data.storage import put_text, writing
+from kapelle.data.table_collect import TableCollector, find_tables
 from kapelle.data.theme_collect import ThemeCollector
 from kapelle.errors import Interrupted, Missing
 
@@ -78,6 +81,7 @@ COLLECTORS: dict[type, Callable[[Any, Path, Embed | None], Collecting]] = {
     ThemePreparation: lambda sections, folder, embed: ThemeCollector(sections, embed),
     FragmentPreparation: lambda sections, folder, embed: FragmentCollector(sections),
     RollPreparation: lambda sections, folder, embed: RollCollector(sections),
+    TablePreparation: lambda sections, folder, embed: TableCollector(sections),
 }
 """Sections of a recipe -> what gathers files so, given the sections, the folder of the data and an embedding of melodies."""
 
@@ -140,7 +144,7 @@ def prepare(
         processes: How many to read files with; the result does not depend on it.
         progress: Called with (files done, files in all), first with 0.
         embed: What makes points of fragments of melodies; recipes of codec ``theme`` need it.
-        measure: What makes rows of features; recipes of codec ``features`` need it.
+        measure: What makes rows of features; recipes of codec ``features`` and ``renderings`` need it.
 
     Raises:
         Missing: No MIDI files, or no `embed` where it is needed.
@@ -150,11 +154,14 @@ def prepare(
         NotEnoughMemory: The system ended a process that was reading.
     """
     collected: Collecting
-    if measure is not None and isinstance(preparation, FeaturePreparation):
+    if measure is not None and isinstance(preparation, FeaturePreparation | RenderPreparation):
         collected = FeatureCollector(preparation, measure)
     else:
         collected = COLLECTORS[type(preparation)](preparation, folder, embed)
-    files = find_files(folder, preparation.data.sources)
+    if isinstance(preparation, TablePreparation):
+        files = find_tables(folder, preparation)
+    else:
+        files = find_files(folder, preparation.data.sources)
     try:
         with writing(out), interruptible():
             progress(0, len(files))

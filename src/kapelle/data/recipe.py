@@ -17,8 +17,10 @@ from kapelle.data.clean import CleaningRules
 from kapelle.data.feature_collect import FeatureRules, FeatureSection, FeatureSpec
 from kapelle.data.fragment_collect import FragmentRules, FragmentSpec
 from kapelle.data.phrases import PhraseRules, RollSpec
+from kapelle.data.render_rules import RenderRules
 from kapelle.data.roll_collect import RollSection
 from kapelle.data.roll_reading import ClassSpec, RollRules
+from kapelle.data.table_collect import TableRules, TableSection
 from kapelle.data.theme_songs import ThemeRules
 from kapelle.tokens import chords, remi
 from kapelle.tokens.theme import ThemeSpec
@@ -178,8 +180,34 @@ class FeaturePreparation:
     preprocessing: FeatureRules
 
 
+@dataclass(frozen=True)
+class RenderPreparation:
+    """The same of a recipe of codec ``renderings``: features of written music as it sounds."""
+
+    data: FeatureSection
+    tokenizer: FeatureSpec
+    preprocessing: RenderRules
+
+
+@dataclass(frozen=True)
+class TablePreparation:
+    """The same of a recipe of codec ``table``: features that somebody else measured."""
+
+    data: TableSection
+    tokenizer: FeatureSpec
+    preprocessing: TableRules
+
+
 AnyPreparation: TypeAlias = (
-    Preparation | ChordPreparation | PhrasePreparation | ThemePreparation | FragmentPreparation | RollPreparation | FeaturePreparation
+    Preparation
+    | ChordPreparation
+    | PhrasePreparation
+    | ThemePreparation
+    | FragmentPreparation
+    | RollPreparation
+    | FeaturePreparation
+    | RenderPreparation
+    | TablePreparation
 )
 
 CODECS: dict[str, type[AnyPreparation]] = {
@@ -190,6 +218,8 @@ CODECS: dict[str, type[AnyPreparation]] = {
     "fragments": FragmentPreparation,
     "rolls": RollPreparation,
     "features": FeaturePreparation,
+    "renderings": RenderPreparation,
+    "table": TablePreparation,
 }
 """What a recipe's codec makes of its three sections."""
 

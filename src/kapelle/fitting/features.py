@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kapelle.data.recipe import FeaturePreparation
+from kapelle.data.recipe import FeaturePreparation, RenderPreparation
 
 if TYPE_CHECKING:
     from kapelle.data.feature_collect import Measure
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 def measuring(sections: AnyPreparation) -> Measure | None:
     """What measures pieces as the recipe asks; None for a preparation that needs none."""
+    if isinstance(sections, RenderPreparation):
+        from kapelle.classifiers.renderings import RenderMeasure
+
+        return RenderMeasure(sections.preprocessing)
     if not isinstance(sections, FeaturePreparation):
         return None
     from kapelle import config

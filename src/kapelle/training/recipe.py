@@ -146,7 +146,10 @@ class Recipe:
 
     name: str = setting(help="of the recipe, the bundle and --model")
     family: str = setting(help="network, a row of kapelle.models.FAMILIES")
-    codec: str = setting(help="how scores become ids", choices=("remi", "chords", "theme", "roll", "fragments", "rolls", "features"))
+    codec: str = setting(
+        help="how scores become ids",
+        choices=("remi", "chords", "theme", "roll", "fragments", "rolls", "features", "renderings", "table"),
+    )
     training: TrainingSection = setting(help="how it is trained")
     licence: str = setting("", help="licence of the weights, shown with the bundle")
     objective: str = setting("language_model", help="what training optimises")

@@ -1,0 +1,119 @@
+"""The genre of a sound by trees that ask its features: the classifiers ``genre-audio`` (the default) and ``gtzan``.
+
+Takes a `Waveform`, or the path of a sound file of any length, of which three half minutes are heard; gives a `Verdict`, whose
+probabilities are the mean over the half minutes. Trees are asked `AudioFeatures` and nothing else, so that no row that somebody scaled can
+reach them. Features beyond what the trees learned from are named in a warning.
+
+What is not heard: words, voices, who plays, anything beyond 11 kHz.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kapelle.audio import files
+from kapelle.audio.waveform import Waveform
+from kapelle.classifiers.audio_features import EXCERPT_S, NAMES, SHORTEST_S, SILENT, AudioFeatures, features
+from kapelle.classifiers.verdict import Verdict, verdict
+from kapelle.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from kapelle.bundles.load import Bundle
+
+NAME = "genre-audio"
+"""The bundle that is asked if none is named."""
+
+INPUTS = "audio_features"
+"""What the options of such a bundle call its inputs."""
+
+EXCERPTS = 3
+"""Half minutes of a sound that are heard, at most."""
+
+MOST_OUTSIDE = 2
+"""So many of 57 features may lie outside the range of 99 % of the training music without a word: that many do by chance."""
+
+NOTHING = "silence, or less than a second: nothing to tell a genre by"
+SHORT = "{seconds:.1f} s of sound: the classifier learned from {usual:.0f} s"
+OUTSIDE = "{n} of {total} features lie outside what it learned from: {names}"
+
+
+class AudioClassifier:
+    """A classifier of sound, opened.
+
+    Args:
+        bundle: Of kind classifier, whose inputs are features of audio; None for `NAME`.
+        threads: Threads of the CPU.
+
+    Raises:
+        Missing: The bundle is not installed.
+        UsageError: It is another kind of classifier, or asks for other features.
+        BundleError: It is damaged.
+    """
+
+    def __init__(self, bundle: Bundle | None = None, *, threads: int = 1) -> None:
+        from kapelle.bundles import load
+        from kapelle.bundles.session import Classifier
+
+        self.bundle = bundle if bundle is not None else load.load(load.find(NAME))
+        options = self.bundle.manifest.options
+        if options.get("inputs") != INPUTS:
+            raise UsageError("the bundle {name} does not judge sound", name=self.bundle.name, hint="genre-audio and gtzan do")
+        if tuple(options["features"]) != NAMES:
+            raise UsageError("the bundle {name} asks for other features than these", name=self.bundle.name, hint="make it again")
+        self.classes: tuple[str, ...] = tuple(options["classes"])
+        self._low, self._high = (np.asarray(options[side], np.float64) for side in ("low", "high"))
+        self._session = Classifier(self.bundle, threads=threads)
+
+    def classify(self, wave: Waveform) -> Verdict:
+        """The probability of each class; equal shares, and a warning, for silence and what is shorter than a second."""
+        return self._of(_excerpts(wave))
+
+    def classify_file(self, path: Path) -> Verdict:
+        """The verdict on a sound file, of whatever length: only the half minutes that are heard are read.
+
+        Raises:
+            As `kapelle.audio.files.read_parts`.
+        """
+        return self._of(files.read_parts(path, EXCERPT_S, EXCERPTS))
+
+    def classify_many(self, waves: Iterable[Waveform]) -> list[Verdict]:
+        """The verdict of each sound, in their order."""
+        return [self.classify(wave) for wave in waves]
+
+    def predict(self, heard: Sequence[AudioFeatures]) -> Verdict:
+        """The verdict on the excerpts of one sound.
+
+        Raises:
+            UsageError: There are none, or something else than `AudioFeatures` was given.
+        """
+        if not heard or not all(isinstance(one, AudioFeatures) for one in heard):
+            raise UsageError("a classifier of audio is asked features of audio, not numbers", hint="call features(waveform)")
+        rows = np.stack([one.values for one in heard])
+        mean = self._session.predict(rows).mean(axis=0, dtype=np.float64)
+        return verdict(self.bundle.name, self.bundle.hash, self.classes, mean.tolist(), [*self._short(heard), *self._outside(rows)])
+
+    def _of(self, parts: Sequence[Waveform]) -> Verdict:
+        heard = [features(part) for part in parts if part.duration_s >= SHORTEST_S and part.peak >= SILENT]
+        if heard:
+            return self.predict(heard)
+        even = [1.0 / len(self.classes)] * len(self.classes)
+        return verdict(self.bundle.name, self.bundle.hash, self.classes, even, [NOTHING])
+
+    def _short(self, heard: Sequence[AudioFeatures]) -> list[str]:
+        seconds = sum(one.duration_s for one in heard)
+        return [SHORT.format(seconds=seconds, usual=EXCERPT_S)] if seconds < EXCERPT_S / 2 else []
+
+    def _outside(self, rows: np.ndarray) -> list[str]:
+        mean = rows.mean(axis=0, dtype=np.float64)
+        names = [name for name, out in zip(NAMES, (mean < self._low) | (mean > self._high), strict=True) if out]
+        return [OUTSIDE.format(n=len(names), total=len(NAMES), names=", ".join(names))] if len(names) > MOST_OUTSIDE else []
+
+
+def _excerpts(wave: Waveform) -> list[Waveform]:
+    places = files.places(wave.n_frames, wave.sample_rate, EXCERPT_S, EXCERPTS)
+    return [Waveform(wave.samples[place], wave.sample_rate) for place in places]
