@@ -17,6 +17,7 @@ sys.path.insert(0, str(HERE))  # whoever loads this file by its path
 
 import _page_bridge  # noqa: E402
 import _page_bulk  # noqa: E402
+import _page_classifiers  # noqa: E402
 import _page_extensions  # noqa: E402
 import _page_metrics  # noqa: E402
 import _page_retrieval  # noqa: E402
@@ -271,6 +272,7 @@ SECTIONS = {
     **_page_bridge.SECTIONS,
     **_page_extensions.SECTIONS,
     **_page_bulk.SECTIONS,
+    **_page_classifiers.SECTIONS,
     **_page_metrics.SECTIONS,
 }
 
