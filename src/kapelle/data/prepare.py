@@ -158,10 +158,7 @@ def prepare(
         collected = FeatureCollector(preparation, measure)
     else:
         collected = COLLECTORS[type(preparation)](preparation, folder, embed)
-    if isinstance(preparation, TablePreparation):
-        files = find_tables(folder, preparation)
-    else:
-        files = find_files(folder, preparation.data.sources)
+    files = find_tables(folder, preparation) if isinstance(preparation, TablePreparation) else find_files(folder, preparation.data.sources)
     try:
         with writing(out), interruptible():
             progress(0, len(files))
