@@ -9,6 +9,7 @@ import pytest
 
 import tunes
 from kapelle.bundles import load
+from kapelle.judging import originality
 from kapelle.tokens import vocabulary
 
 pytestmark = pytest.mark.train
@@ -59,6 +60,7 @@ def test_music_of_one_s_own_becomes_a_bundle_with_a_report(run, music):
     assert saved == {key: value for key, value in told.items() if key != "licence"}
     assert load.load(Path("mine")).manifest.options["genres"] == ["folk-songs"]
     assert "n-gram of the same music" in Path("mine", "card.md").read_text()
+    assert originality.at("./mine").names[0].startswith("Folk Songs/")
     again = run(*words)
     assert again.code == 2
     assert "mine is there already" in again.err

@@ -66,8 +66,9 @@ def test_training_exporting_and_composing_follow_one_another(run, music, shards)
     assert answer.code == 0, answer.err
     assert answer.out.splitlines()[0] == "run"
     assert "bits_per_note" in answer.out
-    answer = run("export", "run", "-o", "mine", "--licence", "CC0-1.0", "--json")
+    answer = run("export", "run", "-o", "mine", "--licence", "CC0-1.0", "--shards", shards, "--json")
     assert answer.code == 0, answer.err
+    assert Path("mine", "originality.idx").is_file()
     assert answer.data["licence"] == "CC0-1.0"
     assert run("compose", "--model", "mine", "--bars", 1, "--seed", 1, "-o", "a.mid").code == 0
     again = run("export", "run", "-o", "mine")

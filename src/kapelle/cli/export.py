@@ -24,6 +24,8 @@ class Arguments:
     licence: str = option("", help="licence of the weights", metavar="TEXT")
     measured: Path | None = option(None, help="Markdown file of measured figures to put into the card", metavar="FILE")
     stage: int = option(0, help="step whose weights the run kept (training.stages); 0: its best", min=0)
+    shards: Path | None = option(None, help="shards that the run learned from: the bundle gets an index of them", metavar="SHARDS")
+    names: Path | None = option(None, help="data folder in which the names of pieces are looked up", metavar="DATA")
     force: bool = option(False, help="replace a bundle that is there already")
 
 
@@ -40,6 +42,8 @@ def run(arguments: Arguments, console: Console) -> None:
             licence=arguments.licence,
             measured=arguments.measured,
             stage=arguments.stage,
+            shards=arguments.shards,
+            names=arguments.names,
             force=arguments.force,
         )
     show(made, arguments.output, console)

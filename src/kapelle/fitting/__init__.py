@@ -129,7 +129,8 @@ def fit(recipe: Path, folder: Path, out: Path, how: Fitting | None = None) -> Fi
     figures = train(recipe, work / "shards", work / "run", training)
     found = plan.measures.held_out(work / "shards", work / "run", weights)
     name = exporting.name or plain(out.name)
-    manifest = export(work / "run", out, _described(plan, made, exporting, name, found))
+    described = _described(plan, made, exporting, name, found)
+    manifest = export(work / "run", out, replace(described, files={**_index(work / "shards", folder, plan.codec), **described.files}))
     report |= {"bundle": str(out), "name": name, "bytes": manifest.n_bytes, "held_out": found, "figures": figures}
     _write(report, work)
     return Fitted(report, figures, manifest)
@@ -216,6 +217,16 @@ def _described(plan: _Plan, made: dict[str, Any], exporting: ExportOptions, name
     return replace(
         exporting, name=name, licence=licence, figures=figures, options=options, data=(*(start.data if start else ()), *exporting.data)
     )
+
+
+def _index(shards: Path, folder: Path, codec: str) -> dict[str, bytes]:
+    """The index of the music that the bundle learned from, by which pieces are compared with it; none for what does not compose."""
+    from kapelle.judging import originality, originality_figures, training_music
+
+    if codec not in training_music.CODECS:
+        return {}
+    music = training_music.opened(shards, training_music.names_in(folder))
+    return {originality.FILE_NAME: originality_figures.indexed(music)} if music.count("train") else {}
 
 
 def _write(report: dict[str, Any], work: Path) -> None:

@@ -33,6 +33,9 @@ MAX_NAME = 120
 GRID = 12
 """Steps of a quarter note where shards do not say."""
 
+CODECS = ("remi", "chords", "theme", "roll")
+"""Codecs of shards that models learn to compose from."""
+
 Named = tuple[str, "Score"]
 Report = Callable[[int, int], None]
 
@@ -89,7 +92,7 @@ def opened(path: Path, names: Mapping[str, str] | None = None) -> Music:
         raise Missing("no shards in {path}", path=path, hint="make them with `kapelle data prepare FOLDER --recipe RECIPE -o {path}`")
     with shard_folder.reading(path) as info:
         codec = info.get("codec") or _tokenizer(path).get("codec")
-    kinds = {"remi": _remi, "chords": _chords, "theme": _theme, "roll": _band}
+    kinds = dict(zip(CODECS, (_remi, _chords, _theme, _band), strict=True))
     if codec not in kinds:
         raise UsageError("the shards in {path} are of codec {codec!r}, from which no model composes", path=path, codec=codec)
     return kinds[codec](path, names or {})
