@@ -88,7 +88,7 @@ def test_a_copy_of_another_candidate_is_no_novelty():
 
 def test_what_was_asked_and_is_not_there_costs():
     score = pieces.score(pieces.track(*[(480 * i, 480, 60 + i % 5, 80) for i in range(16)]), bpm=90)
-    one = panel.measure(Panel(classify=False), Candidate(score, "a", Asked(tempo=90, metre="4/4", key="F# major", programs=(0,), bars=4)))
+    one = panel.measure(Panel(parts=()), Candidate(score, "a", Asked(tempo=90, metre="4/4", key="F# major", programs=(0,), bars=4)))
     assert one.obeyed == {"key": False, "tempo": True, "metre": True, "instruments": True, "bars": True}
     part = parts(ranked([one]), "a")["obedience"]
     assert part.value == pytest.approx(0.8)

@@ -6,7 +6,6 @@ it would be if it had been composed alone, so the seed of a chosen piece makes i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,7 +35,6 @@ OF = 32
 NOTHING_TO_CHOOSE = "say how many to take of how many: --best 1 --of 32"
 
 SUFFIXES = (".mid", ".midi", ".kar")
-PROVENANCE = re.compile(rb"composed by Kapelle; model ([\w.-]+);")
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,8 @@ def compose_best(
     measured: list[Measured] = []
     held = bundle(wish.model)
     genres = tuple(held.manifest.options.get("genres") or ())
-    panel = Panel("" if wish.band else wish.model or held.name, genres)
+    weights = weights or Weights()
+    panel = Panel("" if wish.band else wish.model or held.name, genres, ranking.needed(weights, choice))
     for piece, one in (by or Workers()).map(partial(_composed, panel), wishes, progress):
         made.append(piece)
         measured.append(one)
@@ -228,7 +227,9 @@ def rank(
     choice = Choice(best, by, diverse, seed)
     files = midi_files(paths)
     name = model or _composer_of(files)
-    panel = Panel(name, tuple(bundle(name).manifest.options.get("genres") or ()) if name else ())
+    chosen_weights = given_weights(weights) or Weights()
+    genres = tuple(bundle(name).manifest.options.get("genres") or ()) if name else ()
+    panel = Panel(name, genres, ranking.needed(chosen_weights, choice))
     compared = _reference(reference, name, processes)
     measured: list[Measured] = []
     unread: list[tuple[Path, str]] = []
@@ -239,7 +240,7 @@ def rank(
             unread.append((path, found))
     if not measured:
         raise UnreadableInput("not one of {n} files can be read: {why}", n=len(files), why=unread[0][1])
-    return RankedFiles(ranking.ranked(measured, given_weights(weights), choice, compared), tuple(unread), name)
+    return RankedFiles(ranking.ranked(measured, chosen_weights, choice, compared), tuple(unread), name)
 
 
 def midi_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -274,10 +275,12 @@ def _measured(panel: Panel, genre: str, path: Path) -> Measured | str:
 
 def _composer_of(files: Sequence[Path]) -> str:
     """The bundle that composed all of the files, as they tell; empty if they do not, or if it is not installed."""
+    from kapelle.composing.piece import provenance_of
+
     told = set()
     for path in files:
-        found = PROVENANCE.search(path.read_bytes())
-        told.add(found.group(1).decode() if found else "")
+        found = provenance_of(path.read_bytes())
+        told.add(found.model if found else "")
         if len(told) > 1:
             return ""
     name = told.pop()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from kapelle.errors import Missing, UnreadableInput, UsageError
 from kapelle.judging import likelihood as foretelling
+from kapelle.judging import originality
 from kapelle.metrics import degenerate, obedience
 from kapelle.score import instruments
 
@@ -96,12 +97,12 @@ class Panel:
     Args:
         model: The bundle that says how likely a piece is, by name or path; empty: nobody says.
         genres: Among which the probability of a genre is told; empty: all that the classifier knows.
-        classify: Ask the classifiers.
+        parts: What is asked about; nobody waits for what does not count.
     """
 
     model: str = ""
     genres: tuple[str, ...] = ()
-    classify: bool = True
+    parts: tuple[str, ...] = ("genre", "human", "likelihood", "typical", "novelty")
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Measured:
         genres: Probability of every genre.
         human: Probability that a person wrote it.
         bits: Bits per note.
+        copied: Share of its notes that are in the model's training music too, in runs of 12 or more.
         degenerate: What is wrong with it; empty if nothing.
         obeyed: What was asked -> whether it was obeyed.
         absent: Part -> why it is not there.
@@ -128,6 +130,7 @@ class Measured:
     genres: Mapping[str, float] | None = None
     human: float | None = None
     bits: float | None = None
+    copied: float | None = None
     degenerate: tuple[str, ...] = ()
     obeyed: Mapping[str, bool] = field(default_factory=dict)
     absent: Mapping[str, Reason] = field(default_factory=dict)
@@ -144,23 +147,44 @@ def measure(panel: Panel, candidate: Candidate) -> Measured:
     obeyed = _obeyed(score, candidate.asked)
     if not any(len(track.notes) for track in score.tracks if not track.is_drum):
         nothing = Reason("there are no pitched notes")
-        absent = dict.fromkeys(("genre", "human", "likelihood", "typical", "novelty"), nothing)
+        absent = dict.fromkeys(panel.parts, nothing)
         return Measured(candidate.name, candidate.asked, candidate.genre, degenerate=broken, obeyed=obeyed, absent=absent)
-    from kapelle.classifiers import midi_features
+    absent: dict[str, Reason] = {}
+    genres = _probabilities(GENRE, "genre", score, panel, absent)
+    human = _probabilities(HUMAN, "human", score, panel, absent)
+    features = None
+    if {"typical", "novelty"} & set(panel.parts):
+        from kapelle.classifiers import midi_features
 
-    absent = {}
-    genres = human = None
-    for part, name in (("genre", GENRE), ("human", HUMAN)) if panel.classify else ():
-        judge = _seat(name)
-        if judge is None:
-            absent[part] = Reason("the bundle {name} is not installed", {"name": name})
-        elif part == "genre":
-            genres = _among(judge.classify(score).probabilities, panel.genres)
-        else:
-            human = judge.classify(score).probabilities[OF_HUMANS]
-    bits = _bits(panel, candidate, absent)
-    features = np.asarray(midi_features.features(score), np.float32)
-    return Measured(candidate.name, candidate.asked, candidate.genre, features, genres, human, bits, broken, obeyed, absent)
+        features = np.asarray(midi_features.features(score), np.float32)
+    return Measured(
+        candidate.name,
+        candidate.asked,
+        candidate.genre,
+        features,
+        None if genres is None else _among(genres, panel.genres),
+        None if human is None else human[OF_HUMANS],
+        _bits(panel, candidate, absent) if "likelihood" in panel.parts else None,
+        _copied(panel, score) if "novelty" in panel.parts else None,
+        broken,
+        obeyed,
+        absent,
+    )
+
+
+def _probabilities(name: str, part: str, score: Score, panel: Panel, absent: dict[str, Reason]) -> Mapping[str, float] | None:
+    """What a classifier says; None if nobody asks or it cannot say, which stands in `absent`."""
+    if part not in panel.parts:
+        return None
+    judge = _seat(name)
+    if judge is None:
+        absent[part] = Reason("the bundle {name} is not installed", {"name": name})
+        return None
+    try:
+        return judge.classify(score).probabilities
+    except UnreadableInput as error:
+        absent[part] = Reason("{name} cannot read it: {why}", {"name": name, "why": str(error)})
+        return None
 
 
 def _bits(panel: Panel, candidate: Candidate, absent: dict[str, Reason]) -> float | None:
@@ -177,6 +201,12 @@ def _bits(panel: Panel, candidate: Candidate, absent: dict[str, Reason]) -> floa
     except UnreadableInput as error:
         absent["likelihood"] = Reason("{name} cannot read it: {why}", {"name": bundle.name, "why": str(error)})
         return None
+
+
+def _copied(panel: Panel, score: Score) -> float | None:
+    """What of a piece is in the music that the panel's model learned from; None if it has no index of that."""
+    index = _index(panel.model) if panel.model else None
+    return None if index is None else originality.lookup(score, index).share_copied
 
 
 def _among(probabilities: Mapping[str, float], genres: tuple[str, ...]) -> Mapping[str, float]:
@@ -233,3 +263,8 @@ def _bundle(name: str) -> Bundle:
     from kapelle.bundles import load
 
     return load.load(name)
+
+
+@lru_cache(maxsize=4)
+def _index(name: str) -> originality.Index | None:
+    return originality.of(_bundle(name))

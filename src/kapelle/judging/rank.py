@@ -10,7 +10,7 @@ part          1 means
 `typical`     in the middle of real music, by its features
 `human`       a classifier is certain that a person wrote it
 `obedience`   all that was asked is there: key, tempo, metre, instruments, bars
-`novelty`     not nearly the same as another candidate
+`novelty`     not nearly the same as another candidate, and nothing of it is in the music that the model learned from
 ============  =====================================================================================================================
 
 The score is their mean by `Weights`; a part that is not there leaves its weight to the others, and the ranking tells. A degenerate
@@ -37,7 +37,7 @@ from kapelle.judging.choosing import Choice
 from kapelle.judging.panel import Candidate, Measured, Panel, Reason, measure
 from kapelle.judging.reference import NOTHING, Reference
 
-__all__ = ["Candidate", "Choice", "Part", "Ranked", "Ranking", "Weights", "rank", "ranked", "weights_of"]
+__all__ = ["Candidate", "Choice", "Part", "Ranked", "Ranking", "Weights", "needed", "rank", "ranked", "weights_of"]
 
 Floats = NDArray[np.float64]
 
@@ -82,6 +82,13 @@ def weights_of(text: str) -> Weights:
         if name.strip() not in PARTS:
             raise UsageError("the score has no part {name!r}", name=name.strip(), hint="parts: {parts}", parts=", ".join(PARTS))
     return Weights(**{**Weights().as_dict(), **given})
+
+
+def needed(weights: Weights, choice: Choice) -> tuple[str, ...]:
+    """The parts that somebody has to be asked about, so that candidates can be ordered."""
+    also = {"genre": "genre", "human": "human", "outlier": "typical", "cluster": "novelty"}.get(choice.by, "")
+    wanted = {name for name, weight in weights.as_dict().items() if weight > 0} | {also} | ({"novelty"} if choice.diverse else set())
+    return tuple(name for name in PARTS if name in wanted and name != "obedience")
 
 
 @dataclass(frozen=True)
@@ -306,10 +313,16 @@ class _Table:
         return 1 / (1 + apart**2), reason
 
     def _novelty(self, place: int) -> tuple[float, Reason] | None:
-        near = float(self.nearest[place])
+        near, copied = float(self.nearest[place]), self.measured[place].copied
         if math.isnan(near):
             return None
-        return min(1.0, near), Reason("the nearest other candidate is at {near:.2f} of the usual distance", {"near": near})
+        if not copied:
+            return min(1.0, near), Reason("the nearest other candidate is at {near:.2f} of the usual distance", {"near": near})
+        reason = Reason(
+            "the nearest other candidate is at {near:.2f} of the usual distance; {copied:.0%} is in the training music too",
+            {"near": near, "copied": copied},
+        )
+        return min(1.0, near) * (1 - copied), reason
 
     def values(self, choice: Choice, scores: Sequence[float], sound: Sequence[bool]) -> tuple[list[float], NDArray[np.int64] | None]:
         """That by which the candidates are ordered, higher being better; and their clusters, if they are to differ.

@@ -1,0 +1,337 @@
+"""Does choosing the best of many help? Distances of the chosen pieces and of pieces chosen at random from real music, on held-out pieces.
+
+    python benchmarks/ranking.py report --pool DIR --real DIR --fit DIR --keep DIR [--json PATH]
+    python benchmarks/ranking.py reference --shards MODEL=DIR ... [--fit DIR]
+
+`report`: DIR of --pool holds ``rank-GENRE`` folders, 640 pieces of 16 bars each by `genre-small` with the seeds 100000 to 100639, as
+``kapelle compose --genre GENRE --bars 16 --seed 100000 --count 640`` makes them. --real: music that neither the composer nor what ranks has
+learned from, files ``GENRE--NAME.mid``; --fit: music that they have, likewise. Groups of 32 neighbouring seeds are what a user gets from
+``--best 1 --of 32``; each method chooses one of each group.
+
+Weights are tried on the seeds below 100320, against one half of the music of --fit (the other half is what `outlier` is fitted on). What is
+reported is measured on the other seeds, against the music of --real, by figures that had no say in a choice: metrics of `metrics.piece`, and
+genres and points of `genre-judge`. Set distances are over pop, jazz and classical together; there is too little held-out edm. Intervals are
+95 %, over groups: groups are drawn anew, a random candidate of each is set against the chosen one, and the differences are what counts.
+
+`reference`: writes src/kapelle/judging/reference.npz, the real music that `kapelle rank` compares with, from the training part of shards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from _ranking_measured import GENRES, Set, collected
+
+from kapelle.classifiers import midi_features
+from kapelle.judging import outliers
+from kapelle.judging.choosing import Choice
+from kapelle.judging.panel import Asked, Measured
+from kapelle.judging.rank import PARTS, Weights, ranked
+from kapelle.judging.reference import Reference
+from kapelle.metrics import distance, neighbours, piece
+
+GROUP, SPLIT = 32, 100_320
+SETS = ("pop", "jazz", "classical")
+"""Genres with enough held-out music for distances of sets."""
+N_DRAWS = 400
+FIT = 240
+"""Pieces of a genre, at most, of the music of --fit."""
+
+Floats = NDArray[np.float64]
+Values = Callable[[Set, NDArray[np.int64]], Floats]  # candidates of one group -> higher is better
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of choosing, measured."""
+
+    name: str
+    weights: Weights | None = None
+    by: str = "score"
+    values: Values | None = None  # instead of the ways of `kapelle.judging`
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if options.command == "reference":
+        import _ranking_reference
+
+        return _ranking_reference.main(options)
+    report = _report(options)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(report["test"], indent=1))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    report = commands.add_parser("report")
+    for name in ("pool", "real", "fit", "keep"):
+        report.add_argument(f"--{name}", type=Path, required=True)
+    report.add_argument("--json", type=Path)
+    report.add_argument("--processes", type=int, default=1)
+    reference = commands.add_parser("reference")
+    reference.add_argument("--shards", nargs="+", required=True, metavar="MODEL=DIR")
+    reference.add_argument("-o", "--output", type=Path, default=None)
+    return parser
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------------------
+
+
+def _sets(options: argparse.Namespace) -> tuple[Set, Set, Set]:
+    """Candidates, real music that is held out, music to fit and tune on."""
+    pool = [(str(path), genre, False) for genre in GENRES for path in sorted((options.pool / f"rank-{genre}").glob("*.mid"))]
+    real = [(str(path), path.name.partition("--")[0], True) for path in sorted(options.real.glob("*.mid"))]
+    every = sorted(options.fit.glob("*.mid"))
+    random.Random(1).shuffle(every)
+    fit = [(str(path), genre, True) for genre in GENRES for path in [one for one in every if one.name.startswith(f"{genre}--")][:FIT]]
+    out = []
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("measuring")
+        for name, jobs in (("pool", pool), ("real", real), ("fit", fit)):
+
+            def moved(aspect: str, done: int, total: int, name: str = name) -> None:
+                progress.update(task, description=f"{name}: {aspect}", completed=done, total=total)
+
+            out.append(collected(jobs, name, options.keep, options.processes, moved))
+    return out[0], out[1], out[2]
+
+
+def _groups(pool: Set, genre: str, *, tuning: bool) -> list[NDArray[np.int64]]:
+    """Places of the candidates of every group of neighbouring seeds."""
+    first = SPLIT - 10 * GROUP if tuning else SPLIT
+    starts = range(first, first + 10 * GROUP, GROUP)
+    places = [np.flatnonzero((pool.genre == genre) & (pool.number >= start) & (pool.number < start + GROUP)) for start in starts]
+    return [group for group in places if len(group)]
+
+
+def _reference(fit: Set, music: Set) -> Reference:
+    """Where music lies that nothing is measured on, and how surprising it is."""
+    middle = outliers.fit(fit.features, fit.genre.tolist(), midi_features.NAMES)
+    bits = {genre: (float(np.nanmean(own)), float(np.nanstd(own))) for genre in GENRES if len(own := music.bits[music.genre == genre])}
+    return Reference(middle, bits)
+
+
+def _measured(pool: Set, place: int) -> Measured:
+    """A candidate as the panel told of it."""
+    genre = str(pool.genre[place])
+    shares = dict(zip(GENRES, pool.by_genre[place].tolist(), strict=True))
+    broken = () if pool.sound[place] else ("degenerate",)
+    bits, human = float(pool.bits[place]), float(pool.human[place])
+    return Measured(
+        str(pool.number[place]), Asked(genre=genre), genre, pool.features[place],
+        None if np.isnan(pool.by_genre[place]).any() else shares, None if np.isnan(human) else human,
+        None if np.isnan(bits) else bits, broken,
+    )  # fmt: skip
+
+
+def chosen(pool: Set, group: NDArray[np.int64], method: Method, reference: Reference) -> int:
+    """The place of the candidate that a method takes from a group."""
+    if method.values is not None:
+        found = np.where(pool.sound[group] | ~pool.sound[group].any(), np.nan_to_num(method.values(pool, group), nan=-np.inf), -np.inf)
+        return int(group[np.argmax(found)])
+    rows = [_measured(pool, place) for place in group.tolist()]
+    return int(group[ranked(rows, method.weights, Choice(by=method.by), reference).rows[0].index])
+
+
+# --- how far it is from real music -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Real:
+    """Music to be near to."""
+
+    metrics: Floats
+    points: Floats
+    mean: Floats
+    deviation: Floats
+    used: list[int]
+
+    @classmethod
+    def of(cls, music: Set) -> Real:
+        """The music of `SETS`, as many pieces of each."""
+        most = min(int((music.genre == genre).sum()) for genre in SETS)
+        places = np.concatenate([np.flatnonzero(music.genre == genre)[:most] for genre in SETS])
+        metrics = music.metrics[places]
+        deviation = np.nanstd(metrics, axis=0)
+        used = np.flatnonzero((deviation > 1e-9) & (np.isfinite(metrics).mean(axis=0) > 0.9)).tolist()
+        return cls(metrics, music.points[places].astype(np.float64), np.nanmean(metrics, axis=0), deviation, used)
+
+
+MEASURES = {
+    "overlap": "overlap of metrics' densities", "kld": "KLD of metrics, nats", "deviation": "mean |deviation| of metrics",
+    "frechet": "Fréchet distance", "precision": "precision", "recall": "recall", "density": "density", "coverage": "coverage",
+    "recognised": "recognised as its genre", "probability": "probability of its genre",
+}  # fmt: skip
+BETTER_LOW = ("kld", "deviation", "frechet")
+
+
+def distances(pool: Set, places: NDArray[np.int64], real: Real, *, points: bool = True) -> dict[str, float]:
+    """How far chosen pieces are from real music; genres outside `SETS` count for recognition alone."""
+    held = np.isin(pool.genre[places], SETS)
+    metrics = pool.metrics[places[held]]
+    usable = [place for place in real.used if np.isfinite(metrics[:, place]).sum() > 2 and np.nanstd(metrics[:, place]) > 1e-9]
+    far = np.abs(np.nanmean(metrics[:, real.used], axis=0) - real.mean[real.used]) / real.deviation[real.used]
+    out = {
+        "overlap": float(np.mean([distance.overlap(metrics[:, one], real.metrics[:, one]) for one in usable])),
+        "kld": float(np.mean([distance.kld(metrics[:, one], real.metrics[:, one]) for one in usable])),
+        "deviation": float(far.mean()),
+    }
+    if points:
+        embedded = pool.points[places[held]].astype(np.float64)
+        near = neighbours.precision_recall_density_coverage(real.points, embedded)
+        out["frechet"] = distance.frechet(embedded, real.points)
+        out |= {name: getattr(near, name).value for name in ("precision", "recall", "density", "coverage")}
+        labels = np.array([_judge_classes().index(genre) for genre in pool.genre[places]])
+        out["recognised"] = float((pool.judged[places].argmax(axis=1) == labels).mean())
+        out["probability"] = float(pool.judged[places, labels].mean())
+    return out
+
+
+def _judge_classes() -> tuple[str, ...]:
+    from _ranking_measured import judge
+
+    return tuple(judge().classes)
+
+
+def compared(
+    pool: Set, groups: dict[str, list[NDArray[np.int64]]], taken: dict[str, list[int]], real: Real, n_draws: int
+) -> dict[str, Any]:
+    """Measures of the chosen, of random choices, and the difference with its interval over groups."""
+    draw = np.random.Generator(np.random.Philox(20))
+    own = distances(pool, np.array([place for genre in groups for place in taken[genre]]), real)
+    both: dict[str, list[tuple[float, float]]] = {name: [] for name in own}
+    for _ in range(n_draws):
+        again = {genre: draw.integers(len(groups[genre]), size=len(groups[genre])) for genre in groups}
+        ours = np.array([taken[genre][one] for genre in groups for one in again[genre]])
+        theirs = np.array([draw.choice(groups[genre][one]) for genre in groups for one in again[genre]])
+        a, b = distances(pool, ours, real), distances(pool, theirs, real)
+        for name in own:
+            both[name].append((a[name], b[name]))
+    out = {}
+    for name, pairs in both.items():
+        values = np.array(pairs)
+        gap = values[:, 0] - values[:, 1]
+        out[name] = {"chosen": own[name], "random": float(values[:, 1].mean()), "difference": float(gap.mean()),
+                     "low": float(np.quantile(gap, 0.025)), "high": float(np.quantile(gap, 0.975))}  # fmt: skip
+    return out
+
+
+# --- tuning and report ------------------------------------------------------------------------------------------------------------
+
+
+def _tuned(pool: Set, reference: Reference, real: Real) -> list[dict[str, Any]]:
+    """Weights tried on the tuning half, the best first: by the overlap of metrics, over other groupings of the same candidates."""
+    draw = np.random.Generator(np.random.Philox(7))
+    every = {genre: np.concatenate(_groups(pool, genre, tuning=True)) for genre in SETS}
+    rounds = [{genre: list(np.array_split(draw.permutation(every[genre]), 10)) for genre in SETS} for _ in range(4)]
+    out = []
+    for genre, likelihood, typical, human in itertools.product((0.0, 0.25, 0.5, 1.0), (0.0, 0.25), (0.0, 0.25), (0.0, 1.0)):
+        if not any((genre, likelihood, typical, human)):
+            continue
+        weights = Weights(genre=genre, likelihood=likelihood, typical=typical, human=human, obedience=1.0, novelty=0.0)
+        method = Method("", weights)
+        found = [
+            distances(
+                pool, np.array([chosen(pool, group, method, reference) for genre in SETS for group in groups[genre]]), real, points=False
+            )
+            for groups in rounds
+        ]
+        shares = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        out.append({"weights": weights.as_dict(), **shares})
+    return sorted(out, key=lambda row: -row["overlap"])
+
+
+def _methods(fit: Set) -> list[Method]:
+    """What is compared on the test half."""
+    nothing = dict.fromkeys(PARTS, 0.0)
+    return [
+        Method("score", Weights()),
+        Method("genre", by="genre"),
+        Method("human", by="human"),
+        Method("outlier", by="outlier"),
+        Method("isolation forest", values=_forest(fit)),
+        Method("cluster", by="cluster"),
+        Method("likelihood", Weights(**{**nothing, "likelihood": 1.0})),
+        Method("least surprising", values=lambda pool, group: -pool.bits[group]),
+    ]
+
+
+def _forest(fit: Set) -> Values:
+    """scikit-learn's, one for each genre, on the rows that `outlier` is fitted on."""
+    from sklearn.ensemble import IsolationForest
+
+    forests = {genre: IsolationForest(200, random_state=0).fit(np.nan_to_num(fit.features[fit.genre == genre])) for genre in GENRES}
+    return lambda pool, group: forests[str(pool.genre[group[0]])].score_samples(np.nan_to_num(pool.features[group]))
+
+
+def _report(options: argparse.Namespace) -> dict[str, Any]:
+    pool, held_out, music = _sets(options)
+    first = np.arange(len(music.names)) % 2 == 0
+    fit, other = music.of(np.flatnonzero(first)), music.of(np.flatnonzero(~first))
+    reference = _reference(fit, fit)
+    tuned = _tuned(pool, reference, Real.of(other))
+    real = Real.of(held_out)
+    groups = {genre: _groups(pool, genre, tuning=False) for genre in GENRES}
+    test = {}
+    for method in _methods(fit):
+        taken = {genre: [chosen(pool, group, method, reference) for group in groups[genre]] for genre in groups}
+        test[method.name] = compared(pool, groups, taken, real, N_DRAWS)
+        print(method.name, {name: round(one["difference"], 3) for name, one in test[method.name].items()}, file=sys.stderr, flush=True)
+    return {
+        "candidates": len(pool.names), "groups": {genre: len(groups[genre]) for genre in GENRES}, "of": GROUP, "draws": N_DRAWS,
+        "held_out": {genre: int((held_out.genre == genre).sum()) for genre in GENRES}, "compared_with": len(real.metrics),
+        "fit": {genre: int((fit.genre == genre).sum()) for genre in GENRES},
+        "weights": Weights().as_dict(), "tuned": tuned[:12] + [row for row in tuned[12:] if sum(map(bool, row["weights"].values())) == 2],
+        "test": test, "real": _of_real(held_out, real), "recognised": _recognition(pool, held_out, groups, reference),
+        "degenerate": int((~pool.sound).sum()), "metrics": [list(piece.METRICS)[one] for one in real.used],
+    }  # fmt: skip
+
+
+def _of_real(held_out: Set, real: Real) -> dict[str, float]:
+    """What held-out music itself reaches, half against half, thirty pieces at a time as for the chosen."""
+    draw = np.random.Generator(np.random.Philox(5))
+    rows = []
+    for _ in range(100):
+        picked = np.concatenate([draw.permutation(np.flatnonzero(held_out.genre == genre))[:10] for genre in SETS])
+        rest = np.setdiff1d(np.arange(len(held_out.names)), picked)
+        rows.append(distances(held_out, picked, Real.of(held_out.of(rest))))
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _recognition(pool: Set, held_out: Set, groups: dict[str, list[NDArray[np.int64]]], reference: Reference) -> dict[str, Any]:
+    """How often the stranger recognises the genre, by genre: of real music, of all candidates, of the chosen."""
+    classes = _judge_classes()
+    out = {}
+    for genre in GENRES:
+        place = classes.index(genre)
+        taken = np.array([chosen(pool, group, Method("score", Weights()), reference) for group in groups[genre]])
+        shown = {
+            "real": held_out.judged[held_out.genre == genre],
+            "random": pool.judged[np.concatenate(groups[genre])],
+            "score": pool.judged[taken],
+        }
+        out[genre] = {name: float((rows.argmax(axis=1) == place).mean()) for name, rows in shown.items()}
+    return out
+
+
+if __name__ == "__main__":
+    sys.exit(main())
