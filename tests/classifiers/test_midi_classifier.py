@@ -76,7 +76,7 @@ def test_nothing_pitched_is_refused(classifier: MidiClassifier) -> None:
     drums = genre_trees.piece(4)
     drums.tracks[0].is_drum = True
     for score in (Score(480), drums):
-        with pytest.raises(UsageError, match="no pitched notes"):
+        with pytest.raises(UnreadableInput, match="no pitched notes"):
             classifier.classify(score)
 
 

@@ -11,7 +11,7 @@ from symusic import Note, Score, Tempo, TimeSignature, Track
 from kapelle.classifiers import midi_features
 from kapelle.classifiers.midi_features import NAMES, features
 from kapelle.classifiers.note_grid import grid
-from kapelle.errors import UsageError
+from kapelle.errors import UnreadableInput
 from kapelle.score import edit
 
 Notes = list[tuple[float, float, int]]
@@ -96,7 +96,7 @@ def test_no_pitched_note_is_refused() -> None:
     drums = made([(0, 1, 36)])
     drums.tracks[0].is_drum = True
     for empty in (Score(480), drums):
-        with pytest.raises(UsageError, match="no pitched notes"):
+        with pytest.raises(UnreadableInput, match="no pitched notes"):
             features(empty)
 
 
@@ -192,3 +192,13 @@ def test_a_piece_of_a_thousand_bars_takes_no_second() -> None:
     begun = time.process_time()
     features(score)
     assert time.process_time() - begun < 1
+
+
+def test_endless_bars_and_endless_notes_are_borne() -> None:
+    import time
+
+    score = made([(i * 900, 10**5, 30 + i % 60) for i in range(2000)], tpq=4)
+    score.time_signatures.append(TimeSignature(0, 255, 1))
+    begun = time.process_time()
+    assert np.isfinite(features(score)).any() and grid(score).end.max() <= 2**18
+    assert time.process_time() - begun < 2

@@ -98,7 +98,7 @@ def test_drums_alone_are_refused_by_name(run, music):
     drums.tracks[0].is_drum = True
     write(drums, music.parent / "drums.mid")
     answer = run("classify", "drums.mid")
-    assert answer.code == 2 and "no pitched notes" in answer.err
+    assert answer.code == 3 and "no pitched notes" in answer.err
 
 
 def test_a_classifier_of_scores_hears_no_sound(music):

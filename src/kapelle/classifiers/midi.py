@@ -68,8 +68,7 @@ class MidiClassifier:
         """The verdict of each score, in their order; what one is called does not depend on the others.
 
         Raises:
-            UsageError: A score has no pitched note.
-            UnreadableInput: A score has a metre that the bundle cannot hear.
+            UnreadableInput: A score has no pitched note, or a metre that the bundle cannot hear.
         """
         return [self._verdict(*self._measured(score)) for score in scores]
 

@@ -46,7 +46,7 @@ def features(score: Score) -> Row:
     """The features of a score, (F,) in the order of `NAMES`.
 
     Raises:
-        UsageError: It has no pitched note.
+        UnreadableInput: It has no pitched note.
     """
     return measure(grid(score))
 

@@ -69,6 +69,8 @@ class MidiMeasure:
         Raises:
             UsageError: Too few notes or bars, or a metre without a token.
         """
+        if not any(len(track.notes) for track in score.tracks if not track.is_drum):
+            raise UsageError("too few notes")
         try:
             held = held_of(score, self.excerpts)
         except UnreadableInput as error:
@@ -84,8 +86,7 @@ def held_of(score: Score, excerpts: Excerpts) -> Grid:
     """The notes of a score that are measured.
 
     Raises:
-        UsageError: It has no pitched note.
-        UnreadableInput: It has a metre without a token, where it goes through tokens.
+        UnreadableInput: It has no pitched note; or a metre without a token, where it goes through tokens.
     """
     return grid(through_tokens(score) if excerpts.through_tokens else score)
 
@@ -100,11 +101,10 @@ def through_tokens(score: Score) -> Score:
     """The score as tokens leave it, in C major or A minor.
 
     Raises:
-        UsageError: It has no pitched note.
-        UnreadableInput: It has a metre without a token.
+        UnreadableInput: It has no pitched note, or a metre without a token.
     """
     if not any(len(track.notes) for track in score.tracks if not track.is_drum):
-        raise UsageError("the piece has no pitched notes", hint="features are of pitched notes; drums alone have no genre here")
+        raise UnreadableInput("the piece has no pitched notes", hint="features are of pitched notes; drums alone have no genre here")
     key = keys.estimate_key(score)
     home = 0 if key.mode == "major" else 9
     words = remi.vocabulary(SPEC)

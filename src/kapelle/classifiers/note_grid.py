@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kapelle.errors import UsageError
+from kapelle.errors import UnreadableInput
 from kapelle.score import units
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ Ints = NDArray[np.int64]
 STEPS = 12
 """Steps of a quarter note."""
 
-MAX_BARS = 4096
-"""Bars beyond these are left out: five hours of music in 4/4."""
+MAX_STEPS = 2**18
+"""What lies beyond is left out: 5,461 bars of 4/4, three hours at 120 bpm."""
 
 GROUPS = (
     ("piano", range(8)), ("organ", range(16, 24)), ("guitar", range(24, 32)), ("bass", range(32, 40)), ("strings", range(40, 56)),
@@ -92,28 +92,27 @@ class Grid:
 
 
 def grid(score: Score) -> Grid:
-    """`score` on the grid.
+    """`score` on the grid; what rings on after the last bar line ends there.
 
     Raises:
-        UsageError: It has no pitched note.
+        UnreadableInput: It has no pitched note.
     """
     tracks = [(track.program, track.notes.numpy()) for track in score.tracks if not track.is_drum and len(track.notes)]
     hits = sum(len(track.notes) for track in score.tracks if track.is_drum)
     if not tracks:
-        raise UsageError("the piece has no pitched notes", hint="features are of pitched notes; drums alone have no genre here")
+        raise UnreadableInput("the piece has no pitched notes", hint="features are of pitched notes; drums alone have no genre here")
     tpq = max(score.tpq, 1)
     time = np.maximum(np.concatenate([notes["time"] for _, notes in tracks]).astype(np.int64), 0)
     length = np.concatenate([notes["duration"] for _, notes in tracks]).astype(np.int64)
     pitch = np.concatenate([notes["pitch"] for _, notes in tracks]).astype(np.int64)
-    ticks = units.bar_starts(score, int(time.max()) + 1)[: MAX_BARS + 1]
-    here = time < ticks[-1]
-    start, lines = _placed(time[here], ticks, tpq)
-    lasts = np.maximum(_rounded(length[here] * STEPS, tpq), 1)
-    start, end, pitch = _without_doubles(start, start + lasts, pitch[here])
+    start, lines = _placed(time, units.bar_starts(score, int(time.max()) + 1), tpq)
+    lasts = np.maximum(_rounded(length * STEPS, tpq), 1)
+    start, end, pitch = _without_doubles(start, start + lasts, pitch)
     sizes = np.array([len(notes["time"]) for _, notes in tracks], np.float64)
     programs = np.array([program for program, _ in tracks])
     shares = tuple(float(sizes[np.isin(programs, members)].sum() / sizes.sum()) for _, members in GROUPS)
-    return Grid(start, end, pitch, lines, shares, hits / (hits + float(sizes.sum())))
+    whole = Grid(start, end, pitch, lines, shares, hits / (hits + float(sizes.sum())))
+    return whole.cut(0, max(int(np.searchsorted(lines, MAX_STEPS, side="right")) - 1, 1))
 
 
 def _placed(time: Ints, ticks: Ints, tpq: int) -> tuple[Ints, Ints]:
