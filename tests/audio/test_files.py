@@ -174,3 +174,55 @@ def test_any_damage_gives_a_sound_or_one_clear_error(tmp_path, name):
         (tmp_path / name).write_bytes(data)
         with contextlib.suppress(UnreadableInput):
             assert files.read(tmp_path / name).n_frames >= 0
+
+
+def sweep(minutes: int, rate: int = 8_000) -> Waveform:
+    """A tone for each minute, 100 Hz above the last."""
+    times = np.arange(60 * rate) / rate
+    return Waveform(np.concatenate([0.3 * np.sin(2 * np.pi * 100 * (number + 2) * times) for number in range(minutes)]), rate)
+
+
+def pitches(parts: list[Waveform]) -> list[float]:
+    return [float(np.abs(np.fft.rfft(part.samples[:, 0])).argmax() / part.duration_s) for part in parts]
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+def test_parts_are_the_middles_of_equal_pieces_of_the_file(tmp_path, name):
+    files.write(tmp_path / name, sweep(5))
+    parts = files.read_parts(tmp_path / name, 10.0, 5)
+    assert [part.duration_s for part in parts] == [pytest.approx(10.0)] * 5
+    assert pitches(parts) == pytest.approx([200, 300, 400, 500, 600], abs=1)
+
+
+def test_of_a_short_file_there_is_one_part_and_parts_do_not_overlap(tmp_path):
+    files.write(tmp_path / "a.wav", sweep(1))
+    assert [part.duration_s for part in files.read_parts(tmp_path / "a.wav", 45.0, 3)] == [45.0]
+    assert [part.duration_s for part in files.read_parts(tmp_path / "a.wav", 90.0, 3)] == [60.0]
+    assert len(files.read_parts(tmp_path / "a.wav", 25.0, 3)) == 2
+
+
+def test_a_file_of_three_hours_is_read_in_parts_without_being_in_memory(tmp_path):
+    import resource
+
+    import soundfile
+
+    path = tmp_path / "long.wav"
+    block = np.zeros((8_000 * 60, 1), np.float32)
+    with soundfile.SoundFile(path, "w", 8_000, 1, subtype="PCM_U8") as file:
+        for minute in range(180):
+            block[:] = minute / 200
+            file.write(block)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    parts = files.read_parts(path, 30.0, 3)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kilobytes; the whole would be 345 MB
+    assert [float(part.samples.mean()) for part in parts] == pytest.approx([29.5 / 200, 89.5 / 200, 149.5 / 200], abs=0.01)
+    with pytest.raises(UnreadableInput, match="longer than 60 minutes"):
+        files.read(path)
+
+
+def test_a_header_that_does_not_tell_the_length_is_read_to_the_end(tmp_path):
+    files.write(tmp_path / "a.ogg", sweep(1))
+    data = (tmp_path / "a.ogg").read_bytes()
+    (tmp_path / "cut.ogg").write_bytes(data[: len(data) // 2])
+    parts = files.read_parts(tmp_path / "cut.ogg", 10.0, 2)
+    assert pitches(parts) == pytest.approx([200, 200], abs=1)

@@ -34,8 +34,8 @@ INPUTS = "audio_features"
 EXCERPTS = 3
 """Half minutes of a sound that are heard, at most."""
 
-MOST_OUTSIDE = 2
-"""So many of 57 features may lie outside the range of 99 % of the training music without a word: that many do by chance."""
+MOST_OUTSIDE = 0.05
+"""Such a share of the features may lie outside the range of 99 % of the training music without a word: by chance 1 % do."""
 
 NOTHING = "silence, or less than a second: nothing to tell a genre by"
 SHORT = "{seconds:.1f} s of sound: the classifier learned from {usual:.0f} s"
@@ -63,9 +63,13 @@ class AudioClassifier:
         options = self.bundle.manifest.options
         if options.get("inputs") != INPUTS:
             raise UsageError("the bundle {name} does not judge sound", name=self.bundle.name, hint="genre-audio and gtzan do")
-        if tuple(options["features"]) != NAMES:
-            raise UsageError("the bundle {name} asks for other features than these", name=self.bundle.name, hint="make it again")
         self.classes: tuple[str, ...] = tuple(options["classes"])
+        self.names: tuple[str, ...] = tuple(options["features"])
+        unknown = [name for name in self.names if name not in NAMES]
+        if unknown:
+            hint = "it was made by another version of Kapelle"
+            raise UsageError("{name} asks for features that nobody measures: {unknown}", name=self.bundle.name, unknown=unknown, hint=hint)
+        self._columns = np.array([NAMES.index(name) for name in self.names])
         self._low, self._high = (np.asarray(options[side], np.float64) for side in ("low", "high"))
         self._session = Classifier(self.bundle, threads=threads)
 
@@ -93,7 +97,7 @@ class AudioClassifier:
         """
         if not heard or not all(isinstance(one, AudioFeatures) for one in heard):
             raise UsageError("a classifier of audio is asked features of audio, not numbers", hint="call features(waveform)")
-        rows = np.stack([one.values for one in heard])
+        rows = np.stack([one.values for one in heard])[:, self._columns]
         mean = self._session.predict(rows).mean(axis=0, dtype=np.float64)
         return verdict(self.bundle.name, self.bundle.hash, self.classes, mean.tolist(), [*self._short(heard), *self._outside(rows)])
 
@@ -110,8 +114,9 @@ class AudioClassifier:
 
     def _outside(self, rows: np.ndarray) -> list[str]:
         mean = rows.mean(axis=0, dtype=np.float64)
-        names = [name for name, out in zip(NAMES, (mean < self._low) | (mean > self._high), strict=True) if out]
-        return [OUTSIDE.format(n=len(names), total=len(NAMES), names=", ".join(names))] if len(names) > MOST_OUTSIDE else []
+        names = [name for name, out in zip(self.names, (mean < self._low) | (mean > self._high), strict=True) if out]
+        by_chance = MOST_OUTSIDE * len(self.names)
+        return [OUTSIDE.format(n=len(names), total=len(self.names), names=", ".join(names))] if len(names) > by_chance else []
 
 
 def _excerpts(wave: Waveform) -> list[Waveform]:
