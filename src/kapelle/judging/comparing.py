@@ -76,7 +76,7 @@ def against(
         workers: Who computes.
         progress: Called with (comparisons done, comparisons in all).
     """
-    n = min(len(row) for row in rows)
+    n = min((len(row) for row in rows if row), default=0)  # a row without pieces has no figures, and takes none from the others
     some = [row[:n] for row in rows]
     yardstick, *placed = _placed([_vectors(first), *(_vectors(row) for row in some)], embedding)
     pairs = [_Pair(metric, _values(row, metric), _values(first, metric), 0, options.seed, N_DRAWS) for row in some for metric in METRICS]
@@ -88,7 +88,7 @@ def against(
         metrics = dict(zip(METRICS, distributions[place * len(METRICS) :], strict=False))
         overlap = _mean([one.overlap.value for one in metrics.values()])
         kld = _mean([one.kld.value for one in metrics.values()])
-        out.append((SetFigures(n, len(first), overlap, kld, vectors.neighbours, vectors.frechet, vectors.two_sample), metrics))
+        out.append((SetFigures(len(some[place]), len(first), overlap, kld, vectors.neighbours, vectors.frechet, vectors.two_sample), metrics))
     return out
 
 
@@ -109,7 +109,7 @@ def _values(row: Sequence[Found], metric: str) -> Floats:
 
 
 def _vectors(row: Sequence[Found]) -> Floats:
-    return np.array([found.vector for found in row], np.float64).reshape(len(row), -1)
+    return np.array([found.vector for found in row], np.float64) if row else np.zeros((0, 0))
 
 
 def _placed(sets: Sequence[Floats], embedding: str) -> list[Floats]:

@@ -286,7 +286,12 @@ def _remarks(sets: Sequence[_Set], real: _Set, rows: Sequence[Row], options: Opt
             out.append(
                 Remark("{row}: {count} files are in the reference too, which makes its figures too good", {"row": one.name, "count": both})
             )
-    least = min(min(row.sets.n, row.sets.against) for row in rows)
+    if len(real.used) < 2:
+        out.append(
+            Remark("the reference has {count} usable pieces, too few for two halves: nothing can be compared", {"count": len(real.used)})
+        )
+    out += [Remark("{row}: no piece could be measured", {"row": one.name}) for one in sets if not one.used and one.kind == MADE]
+    least = min((min(row.sets.n, row.sets.against) for row in rows if row.sets.n), default=FEW)
     if least < FEW:
         out.append(Remark("sets of {count} pieces are compared: below {few}, distances are rough", {"count": least, "few": FEW}))
     return out
