@@ -86,9 +86,12 @@ def show(results: Results, folder: Path, console: Console) -> None:
             "degenerate": counts["degenerate"],
         }
     )
+    from kapelle.study.site.statistics import MOST_VALUES
+
     table = results.as_dict()["by_axis"]
     for axis in results.plan.axes:
-        if 1 < len(axis.values) < len(results.rows):  # else a row for each piece would say nothing new
+        many = len(axis.values) > MOST_VALUES and not axis.paged
+        if 1 < len(axis.values) < len(results.rows) and not many:  # else a row for each piece would say nothing new
             rows = [(axis.label(value), *_row(found)) for value, found in table[axis.name].items()]
             console.line()
             console.table((axis.name, "made", "empty", "short", "degenerate", "notes", "seconds"), rows, numbers=NUMBERS)

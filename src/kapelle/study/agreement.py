@@ -67,7 +67,8 @@ def coincidences(table: Floats, values: Floats) -> Floats:
 
 def _nominal(values: Floats, counts: Floats) -> Floats:
     del counts
-    return (values[:, None] != values).astype(np.float64)
+    out: Floats = (values[:, None] != values).astype(np.float64)
+    return out
 
 
 def _ordinal(values: Floats, counts: Floats) -> Floats:

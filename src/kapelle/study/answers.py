@@ -139,7 +139,7 @@ def outcome(ratings: Sequence[Rating], preferences: Sequence[Preference], replac
     for pair in both:
         mine = [(one.listener, one.pair, one.value) for one in preferences if one.groups == pair]
         preferred.append((*pair, len(mine), _mean(mine, seed)))
-    listeners = tuple(sorted({one.listener for one in (*ratings, *preferences)}))
+    listeners = tuple(sorted({one.listener for one in ratings} | {one.listener for one in preferences}))
     counts = {group: sum(one.group == group for one in ratings) for group in groups}
     agreement = {name: _agreement([one for one in ratings if one.question == name]) for name in QUESTIONS}
     return Outcome(means, counts, tuple(preferred), agreement, listeners, replaced)
@@ -154,8 +154,8 @@ def _mean(answers: Sequence[tuple[str, str, float]], seed: int) -> Estimate:
     if not answers:
         return nothing("no answer")
     values = np.array([value for _, _, value in answers], np.float64)
-    weights = [_weights([answer[side] for answer in answers], seed + side) for side in (0, 1)]
-    drawn = weights[0] * weights[1]  # (draws, answers)
+    listeners, pieces = ([answer[0] for answer in answers], [answer[1] for answer in answers])
+    drawn = _weights(listeners, seed) * _weights(pieces, seed + 1)  # (draws, answers)
     of = drawn.sum(axis=1)
     means = (drawn @ values)[of > 0] / of[of > 0]
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

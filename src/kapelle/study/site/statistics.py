@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kapelle.study.run import Results
 
 COUNTS = ("made", "empty", "failed", "short", "degenerate")
-UNSURE = 0.05
+MOST_VALUES = 12
+"""Of an axis without pages that has more values, such as a hundred seeds, no means are shown: results.json has them."""
 
 
 def of_all(results: Results) -> Iterator[str]:
@@ -25,9 +26,9 @@ def of_all(results: Results) -> Iterator[str]:
     yield "<h2>All pieces</h2>"
     yield _statistics(results.rows, names)
     for axis, values in results.tables.by_axis.items():
-        if len(values) < 2 or len(values) == len(results.rows):
-            continue
         told = _axis(results, axis)
+        if len(values) < 2 or len(values) == len(results.rows) or (len(values) > MOST_VALUES and not told.paged):
+            continue
         columns = [*COUNTS, *names]
         yield f"<h2>Means by {text(axis)}</h2>"
         yield table(
