@@ -17,7 +17,7 @@ from kapelle.audio import files
 from kapelle.audio.waveform import Waveform
 from kapelle.classifiers.audio_features import EXCERPT_S, NAMES, SHORTEST_S, SILENT, AudioFeatures, features
 from kapelle.classifiers.verdict import Verdict, verdict
-from kapelle.errors import UsageError
+from kapelle.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,9 +37,12 @@ EXCERPTS = 3
 MOST_OUTSIDE = 0.05
 """Such a share of the features may lie outside the range of 99 % of the training music without a word: by chance 1 % do."""
 
+NAMED = 6
+"""So many of them are named."""
+
 NOTHING = "silence, or less than a second: nothing to tell a genre by"
 SHORT = "{seconds:.1f} s of sound: the classifier learned from {usual:.0f} s"
-OUTSIDE = "{n} of {total} features lie outside what it learned from: {names}"
+OUTSIDE = "unlike what it learned from: {n} of {total} features lie outside ({names})"
 
 
 class AudioClassifier:
@@ -51,8 +54,8 @@ class AudioClassifier:
 
     Raises:
         Missing: The bundle is not installed.
-        UsageError: It is another kind of classifier, or asks for other features.
-        BundleError: It is damaged.
+        UsageError: It is another kind of classifier.
+        BundleError: It is damaged, or its features are not those of this version.
     """
 
     def __init__(self, bundle: Bundle | None = None, *, threads: int = 1) -> None:
@@ -65,10 +68,9 @@ class AudioClassifier:
             raise UsageError("the bundle {name} does not judge sound", name=self.bundle.name, hint="genre-audio and gtzan do")
         self.classes: tuple[str, ...] = tuple(options["classes"])
         self.names: tuple[str, ...] = tuple(options["features"])
-        unknown = [name for name in self.names if name not in NAMES]
-        if unknown:
-            hint = "it was made by another version of Kapelle"
-            raise UsageError("{name} asks for features that nobody measures: {unknown}", name=self.bundle.name, unknown=unknown, hint=hint)
+        if not set(self.names) <= set(NAMES):
+            hint = "prepare, train and export it again"
+            raise BundleError("the features of {name} are not those that this version measures", name=self.bundle.name, hint=hint)
         self._columns = np.array([NAMES.index(name) for name in self.names])
         self._low, self._high = (np.asarray(options[side], np.float64) for side in ("low", "high"))
         self._session = Classifier(self.bundle, threads=threads)
@@ -113,10 +115,17 @@ class AudioClassifier:
         return [SHORT.format(seconds=seconds, usual=EXCERPT_S)] if seconds < EXCERPT_S / 2 else []
 
     def _outside(self, rows: np.ndarray) -> list[str]:
+        outside = self.outside(rows)
+        if len(outside) <= MOST_OUTSIDE * len(self.names):
+            return []
+        named = ", ".join(outside[:NAMED]) + (" ..." if len(outside) > NAMED else "")
+        return [OUTSIDE.format(n=len(outside), total=len(self.names), names=named)]
+
+    def outside(self, rows: np.ndarray) -> list[str]:
+        """The features of which the mean of rows (n, F) lies outside what 99 % of the training rows had, the furthest first."""
         mean = rows.mean(axis=0, dtype=np.float64)
-        names = [name for name, out in zip(self.names, (mean < self._low) | (mean > self._high), strict=True) if out]
-        by_chance = MOST_OUTSIDE * len(self.names)
-        return [OUTSIDE.format(n=len(names), total=len(self.names), names=", ".join(names))] if len(names) > by_chance else []
+        far = np.maximum(self._low - mean, mean - self._high) / np.maximum(self._high - self._low, 1e-12)
+        return [self.names[place] for place in np.argsort(-far, kind="stable").tolist() if far[place] > 0]
 
 
 def _excerpts(wave: Waveform) -> list[Waveform]:
