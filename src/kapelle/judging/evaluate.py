@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import kapelle
 from kapelle import config
 from kapelle.errors import Missing, UsageError
 from kapelle.judging import baselines, comparing, excerpts
@@ -102,7 +101,7 @@ def evaluate(
     config.check(options)
     _check_sets(made, reference)
     how, embedding, judge = _settled(options)
-    kept = Kept(work.kept, [kapelle.__version__, judge, _hash_of(options.model)])
+    kept = Kept(work.kept, [judge, _hash_of(options.model), *METRICS])
     jobs = {name: [Job(_name(path), path, how) for path in files] for name, files in {**made, REAL_NAME: reference}.items()}
     to_do = sum(map(len, jobs.values())) + len(reference)  # half of the reference makes two baselines
     *given, real = _sets(jobs, options, kept, work, (0, to_do))
