@@ -128,6 +128,16 @@ def test_without_catboost_the_extra_is_named(place: Path, tmp_path: Path, monkey
     assert "classify" in told.value.hint
 
 
+def test_trees_begin_from_nothing(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="begin from nothing"):
+        trees.fit(tiny.recipe(tmp_path), place / "shards", tmp_path / "run", FitOptions(trackers=(), start_from=place / "run"))
+
+
+def test_a_classifier_is_not_fitted_in_one_go(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not made in one go"):
+        api.fit(tiny.recipe(tmp_path), tmp_path, tmp_path / "out")
+
+
 def test_a_class_without_training_rows_is_named(tmp_path: Path) -> None:
     folder = tiny.write(tmp_path / "shards")
     held = feature_tables.read(folder)

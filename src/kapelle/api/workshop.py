@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle.api.originality import index_of
 from kapelle.api.progress import Report, quiet
-from kapelle.errors import Missing, UnreadableInput
+from kapelle.errors import Missing, UnreadableInput, UsageError
 
 if TYPE_CHECKING:
     from kapelle.bundles.load import Installed
@@ -202,8 +202,13 @@ def fit(recipe: str | Path, folder: str | Path, out: str | Path, how: Fitting | 
     """Train a recipe on a folder of MIDI, from reading the files to writing the bundle `out`; see `kapelle.fitting`."""
     _needs_train()
     from kapelle import fitting
+    from kapelle.training.recipe import read
 
-    return fitting.fit(recipe_path(recipe), Path(folder), Path(out), how)
+    place = recipe_path(recipe)
+    if read(place, how.training.overrides if how and how.training else ()).codec in ("features", "rolls"):
+        hint = "`kapelle data prepare`, `kapelle train` and `kapelle export` make it: it needs folders of all its classes"
+        raise UsageError("the classifier {recipe} is not made in one go", recipe=place.stem, hint=hint)
+    return fitting.fit(place, Path(folder), Path(out), how)
 
 
 def _needs_train() -> None:

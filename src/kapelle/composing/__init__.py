@@ -49,7 +49,8 @@ def way_of(codec: str | None, name: str = "") -> Way:
     if name in COMBINED:
         return cast("Way", importlib.import_module(COMBINED[name]))
     if codec not in WAYS:
-        raise UsageError("bundles of codec {codec!r} do not compose", codec=codec)
+        hint = "`kapelle models` lists the models; `kapelle classify` asks classifiers"
+        raise UsageError("bundles of codec {codec!r} do not compose", codec=codec, hint=hint)
     return cast("Way", importlib.import_module(WAYS[codec]))
 
 

@@ -62,6 +62,8 @@ def fit(recipe_path: Path, data: Path, run: Path, options: FitOptions | None = N
     """
     options = options or FitOptions()
     recipe = read(recipe_path, options.overrides)
+    if options.start_from:
+        raise UsageError("trees begin from nothing, not from {start}", start=options.start_from, hint="leave --from out")
     _needs_catboost()
     table = feature_tables.read(data)
     shape = build(trees.Config, {**recipe.model, **table.info["sizes"]}, "recipe: model")
