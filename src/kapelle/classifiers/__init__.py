@@ -6,6 +6,9 @@ module             what it offers
 `verdict`          `Verdict`: the whole probability vector of one thing, with warnings
 `midi_features`    `features`: a score as a row of numbers with names, for trees and for clustering
 `midi`             `MidiClassifier`: scores to verdicts, by a bundle that was grown on such rows
+`judge`            `GenreJudge`: scores to verdicts and points, for evaluation alone
+`audio_features`   `features`: a sound as `AudioFeatures`, which alone a classifier of sound can be asked
+`audio`            `AudioClassifier`: sounds to verdicts
 `opening`          `opened`: the classifier of a bundle, whatever it takes
 =================  ===================================================================================
 
