@@ -132,7 +132,7 @@ def find_tables(folder: Path, preparation: TablePreparation) -> list[File]:
     found = [File(folder / source.folder / source.file, number, source.file) for number, source in enumerate(preparation.data.sources)]
     for file in found:
         if not file.path.is_file():
-            raise Missing("no table at {path}", path=file.path, hint="`kapelle datasets` lists what can be fetched")
+            raise Missing("no table at {path}", path=file.path, hint="`kapelle data list` names the tables that can be fetched")
     return found
 
 
