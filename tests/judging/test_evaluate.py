@@ -268,6 +268,21 @@ def test_an_embedding_that_is_not_there(music) -> None:
         run(music / "alike", music / "real", embedding="judge")
 
 
+def test_the_judge_is_asked_where_it_is_installed(music, monkeypatch) -> None:
+    from kapelle.bundles import load
+
+    if excerpts.JUDGE_BUNDLE not in {item.name for item in load.installed()}:
+        pytest.skip("genre-judge is not installed")
+    digest = load.load(excerpts.JUDGE_BUNDLE).hash
+    monkeypatch.setattr(excerpts, "judge_hash", lambda: digest)
+    one = run(music / "alike", music / "real")
+    assert one.embedding == f"genre-judge {digest[:16]}"
+    genres = one.row("alike").genres
+    assert sum(share.value for share in genres.values()) == pytest.approx(1.0, abs=1e-6)
+    assert sum(share.value for share in one.row("alike").genre_shares.values()) == pytest.approx(1.0)
+    assert len(one.pieces[0].found.vector) > 8
+
+
 def test_names_of_rows_are_kept_apart(music, tmp_path) -> None:
     fill(tmp_path / "alike", 2, 300)
     one = run([music / "alike", tmp_path / "alike"], music / "real")

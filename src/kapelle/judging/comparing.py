@@ -33,6 +33,9 @@ Figures = tuple[SetFigures, Mapping[str, Compared]]
 N_DRAWS = N_SET_DRAWS
 """Of each interval."""
 
+MOST_PIECES = 2000
+"""Of a row, and of the half: more would cost much and say little."""
+
 MOST = 3.0
 """Deviations that a standardised feature may be away from the mean."""
 
@@ -76,7 +79,8 @@ def against(
         workers: Who computes.
         progress: Called with (comparisons done, comparisons in all).
     """
-    n = min((len(row) for row in rows if row), default=0)  # a row without pieces has no figures, and takes none from the others
+    first = first[:MOST_PIECES]
+    n = min((len(row) for row in [*rows, first] if row), default=0)  # a row without pieces has no figures, and takes none from the others
     some = [row[:n] for row in rows]
     yardstick, *placed = _placed([_vectors(first), *(_vectors(row) for row in some)], embedding)
     pairs = [_Pair(metric, _values(row, metric), _values(first, metric), 0, options.seed, N_DRAWS) for row in some for metric in METRICS]
@@ -88,7 +92,9 @@ def against(
         metrics = dict(zip(METRICS, distributions[place * len(METRICS) :], strict=False))
         overlap = _mean([one.overlap.value for one in metrics.values()])
         kld = _mean([one.kld.value for one in metrics.values()])
-        out.append((SetFigures(len(some[place]), len(first), overlap, kld, vectors.neighbours, vectors.frechet, vectors.two_sample), metrics))
+        out.append(
+            (SetFigures(len(some[place]), len(first), overlap, kld, vectors.neighbours, vectors.frechet, vectors.two_sample), metrics)
+        )
     return out
 
 
