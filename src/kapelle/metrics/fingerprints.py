@@ -164,7 +164,7 @@ def rounded_fingerprints(line: Line) -> tuple[Hashes, Ints]:
     others = _windows(np.where(low != told, low, high), GRAM - 2)
     hashes, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     for turned in (*combinations(range(GRAM - 2), 1), *combinations(range(GRAM - 2), 2)):
-        columns = list(turned)
+        columns = np.array(turned)
         rows = np.flatnonzero((others[:, columns] != ratios[:, columns]).all(axis=1))
         if len(rows):
             changed = ratios[rows].copy()
