@@ -1,10 +1,10 @@
-"""What a classifier of audio hears: 124 numbers of half a minute of sound.
+"""What a classifier of audio hears: 285 numbers of half a minute of sound.
 
 Takes a `Waveform` of any rate and number of channels; gives `AudioFeatures`. The first 57 say how it sounds: means and variances over
 frames of chroma, loudness, centroid, bandwidth, roll-off, zero crossings, the lasting and the striking layer and 20 cepstral
 coefficients, and the tempo; names, order and meaning are those of the feature table that goes with the GTZAN collection
-(`features_30_sec.csv`), less its constant `length`. The others say what it does (`kapelle.classifiers.audio_patterns`). A bundle names
-those that it asks for.
+(`features_30_sec.csv`), less its constant `length`. The next 67 say what it does (`kapelle.classifiers.audio_patterns`), and the last what
+is written in it, as far as notes can be heard (`kapelle.classifiers.heard_notes`). A bundle names those that it asks for.
 
 There is one function for training and for use, and no scaler anywhere: the classifiers accept `AudioFeatures` alone, which nothing
 but `features` makes, so that rows which somebody scaled cannot reach a model that never saw scaled ones.
@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from kapelle.audio import spectra
+from kapelle.audio import pitches, spectra
 from kapelle.audio.chroma import chroma
 from kapelle.audio.effects import resample
 from kapelle.audio.layers import layers
 from kapelle.audio.onsets import onset_strength, tempo_bpm
 from kapelle.audio.waveform import Waveform
-from kapelle.classifiers import audio_patterns
+from kapelle.classifiers import audio_patterns, heard_notes
 from kapelle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ TABLE_NAMES: tuple[str, ...] = (
     *(f"mfcc{number}_{kind}" for number in range(1, spectra.N_CEPSTRA + 1) for kind in ("mean", "var")),
 )
 
-NAMES: tuple[str, ...] = TABLE_NAMES + audio_patterns.NAMES
+NAMES: tuple[str, ...] = (*TABLE_NAMES, *audio_patterns.NAMES, *heard_notes.NAMES)
 
 _OURS = object()
 
@@ -60,7 +60,7 @@ class AudioFeatures:
     """The features of one sound; made by `features` and by nothing else.
 
     Args:
-        values: One number per name in `NAMES`, in its units, never scaled; read only.
+        values: One number per name in `NAMES`, in its units, never scaled; NaN where there is nothing to measure; read only.
         duration_s: Length of the sound they are taken of, in seconds, at most `EXCERPT_S`.
         maker: Known to this module only.
 
@@ -132,6 +132,7 @@ def _values(samples: Samples) -> Iterator[float]:
     for coefficient in spectra.cepstra(decibels).T:
         yield from _mean_and_variance(coefficient)
     yield from audio_patterns.patterns(power, classes, decibels, onsets, loudness, tempo)
+    yield from heard_notes.measure(pitches.roll(samples), onsets, tempo)
 
 
 def _mean_and_variance(curve: npt.NDArray[np.floating]) -> tuple[float, float]:
