@@ -125,6 +125,9 @@ def ratio_of_spreads(ours: Floats, theirs: Floats, seed: int = 0) -> Estimate:
     first, second = (np.asarray(one, np.float64) for one in (ours, theirs))
     if min(len(first), len(second)) < 2:
         return nothing("a spread needs two pieces")
+    below = _deviation(second)
+    if not below:
+        return nothing("nothing varies in the other set")
     drawn = [_drawn(one, seed + place) for place, one in enumerate((first, second))]
     ratios = drawn[0] / np.where(drawn[1] > 0, drawn[1], np.nan)
     low, high = np.nanquantile(ratios, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -113,7 +113,7 @@ def opinion(rows: Sequence[Mapping[str, Any]], classifier: str) -> dict[str, Any
 
     Returns:
         ``count``; ``statistics``: class -> `describe` of its probability; ``winners``: class -> pieces; ``spread``: `effects.spread`
-        with its interval.
+        with its interval; ``warned``: pieces that are unlike what the classifier learned from, by its own word.
     """
     table = opinions.probabilities(rows, classifier)
     vectors = np.array(list(table.values()), np.float64).T if table else np.empty((0, 0))
@@ -122,5 +122,6 @@ def opinion(rows: Sequence[Mapping[str, Any]], classifier: str) -> dict[str, Any
         "count": len(vectors),
         "statistics": {label: describe(values) for label, values in table.items()},
         "winners": opinions.winners(rows, classifier),
+        "warned": sum(bool(row["verdicts"].get(classifier, {}).get("warnings")) for row in rows),
         "spread": {"value": found.value, "low": found.low, "high": found.high},
     }

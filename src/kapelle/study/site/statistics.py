@@ -106,7 +106,8 @@ def _probabilities(found: Mapping[str, Any], label: str) -> str:
     classes = list(found["statistics"])
     rows = [[name, *(figure(found["statistics"][one][name]) for one in classes)] for name in tables.STATISTICS]
     rows.append(["most probable in", *(str(found["winners"][one]) for one in classes)])
-    return table(["probability", *classes], rows, caption=label)
+    warned = f"; {found['warned']} of {found['count']} are unlike what it learned from" if found["warned"] else ""
+    return table(["probability", *classes], rows, caption=f"{label}{warned}")
 
 
 def _winner(one: Mapping[str, Any]) -> str:
