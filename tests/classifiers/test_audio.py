@@ -8,7 +8,7 @@ import pytest
 import fakes
 from kapelle.audio import Waveform, files
 from kapelle.bundles import load
-from kapelle.classifiers.audio import NOTHING, AudioClassifier
+from kapelle.classifiers.audio import AudioClassifier
 from kapelle.classifiers.audio_features import NAMES, TABLE_NAMES, features
 from kapelle.errors import BundleError, Missing, UnreadableInput, UsageError
 from kapelle.models import trees
@@ -78,9 +78,14 @@ def test_what_lies_outside_the_training_music_is_named(asked):
 def test_a_short_sound_is_judged_with_a_word_and_nothing_to_hear_is_no_genre(asked):
     assert "1.0 s of sound" in asked.classify(tone(3000, 1.0)).warnings[0]
     for nothing in (tone(3000, 0.5), Waveform(np.zeros((5 * RATE, 2)), RATE), Waveform(np.zeros((0, 1)), RATE)):
-        verdict = asked.classify(nothing)
-        assert verdict.warnings == (NOTHING,)
-        assert set(verdict.probabilities.values()) == {0.5}
+        with pytest.raises(UnreadableInput, match="nothing to judge"):
+            asked.classify(nothing)
+
+
+def test_a_silent_file_is_named(asked, tmp_path):
+    files.write(tmp_path / "hush.wav", Waveform(np.zeros((5 * RATE, 1)), RATE))
+    with pytest.raises(UnreadableInput, match=r"hush\.wav holds nothing"):
+        asked.classify_file(tmp_path / "hush.wav")
 
 
 def test_silent_half_minutes_of_a_long_sound_are_left_out(asked):

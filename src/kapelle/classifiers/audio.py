@@ -17,7 +17,7 @@ from kapelle.audio import files
 from kapelle.audio.waveform import Waveform
 from kapelle.classifiers.audio_features import EXCERPT_S, NAMES, SHORTEST_S, SILENT, AudioFeatures, features
 from kapelle.classifiers.verdict import Verdict, verdict
-from kapelle.errors import BundleError, UsageError
+from kapelle.errors import BundleError, UnreadableInput, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +40,6 @@ MOST_OUTSIDE = 0.05
 NAMED = 6
 """So many of them are named."""
 
-NOTHING = "silence, or less than a second: nothing to tell a genre by"
 SHORT = "{seconds:.1f} s of sound: the classifier learned from {usual:.0f} s"
 OUTSIDE = "unlike what it learned from: {n} of {total} features lie outside ({names})"
 
@@ -76,16 +75,21 @@ class AudioClassifier:
         self._session = Classifier(self.bundle, threads=threads)
 
     def classify(self, wave: Waveform) -> Verdict:
-        """The probability of each class; equal shares, and a warning, for silence and what is shorter than a second."""
-        return self._of(_excerpts(wave))
+        """The probability of each class.
+
+        Raises:
+            UnreadableInput: It is silent, or shorter than a second.
+        """
+        return self._of(_excerpts(wave), "the sound")
 
     def classify_file(self, path: Path) -> Verdict:
         """The verdict on a sound file, of whatever length: only the half minutes that are heard are read.
 
         Raises:
-            As `kapelle.audio.files.read_parts`.
+            UnreadableInput: It is no sound file, or damaged; or silent, or shorter than a second.
+            Missing, StorageError: It is not there, or reading is not allowed.
         """
-        return self._of(files.read_parts(path, EXCERPT_S, EXCERPTS))
+        return self._of(files.read_parts(path, EXCERPT_S, EXCERPTS), str(path))
 
     def classify_many(self, waves: Iterable[Waveform]) -> list[Verdict]:
         """The verdict of each sound, in their order."""
@@ -103,12 +107,12 @@ class AudioClassifier:
         mean = self._session.predict(rows).mean(axis=0, dtype=np.float64)
         return verdict(self.bundle.name, self.bundle.hash, self.classes, mean.tolist(), [*self._short(heard), *self._outside(rows)])
 
-    def _of(self, parts: Sequence[Waveform]) -> Verdict:
+    def _of(self, parts: Sequence[Waveform], name: str) -> Verdict:
         heard = [features(part) for part in parts if part.duration_s >= SHORTEST_S and part.peak >= SILENT]
-        if heard:
-            return self.predict(heard)
-        even = [1.0 / len(self.classes)] * len(self.classes)
-        return verdict(self.bundle.name, self.bundle.hash, self.classes, even, [NOTHING])
+        if not heard:
+            hint = "at least a second that can be heard is needed, better half a minute"
+            raise UnreadableInput("{name} holds nothing to judge: silence, or less than a second", name=name, hint=hint)
+        return self.predict(heard)
 
     def _short(self, heard: Sequence[AudioFeatures]) -> list[str]:
         seconds = sum(one.duration_s for one in heard)
