@@ -18,9 +18,11 @@ from kapelle.classifiers.judge import GenreJudge  # noqa: E402
 from kapelle.data import roll_shards  # noqa: E402
 from kapelle.data.roll_windows import NOTE, SHAPE, WINDOW  # noqa: E402
 from kapelle.errors import UsageError  # noqa: E402
+from kapelle.models import genre_judge  # noqa: E402
 from kapelle.training import classifying  # noqa: E402
 from kapelle.training.classifying import Classifying, disordered, likelihood  # noqa: E402
 from kapelle.training.fit import FitOptions, fit  # noqa: E402
+from kapelle.training.objectives import Turn  # noqa: E402
 from kapelle.training.recipe import ClassifierSection, TrainingSection  # noqa: E402
 
 
@@ -105,6 +107,18 @@ def test_the_likelihood_counts_classes_alike() -> None:
     scores = [sure, sure, sure, sure]
     assert likelihood(scores, np.array([0, 0, 0, 1]), 1.0) == pytest.approx(-(np.log(0.9) + np.log(0.1)) / 2, rel=1e-5)
     assert likelihood(scores, np.array([0, 0, 0, 1]), 1e6) == pytest.approx(np.log(2), abs=1e-4)
+
+
+def test_validation_settles_the_statistics_and_sets_the_temperature(shards: Path) -> None:
+    made = objective(shards)
+    torch.manual_seed(0)
+    network = genre_judge.build(genre_judge.Config(2, (4, 4, 4, 4), 8, 4)).eval()
+    turn = Turn(network, torch.device("cpu"), 0, 0, 1, lambda loss: None, lambda name: 0.0, lambda: None)
+    one, two = made.validate(turn), made.validate(turn)
+    assert one == two and not network.training
+    assert one["temperature"] == pytest.approx(float(network.temperature))
+    assert network.filters[0].norm.momentum == 0.1 and int(network.filters[0].norm.num_batches_tracked) == classifying.SETTLING
+    assert float(network.filters[0].norm.running_var.max()) < 0.2  # of rolls, most of whose cells are silent
 
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RECIPES = (
     "genre", "genre-small", "remi-lstm", "ensemble", "chopin", "chopin-composers", "chopin-faithful",
     "band-composer", "band-hybrid", "band-jamming", "band-accompany", "band-tutorial", "theme", "theme-faithful", "theme-encoder",
-    "theme-variational", "bridge-joint", "genre-midi", "human-or-generated",
+    "theme-variational", "bridge-joint", "genre-midi", "human-or-generated", "genre-judge",
 )  # fmt: skip
 
 

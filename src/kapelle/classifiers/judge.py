@@ -10,7 +10,6 @@ means. The same score gives the same bytes, whatever else is asked for. It hears
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,12 +86,6 @@ class GenreJudge:
     def dimensions(self) -> int:
         """Numbers of a point."""
         return int(self.bundle.manifest.options["model"]["d_embed"])
-
-
-@cache
-def judge() -> GenreJudge:
-    """The judge that ships with Kapelle, opened once; raises as `GenreJudge`."""
-    return GenreJudge()
 
 
 def _seen(score: Score) -> tuple[NDArray[np.float32], tuple[str, ...]]:

@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapelle.models.genre_judge import EPSILON, HEIGHT, KERNELS, PITCHES, PLANES, POSITION, QUARTER, STEPS, STRIDES
+from kapelle.models.genre_judge import (
+    BANDS,
+    CLASSES,
+    EPSILON,
+    HEIGHT,
+    KERNELS,
+    PITCHES,
+    PLANES,
+    POSITION,
+    QUARTER,
+    STEPS,
+    STRIDES,
+    pitch_classes,
+    turned,
+)
 from kapelle.models.onnx_parts import GraphWriter, linear
 
 if TYPE_CHECKING:
@@ -45,12 +59,39 @@ def predict(config: Config, weights: Mapping[str, np.ndarray]) -> onnx.ModelProt
     most = graph.op("ReduceMax", [heard, axis], keepdims=0)
     whole = graph.constant("whole", np.array([LAST], np.float32))
     often = graph.op("Mul", [graph.op("Concat", met[:-1], axis=1), graph.op("Div", [whole, count])])
-    point = linear(graph, "point", graph.op("Concat", [mean, most, often], axis=1), weights, out="embedding")
+    even = _normalised(graph, "even", graph.op("Concat", [mean, most, often, _counts(graph, cells, count)], axis=1), weights)
+    point = linear(graph, "point", even, weights, out="embedding")
     scores = graph.op("Div", [linear(graph, "classes", point, weights), graph.constant("temperature", weights["temperature"])])
     graph.op("Softmax", [scores], ["probabilities"], axis=1)
     graph.output("probabilities", "float32", ["batch", config.classes])
     graph.output("embedding", "float32", ["batch", config.d_embed])
     return graph.model()
+
+
+def _counts(graph: GraphWriter, cells: str, count: str) -> str:
+    """The plain statistics of beginnings, (B, N_COUNTS)."""
+    one, axes = graph.constant("one", np.array([1], np.float32)), _numbers(graph, "axes.cells.both", 1, 2)
+    planes = [graph.op("Gather", [cells, _numbers(graph, f"plane.{plane}", plane)], axis=1) for plane in range(PLANES)]
+    onsets, held = (graph.op("Squeeze", [plane, _numbers(graph, "axis.time", 1)]) for plane in planes)
+
+    def added(value: str, *places: int, **more: int) -> str:
+        return graph.op("ReduceSum", [value, _numbers(graph, f"axes.{places}", *places)], **more)
+
+    flat = _numbers(graph, "shape.column", -1, 1)
+    total = graph.op("Max", [graph.op("Reshape", [graph.op("ReduceSum", [onsets, axes]), flat]), one])
+    rows = graph.op("Div", [added(onsets, 2, keepdims=0), total])
+    bars = graph.op("Reshape", [added(onsets, 1, keepdims=0), _numbers(graph, "shape.places", 0, LAST, POSITION)])
+    places = graph.op("Div", [added(bars, 1, keepdims=0), total])
+    shares = graph.op("MatMul", [rows, graph.constant("pitch_classes", pitch_classes())])
+    turns = graph.op("MatMul", [shares, graph.constant("turned", turned())])
+    turns = graph.op("Reshape", [turns, _numbers(graph, "shape.turns", 0, CLASSES, CLASSES)])
+    apart = added(graph.op("Mul", [turns, graph.op("Unsqueeze", [shares, _numbers(graph, "axis.time", 1)])]), 2, keepdims=0)
+    struck = added(graph.op("ReduceMax", [onsets, _numbers(graph, "axis.time", 1)], keepdims=0), 1, keepdims=1)
+    lasting = graph.op("Max", [graph.op("Reshape", [graph.op("ReduceSum", [held, axes]), flat]), one])
+    ratios = ((total, count), (lasting, total), (total, graph.op("Max", [struck, one])))
+    amounts = [graph.op("Log", [graph.op("Div", list(pair))]) for pair in ratios]
+    bands = graph.op("Reshape", [rows, _numbers(graph, "shape.bands", 0, BANDS, PITCHES // BANDS)])
+    return graph.op("Concat", [added(bands, 2, keepdims=0), places, apart, *amounts], axis=1)
 
 
 def _filters(graph: GraphWriter, number: int, rows: str, weights: Mapping[str, np.ndarray]) -> str:
@@ -59,10 +100,13 @@ def _filters(graph: GraphWriter, number: int, rows: str, weights: Mapping[str, n
     across = 0 if wide == QUARTER else wide // 2
     kernel = graph.constant(f"{name}.conv.weight", weights[f"{name}.conv.weight"])
     made = graph.op("Conv", [rows, kernel], pads=[high // 2, across] * 2, kernel_shape=[high, wide], strides=list(STRIDES[number]))
-    norm = [
-        graph.constant(f"{name}.norm.{part}", weights[f"{name}.norm.{part}"]) for part in ("weight", "bias", "running_mean", "running_var")
-    ]
-    return graph.op("Relu", [graph.op("BatchNormalization", [made, *norm], epsilon=EPSILON)])
+    return graph.op("Relu", [_normalised(graph, f"{name}.norm", made, weights)])
+
+
+def _normalised(graph: GraphWriter, name: str, rows: str, weights: Mapping[str, np.ndarray]) -> str:
+    """A batch normalisation as it is in use."""
+    norm = [graph.constant(f"{name}.{part}", weights[f"{name}.{part}"]) for part in ("weight", "bias", "running_mean", "running_var")]
+    return graph.op("BatchNormalization", [rows, *norm], epsilon=EPSILON)
 
 
 def _numbers(graph: GraphWriter, name: str, *values: int) -> str:

@@ -6,8 +6,10 @@ equally frequent, and the few pieces of a rare one need not be drawn again and a
 their bars are shuffled, or their pitches, or their onsets. They have no class to be told, but the kind of disorder; that is what makes the
 network's points fit to compare sets of pieces, since a class alone can be told without hearing whether a piece makes sense.
 
-Validation cuts the pieces of the validation part into windows as in use, and averages each piece's probabilities. The network's temperature
-is set there so that they are as good as can be; "validation" is the negative log likelihood, in nats, all classes counting the same.
+Validation cuts the pieces of the validation part into windows as in use, and averages each piece's probabilities. The network's
+temperature is set there so that they are as good as can be, after the statistics of its normalisations are settled. "validation" is what
+training makes small, on held-out pieces: the negative log likelihood of the classes, in nats, all classes counting the same, and that of
+the kinds of disorder with its weight.
 
 Source: the shift of logits, Menon et al. 2021, "Long-tail learning via logit adjustment".
 
@@ -17,7 +19,7 @@ Known limit: the temperature is chosen on the validation part, and the best step
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +45,16 @@ WINDOWS = 4
 
 TEMPERATURES = np.exp(np.linspace(np.log(0.3), np.log(3), 61))
 
-IN_ORDER, BARS, PITCHES, ONSETS = range(4)
+KINDS = IN_ORDER, BARS, PITCHES, ONSETS = tuple(range(4))
 """As `kapelle.models.genre_judge.DISORDERS`."""
 
 BAR = 4 * STEPS_PER_QUARTER
 """What is shuffled as a bar, whatever the metre."""
+
+SETTLING = 8
+"""Batches from which the normalisations are settled before a validation."""
+
+BatchNorm = torch.nn.BatchNorm1d | torch.nn.BatchNorm2d
 
 DISORDERLY = 0.25
 """Share of the windows of a step."""
@@ -136,6 +143,7 @@ class Classifying:
         labels, pieces = self.held_out
         if not len(labels):
             return {}
+        self._settle(turn)
         turn.network.temperature.fill_(1.0)
         scores = []
         for notes in pieces:
@@ -148,7 +156,36 @@ class Classifying:
         right = np.array([mean.argmax() for mean in _means(scores, float(TEMPERATURES[best]))]) == labels
         balanced = float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
         told = {"validation_accuracy": float(right.mean()), "balanced_accuracy": balanced, "temperature": float(TEMPERATURES[best])}
-        return {**told, "validation": losses[best]}
+        order, noticed = self._order(turn)
+        told |= {"validation_noticed": noticed, "class_loss": losses[best]}
+        return {**told, "validation": losses[best] + self.own.disorder * order}
+
+    def _order(self, turn: Turn) -> tuple[float, float]:
+        """Loss in nats of the kinds of disorder, and how often they are told: each kind of the first window of each validation piece."""
+        draw = np.random.Generator(np.random.Philox(key=[self.settings.seed, 2**33]))
+        losses, hits = [], []
+        for notes in self.held_out[1] if self.own.disorder else ():
+            turn.pause()
+            cells = np.stack([roll_windows.cells(disordered(notes[0], kind, draw)) for kind in KINDS])
+            scores = turn.network(torch.from_numpy(cells).to(turn.device).float())[2].float().cpu()
+            losses.append(float(F.cross_entropy(scores, torch.tensor(KINDS))))
+            hits.append(float((scores.argmax(1) == torch.tensor(KINDS)).float().mean()))
+        return (float(np.mean(losses)), float(np.mean(hits))) if losses else (0.0, 1.0)
+
+    def _settle(self, turn: Turn) -> None:
+        """Give the normalisations the statistics of music in order, all classes alike, by the weights as they are."""
+        norms = [(layer, layer.momentum) for layer in turn.network.modules() if isinstance(layer, BatchNorm)]
+        plain = replace(self.settings, balance=1.0, classifier=replace(self.own, disorder=0.0))
+        for layer, _ in norms:
+            layer.reset_running_stats()
+            layer.momentum = None  # torch's word for a plain mean over all that is seen
+            layer.train()  # they alone: what dropout does to a spread is not met in use
+        for number in range(SETTLING if norms else 0):
+            turn.pause()
+            turn.network(torch.from_numpy(Classifying(self.rolls, plain).batch(2**32 + number)[0]).to(turn.device).float())
+        turn.network.eval()
+        for layer, momentum in norms:
+            layer.momentum = momentum
 
 
 def windows(rolls: Rolls, place: int, most: int) -> list[Notes]:
