@@ -20,6 +20,7 @@ import _page_bulk  # noqa: E402
 import _page_classifiers  # noqa: E402
 import _page_extensions  # noqa: E402
 import _page_metrics  # noqa: E402
+import _page_originality  # noqa: E402
 import _page_retrieval  # noqa: E402
 import _page_themes  # noqa: E402
 
@@ -274,6 +275,7 @@ SECTIONS = {
     **_page_bulk.SECTIONS,
     **_page_classifiers.SECTIONS,
     **_page_metrics.SECTIONS,
+    **_page_originality.SECTIONS,
 }
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How much of what the models compose is in the music that they learned from, beside human music; and what the indexes find and miss.
 
     python benchmarks/originality.py models [--pool DIR] [--count 24] [--json PATH]
-    python benchmarks/originality.py index MODEL SHARDS [--json PATH]
+    python benchmarks/originality.py index MODEL SHARDS [--names DATA] [--json PATH]
 
 ``models`` composes pieces of 16 bars with every model that has an index, or takes folders of MIDI files below DIR for genre-small.
 ``index`` plants copies of training pieces in other music, looks for held-out music, and holds every run that is reported against the
@@ -26,7 +26,7 @@ from kapelle.judging import originality, originality_figures, training_music
 from kapelle.metrics import bootstrap, fingerprints
 from kapelle.metrics.fingerprints import GRAM, GUARANTEED
 
-MODELS = ("chopin", "remi-lstm", "ensemble", "theme", "band-composer", "band-hybrid", "band-jamming", "band-tutorial")
+MODELS = ("chopin", "remi-lstm", "ensemble", "bridge", "band-composer", "band-hybrid", "band-jamming")
 RESULTS = Path(__file__).parent / "results" / "originality.json"
 FACTORS = (1.0, 0.5, 2.0, 1.5, 2 / 3, 0.75, "drawn from 0.5 to 2")
 TPQ = 480
@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     index = verbs.add_parser("index")
     index.add_argument("model")
     index.add_argument("shards", type=Path)
+    index.add_argument("--names", type=Path, help="data folder in which the index found its names")
     for verb in (models, index):
         verb.add_argument("--json", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             found["models"][name] = row
             _write(options.json, found)
     else:
-        found["indexes"][options.model] = _index(options.model, options.shards)
+        found["indexes"][options.model] = _index(options.model, options.shards, options.names)
         _write(options.json, found)
     return 0
 
@@ -87,8 +88,8 @@ def _figures(seen: list[originality.Originality]) -> dict[str, Any]:
         "beyond_95": _share(runs > seen[0].human.quantile(0.95)),
         "longest": {f"{share:.0%}": int(np.quantile(runs, share, method="inverted_cdf")) for share in (0.5, 0.75, 0.95, 1.0)},
         "longest_of_human": {key: seen[0].human.as_dict()["longest_run"][key] for key in ("50%", "75%", "95%", "100%")},
-        "share": round(float(np.mean([one.share_copied for one in seen])), 4),
-        "share_of_human": round(seen[0].human.mean_share() or 0.0, 4),
+        "share": round(float(np.mean([one.share_copied for one in seen])), 5),
+        "share_of_human": round(seen[0].human.mean_share() or 0.0, 5),
         "excerpts": len(human),
     }
 
@@ -102,11 +103,11 @@ def _share(flags: np.ndarray) -> list[float]:
 # --- what an index finds and misses ------------------------------------------------------------------------------------------------
 
 
-def _index(model: str, shards: Path) -> dict[str, Any]:
+def _index(model: str, shards: Path, names: Path | None) -> dict[str, Any]:
     """Planted copies found, runs of held-out music that are not there, time of a lookup."""
     index = originality.at(model)
     assert index is not None
-    music = training_music.opened(shards)
+    music = training_music.opened(shards, training_music.names_in(names) if names else {})
     train = _Lines(music.pieces("train"), {name: number for number, name in enumerate(index.names)}, index.n_pieces)
     held = [cut for _, score in music.pieces("test") for cut in originality_figures.excerpts(score, BARS, most=1)]
     draw = np.random.default_rng(SEED)
@@ -128,8 +129,11 @@ class _Lines:
     def __init__(self, pieces: Iterable[tuple[str, symusic.Score]], numbers: dict[str, int], n_pieces: int) -> None:
         self.hashes: list[list[np.ndarray]] = [[] for _ in range(n_pieces)]
         self.shapes: list[tuple[int, np.ndarray, np.ndarray, float]] = []  # piece, onsets, pitches of a line, ticks of a quarter
-        for order, (name, score) in enumerate(pieces):
-            number = numbers.get(name, order)
+        for name, score in pieces:
+            if name not in numbers:  # the index was made with other names
+                print(f"not in the index by this name: {name}", file=sys.stderr)
+                continue
+            number = numbers[name]
             for line in fingerprints.lines(fingerprints.notes_of(score)):
                 self.hashes[number].append(fingerprints.fingerprints(line))
                 if len(line.start) >= 3 * GUARANTEED:

@@ -9,7 +9,8 @@ the first to the last that was found, no two of them further apart than `WINDOW`
 
 * every run of 12 notes or more is found; one of 10 or 11 is found or not;
 * `longest_run` is a lower bound, `at_most` an upper one, 4 notes higher or less;
-* that the fingerprints of a run follow one another in the piece of the index as well is not checked: neighbours share 7 notes or more;
+* that the fingerprints of a run follow one another in the piece of the index as well is not checked: two runs of one piece that overlap by
+  7 notes or more are taken for one, which may make the lower bound a little too high;
 * a run that repeats itself counts until it begins to do so: eight bars of one broken chord are one bar of it.
 
 It does not compare harmony, rhythm alone, or sound, and 0 notes shared is no proof of originality in law.
