@@ -19,6 +19,7 @@ from kapelle import config
 from kapelle.audio import spectra
 from kapelle.audio.effects import normalise_peak, resample
 from kapelle.audio.waveform import Waveform, amplitude
+from kapelle.classifiers import midi_features
 from kapelle.classifiers.audio_features import EXCERPT_S, NAMES, features
 from kapelle.errors import UsageError
 from kapelle.render import sine, soundfont
@@ -51,7 +52,8 @@ class RenderMeasure:
 
     def settings(self) -> list[Any]:
         """See `Measure`."""
-        return ["renderings", EDITION, list(NAMES), config.plain(self.rules), soundfont.fluidsynth_available()]
+        editions = [EDITION, midi_features.EDITION]
+        return ["renderings", editions, list(NAMES), config.plain(self.rules), soundfont.fluidsynth_available()]
 
     def rows(self, score: Score, digest: str) -> NDArray[np.float32]:
         """See `Measure`.
