@@ -8,8 +8,6 @@ module             what it offers
 `midi`             `MidiClassifier`: scores to verdicts, by a bundle that was grown on such rows
 `judge`            `GenreJudge`: scores to verdicts and points, for evaluation alone
 `audio_features`   `features`: a sound as `AudioFeatures`, which alone a classifier of sound can be asked
-`audio`            `AudioClassifier`: sounds to verdicts
-`audio_features`   `features`: a sound as a row of numbers; `audio_patterns` and `heard_notes` are parts of it
 `audio`            `AudioClassifier`: sounds and sound files to verdicts
 `renderings`       written music as many recordings of it, which a classifier of sound learns from
 `opening`          `opened`: the classifier of a bundle, whatever it takes
