@@ -2,8 +2,8 @@
 
     python benchmarks/thesis_scaler.py FEATURES_30_SEC.csv [--json FILE]
 
-The same forest, grown on the raw features of GTZAN (70 of 100 rows, seed 42), answers the held-out rows twice: as they are, and scaled to 0..1
-as the thesis' program scaled them before asking. Needs catboost and scikit-learn.
+The same forest, grown on the raw features of GTZAN (70 of 100 rows, seed 42), answers the held-out rows twice: as they are, and scaled to
+0..1 as the thesis' program scaled them before asking. Needs catboost and scikit-learn.
 """
 
 from __future__ import annotations
