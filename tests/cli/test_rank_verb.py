@@ -54,7 +54,7 @@ def test_without_a_name_the_file_is_called_by_the_seed_that_was_chosen(compose):
 
 
 def test_why_shows_all_candidates_with_parts_weights_and_reasons(compose):
-    answer = compose("compose", *SHORT, "--seed", 100, "--of", 4, "-o", "a.mid", "--why")
+    answer = compose("compose", *SHORT, "--seed", 100, "--of", 4, "-o", "a.mid", "--why", "--weights", "likelihood=1")
     assert answer.code == 0
     assert "the best 1 of 4, by score" in answer.err
     lines = answer.out.splitlines()
@@ -146,7 +146,7 @@ def test_an_empty_folder_a_missing_one_and_nothing_readable_are_clear_errors(man
 
 def test_a_folder_of_real_music_can_be_compared_with(many):
     assert many("compose", *SHORT, "--seed", 50, "--count", 9, "-o", "real").code == 0
-    answer = many("rank", "many", "--by", "outlier", "--reference", "real", "--json")
+    answer = many("rank", "many", "--by", "outlier", "--weights", "typical=1", "--reference", "real", "--json")
     assert answer.code == 0
     assert "typical" in answer.data["ranking"]["candidates"][0]["parts"]
     answer = many("rank", "many", "--by", "outlier")

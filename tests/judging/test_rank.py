@@ -37,12 +37,12 @@ def parts(ranking, name):
 # --- parts ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_score_is_the_weighted_mean_of_the_parts_that_are_there():
+def test_the_score_is_the_weighted_geometric_mean_of_the_parts_that_are_there():
     one = made(genres=GENRES, human=0.4, asked=Asked(genre="jazz"))
-    ranking = ranked([one], Weights(genre=3, human=1))
+    ranking = ranked([one], Weights(genre=3, human=1, likelihood=1))
     (row,) = ranking.rows
     assert {part.name: part.weight for part in row.parts} == {"genre": 0.75, "human": 0.25}
-    assert row.score == pytest.approx(0.75 * 0.7 + 0.25 * 0.4)
+    assert row.score == pytest.approx(0.7**0.75 * 0.4**0.25)
     assert str(ranking.absent["obedience"]) == "nothing was asked"
     assert str(ranking.absent["novelty"]) == "there are too few candidates"
     assert str(ranking.absent["likelihood"]) == "there is no real music to compare with"
@@ -65,16 +65,24 @@ def test_a_genre_that_the_classifier_does_not_know_is_told():
     assert str(ranking.absent["genre"]) == "the classifier does not know the genre game"
 
 
+ALL = Weights(*[1.0] * len(rank.PARTS))
+
+
+def test_a_part_of_0_counts_as_a_thousandth():
+    (row,) = ranked([made(human=0.0, genres={"pop": 1.0})], Weights(genre=1, human=1)).rows
+    assert row.score == pytest.approx(math.sqrt(rank.LEAST))
+
+
 @pytest.mark.parametrize(("bits", "value"), [(10.0, 1.0), (9.0, math.exp(-0.5)), (11.0, math.exp(-0.5)), (2.0, 0.0)])
 def test_a_piece_is_likely_that_is_as_surprising_as_real_music_not_less(bits, value):
-    part = parts(ranked([made(bits=bits)], reference=real()), "a")["likelihood"]
+    part = parts(ranked([made(bits=bits)], ALL, reference=real()), "a")["likelihood"]
     assert part.value == pytest.approx(value, abs=1e-9)
     assert str(part.reason) == f"{bits:.1f} bits per note; real music has 10.0 ± 1.0"
 
 
 def test_the_middle_of_real_music_is_typical():
     candidates = [made("middle"), made("far", features=np.array([4.0, -3.0], np.float32))]
-    ranking = ranked(candidates, reference=real())
+    ranking = ranked(candidates, ALL, reference=real())
     assert parts(ranking, "middle")["typical"].value > 0.9
     assert parts(ranking, "far")["typical"].value < 0.1
 
@@ -126,6 +134,14 @@ def test_weights_are_read_from_text_and_keep_what_is_not_named():
 def test_weights_that_are_none_are_refused(text):
     with pytest.raises(UsageError):
         weights_of(text)
+
+
+def test_nobody_is_asked_about_what_does_not_count():
+    assert rank.needed(Weights(), Choice()) == tuple(name for name, weight in Weights().as_dict().items() if weight and name != "obedience")
+    only = Weights(genre=0, likelihood=0, typical=0, human=1, obedience=1, novelty=0)
+    assert rank.needed(only, Choice()) == ("human",)
+    assert rank.needed(only, Choice(by="outlier")) == ("typical", "human")
+    assert rank.needed(only, Choice(by="genre", diverse=True)) == ("genre", "human", "novelty")
 
 
 def test_all_weights_cannot_be_0():
@@ -198,9 +214,9 @@ def test_choices_that_are_none_are_refused():
 
 
 def test_a_ranking_is_plain_data_for_machines():
-    table = ranked(crowd(), choice=Choice(best=2, diverse=True), reference=real()).as_dict()
+    table = ranked(crowd(), ALL, Choice(best=2, diverse=True), real()).as_dict()
     assert (table["best"], table["of"], table["by"], table["diverse"]) == (2, 10, "score", True)
-    assert table["weights"] == Weights().as_dict()
+    assert table["weights"] == ALL.as_dict()
     first = table["candidates"][0]
     assert first["place"] == 1
     assert first["chosen"] is True

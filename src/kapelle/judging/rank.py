@@ -13,9 +13,10 @@ part          1 means
 `novelty`     not nearly the same as another candidate, and nothing of it is in the music that the model learned from
 ============  =====================================================================================================================
 
-The score is their mean by `Weights`; a part that is not there leaves its weight to the others, and the ranking tells. A degenerate
-candidate is out of the running unless all are. The default weights are those that did best in benchmarks/ranking.py on pieces set aside
-for choosing them; docs/explanation/ranking.md has what they bring on others.
+The score is their geometric mean by `Weights`, like that of witnesses who have not spoken with each other: what one of them holds to be
+nearly impossible, the others do not make good. A part below `LEAST` counts as that. A part that is not there leaves its weight to the
+others, and the ranking tells. A degenerate candidate is out of the running unless all are. The default weights are those that did best
+in benchmarks/ranking.py on pieces set aside for choosing them; docs/explanation/ranking.md has what they bring on others.
 
 It measures nothing about the quality of a ranking: the classifier that does is none of those that rank (`panel.BUNDLES`).
 """
@@ -46,9 +47,9 @@ Floats = NDArray[np.float64]
 class Weights:
     """How much each part of the score counts; 0: not at all."""
 
-    genre: float = setting(1.0, help="probability of the genre", min=0.0, max=100.0)
-    likelihood: float = setting(1.0, help="as surprising as real music", min=0.0, max=100.0)
-    typical: float = setting(1.0, help="near the middle of real music", min=0.0, max=100.0)
+    genre: float = setting(0.5, help="probability of the genre", min=0.0, max=100.0)
+    likelihood: float = setting(0.0, help="as surprising as real music", min=0.0, max=100.0)
+    typical: float = setting(0.0, help="near the middle of real music", min=0.0, max=100.0)
     human: float = setting(1.0, help="probability that a person wrote it", min=0.0, max=100.0)
     obedience: float = setting(1.0, help="all that was asked is there", min=0.0, max=100.0)
     novelty: float = setting(0.25, help="unlike the other candidates", min=0.0, max=100.0)
@@ -62,6 +63,9 @@ class Weights:
         """Part -> weight."""
         return {item.name: float(getattr(self, item.name)) for item in fields(self)}
 
+
+LEAST = 1e-3
+"""A part counts as this at least, so that no witness alone can send a candidate to the very end."""
 
 PARTS = tuple(item.name for item in fields(Weights))
 
@@ -216,8 +220,9 @@ def ranked(
     weights, choice = weights or Weights(), choice or Choice()
     table = _Table(measured, reference)
     sound = [not one.degenerate for one in measured]
-    parts = [_weighed(table.parts(place), weights) for place in range(len(measured))]
-    scores = [sum(part.value * part.weight for part in row) if row else math.nan for row in parts]
+    known = [table.parts(place) for place in range(len(measured))]
+    parts = [_weighed(found, weights) for found in known]
+    scores = [_mean(row) for row in parts]
     values, groups = table.values(choice, scores, sound)
     order = choosing.in_order(values, sound)
     if groups is not None:
@@ -236,7 +241,9 @@ def ranked(
         )
         for place, index in enumerate(order, 1)
     )
-    return Ranking(rows, choice, weights, table.absent(weights))
+    there = {name for found in known for name in found}
+    absent = {name: table.why_not(name) for name, weight in weights.as_dict().items() if weight > 0 and name not in there}
+    return Ranking(rows, choice, weights, absent)
 
 
 def _weighed(found: Mapping[str, tuple[float, Reason]], weights: Weights) -> tuple[Part, ...]:
@@ -246,6 +253,11 @@ def _weighed(found: Mapping[str, tuple[float, Reason]], weights: Weights) -> tup
     if total <= 0:
         return ()
     return tuple(Part(name, *(found[name][:1]), given[name] / total, found[name][1]) for name in PARTS if name in found and given[name] > 0)
+
+
+def _mean(parts: Sequence[Part]) -> float:
+    """The weighted geometric mean of parts, `LEAST` to 1; NaN if there are none."""
+    return math.exp(sum(part.weight * math.log(max(part.value, LEAST)) for part in parts)) if parts else math.nan
 
 
 class _Table:
@@ -276,8 +288,10 @@ class _Table:
     def _compare(self, features: Floats, standard: Floats) -> None:
         middle = self.reference.middle
         if middle is not None:
-            for row, place in zip(features, self.places, strict=True):
-                self.apart[place] = outliers.distances(row[None], middle, self.measured[place].genre)[0]
+            genres = [self.measured[place].genre for place in self.places]
+            for genre in set(genres):
+                own = [number for number, one in enumerate(genres) if one == genre]
+                self.apart[[self.places[number] for number in own]] = outliers.distances(features[own], middle, genre)
         if len(self.places) > 2:
             near = clusters.to_nearest_other(standard)
             usual = float(np.median(near))
@@ -346,11 +360,6 @@ class _Table:
             part = {"outlier": "typical"}.get(choice.by, choice.by)
             raise UsageError("nothing can be chosen by {way}: {why}", way=choice.by, why=str(self.why_not(part)), hint="choose another way")
         return found, groups
-
-    def absent(self, weights: Weights) -> dict[str, Reason]:
-        """Why a part that has a weight is there for no candidate."""
-        there = {name for place in range(len(self.measured)) for name in self.parts(place)}
-        return {name: self.why_not(name) for name, weight in weights.as_dict().items() if weight > 0 and name not in there}
 
     def why_not(self, part: str) -> Reason:
         """Why nothing is known about a part."""
