@@ -2,7 +2,7 @@
 
 import numpy as np
 import symusic
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapelle.metrics import fingerprints
@@ -76,6 +76,7 @@ def test_moving_and_retiming_change_no_fingerprint(gaps, data, up, factor):
     assert fingerprints.fingerprints(plain).tolist() == fingerprints.fingerprints(moved).tolist()
 
 
+@settings(max_examples=300)
 @given(st.data(), st.integers(GUARANTEED, 20))
 def test_any_shared_run_of_twelve_notes_has_a_fingerprint_that_winnowing_keeps(data, length):
     """Whatever stands around it in the two lines."""
