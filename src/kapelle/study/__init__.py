@@ -1,7 +1,7 @@
 """Studies: the same question put to many models, seeds or stages, and all answers side by side, to be heard, seen and counted.
 
-A `plan.Plan` says which axes there are and which values each has; every combination is a cell, which a maker turns into a piece or into a
-reason why there is none (`bridge`, `models`). `run.run` makes what is missing, writes each cell at once, and can be stopped and taken up
-again; nothing that fails is made again until it is asked for. `measures` has figures of a piece, `tables` their statistics, `site` the
-pages to listen on.
+`experiment` reads what a plan's file says, `plan` has its axes and cells, `bridge` and `models` make them; `composers` fills a cell with a
+piece or with a reason why there is none. `run` carries a plan out, over processes, `cell` by cell: what is there is kept, what fails stays
+in its cell. `figures`, `measures` and `opinions` say what a piece is like, `tables` and `effects` what all of them are, `site` has the pages
+to listen on. `blind` makes a listening test of a study, `answers` counts what people said, `agreement` how far they agree.
 """
