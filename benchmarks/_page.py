@@ -15,10 +15,12 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # whoever loads this file by its path
 
+import _page_audio  # noqa: E402
 import _page_bridge  # noqa: E402
 import _page_bulk  # noqa: E402
 import _page_classifiers  # noqa: E402
 import _page_extensions  # noqa: E402
+import _page_genres  # noqa: E402
 import _page_metrics  # noqa: E402
 import _page_originality  # noqa: E402
 import _page_retrieval  # noqa: E402
@@ -274,6 +276,8 @@ SECTIONS = {
     **_page_extensions.SECTIONS,
     **_page_bulk.SECTIONS,
     **_page_classifiers.SECTIONS,
+    **_page_audio.SECTIONS,
+    **_page_genres.SECTIONS,
     **_page_metrics.SECTIONS,
     **_page_originality.SECTIONS,
 }

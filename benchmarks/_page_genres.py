@@ -31,11 +31,14 @@ def recognition(found: dict[str, Any]) -> str:
     """How often composed pieces are recognised, next to real ones."""
     out = (
         f"## Genres recognised\n\n`python benchmarks/genre_recognition.py --real FOLDER --pool genre-small=FOLDER --compose 10`; "
-        f"{found['bars']} bars of each piece. Shares: the likeliest of the four genres. Right: that it is the one asked for, chance 0.25. "
-        "95 % intervals over pieces. `genre-midi` ranks; `genre-judge` learned from other artists and never does.\n"
+        f"{found['bars']} bars of each piece. Shares: the likeliest of the four genres. Right: it is the one asked for, chance 0.25. "
+        "95 % intervals over pieces, which say nothing where all are alike. `genre-midi` ranks; `genre-judge` learned from other "
+        "artists and never does.\n"
     )
     four = found["four"]
-    for name, rows in found["classifiers"].items():
+    for name, unsorted in found["classifiers"].items():
+        musics = list(dict.fromkeys(line["music"] for line in unsorted))
+        rows = sorted(unsorted, key=lambda line: (musics.index(line["music"]), (*four, "").index(line["genre"])))
         lines = [
             (line["music"], line["genre"] or "-", line["n"], *(f"{line['argmax'][genre]:.0%}" for genre in four),
              _interval(line["recognised"]), _interval(line["probability"]))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import kapelle
+from kapelle import composing
 from kapelle.classifiers.judge import NAME as JUDGE
 from kapelle.classifiers.opening import opened
 from kapelle.errors import KapelleError
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 FOUR = ("pop", "jazz", "edm", "classical")
 CLASSIFIERS = ("genre-midi", JUDGE)
-OTHERS = ("remi-lstm", "ensemble", "chopin", "theme", "band-composer")
+OTHERS = ("remi-lstm", "ensemble", "chopin", "bridge", "band-composer")
 BARS = 16
 REAL = "real, held out"
 
@@ -117,7 +118,9 @@ def of_file(music: str, genre: str, path: Path) -> Piece | None:
 def composed(n: int, keep: Path | None) -> Iterator[Piece]:
     """`n` pieces of every other model, of each genre where it has them; those that `keep` holds are not composed again."""
     for model in OTHERS if n else ():
-        genres = kapelle.bundle(model).manifest.options.get("genres") or [""]
+        manifest = kapelle.bundle(model).manifest
+        known = "genre" in composing.way_of(manifest.codec).Options.__dataclass_fields__
+        genres = (manifest.options.get("genres") if known else None) or [""]
         for genre in genres:
             for seed in range(n):
                 place = (keep or Path()) / model / f"{genre or 'any'}-{seed}.mid"
@@ -126,7 +129,8 @@ def composed(n: int, keep: Path | None) -> Iterator[Piece]:
                 if keep is not None and not place.is_file():
                     place.parent.mkdir(parents=True, exist_ok=True)
                     place.write_bytes(data)
-                yield Piece(model, genre if genre in FOUR else "", read(data if keep is None else place))
+                music = model if genre in (*FOUR, "") else f"{model} ({genre})"
+                yield Piece(music, genre if genre in FOUR else "", read(data if keep is None else place))
             print(f"{model} {genre}: {n} composed", file=sys.stderr)
 
 
