@@ -16,6 +16,7 @@ import symusic
 import fakes
 import kapelle
 from kapelle.bundles import load
+from kapelle.bundles.session import Classifier
 from kapelle.classifiers import judge as judging
 from kapelle.classifiers.judge import GenreJudge
 from kapelle.errors import UsageError
@@ -115,6 +116,14 @@ def test_another_kind_of_classifier_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     with pytest.raises(UsageError, match="does not judge piano rolls"):
         GenreJudge(load.load(fakes.classifier(tmp_path / "trees")))
+
+
+def test_a_classifier_without_points_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    plain = Classifier(load.load(fakes.classifier(tmp_path / "trees")))
+    assert not plain.embeds
+    with pytest.raises(UsageError, match="probabilities alone"):
+        plain.embed(np.zeros((1, 6), np.float32))
 
 
 def test_a_piece_takes_little_time(judge: GenreJudge) -> None:

@@ -74,24 +74,24 @@ def _counts(graph: GraphWriter, cells: str, count: str) -> str:
     planes = [graph.op("Gather", [cells, _numbers(graph, f"plane.{plane}", plane)], axis=1) for plane in range(PLANES)]
     onsets, held = (graph.op("Squeeze", [plane, _numbers(graph, "axis.time", 1)]) for plane in planes)
 
-    def added(value: str, *places: int, **more: int) -> str:
-        return graph.op("ReduceSum", [value, _numbers(graph, f"axes.{places}", *places)], **more)
+    def added(value: str, axis: int, keepdims: int = 0) -> str:
+        return graph.op("ReduceSum", [value, _numbers(graph, f"axis.{axis}", axis)], keepdims=keepdims)
 
     flat = _numbers(graph, "shape.column", -1, 1)
     total = graph.op("Max", [graph.op("Reshape", [graph.op("ReduceSum", [onsets, axes]), flat]), one])
-    rows = graph.op("Div", [added(onsets, 2, keepdims=0), total])
-    bars = graph.op("Reshape", [added(onsets, 1, keepdims=0), _numbers(graph, "shape.places", 0, LAST, POSITION)])
-    places = graph.op("Div", [added(bars, 1, keepdims=0), total])
+    rows = graph.op("Div", [added(onsets, 2), total])
+    bars = graph.op("Reshape", [added(onsets, 1), _numbers(graph, "shape.places", 0, LAST, POSITION)])
+    places = graph.op("Div", [added(bars, 1), total])
     shares = graph.op("MatMul", [rows, graph.constant("pitch_classes", pitch_classes())])
     turns = graph.op("MatMul", [shares, graph.constant("turned", turned())])
     turns = graph.op("Reshape", [turns, _numbers(graph, "shape.turns", 0, CLASSES, CLASSES)])
-    apart = added(graph.op("Mul", [turns, graph.op("Unsqueeze", [shares, _numbers(graph, "axis.time", 1)])]), 2, keepdims=0)
+    apart = added(graph.op("Mul", [turns, graph.op("Unsqueeze", [shares, _numbers(graph, "axis.time", 1)])]), 2)
     struck = added(graph.op("ReduceMax", [onsets, _numbers(graph, "axis.time", 1)], keepdims=0), 1, keepdims=1)
     lasting = graph.op("Max", [graph.op("Reshape", [graph.op("ReduceSum", [held, axes]), flat]), one])
     ratios = ((total, count), (lasting, total), (total, graph.op("Max", [struck, one])))
     amounts = [graph.op("Log", [graph.op("Div", list(pair))]) for pair in ratios]
     bands = graph.op("Reshape", [rows, _numbers(graph, "shape.bands", 0, BANDS, PITCHES // BANDS)])
-    return graph.op("Concat", [added(bands, 2, keepdims=0), places, apart, *amounts], axis=1)
+    return graph.op("Concat", [added(bands, 2), places, apart, *amounts], axis=1)
 
 
 def _filters(graph: GraphWriter, number: int, rows: str, weights: Mapping[str, np.ndarray]) -> str:
