@@ -12,7 +12,7 @@ import rolls
 from kapelle.data import roll_shards
 from kapelle.data.prepare import preparation, prepare
 from kapelle.data.roll_reading import view
-from kapelle.data.split import TEST, TRAIN, half
+from kapelle.data.split import half
 from kapelle.errors import Missing, ShardError, UsageError
 from kapelle.score import write
 
@@ -110,7 +110,3 @@ def test_damage_is_told(harm: str, tmp_path: Path) -> None:
         np.save(out / "pieces.npy", table)
     with pytest.raises(ShardError, match="hold no rolls" if harm == "codec" else "damaged"):
         roll_shards.read(out)
-
-
-def test_parts_are_those_of_the_split() -> None:
-    assert (TRAIN, TEST) == (0, 2)
