@@ -34,6 +34,8 @@ EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "wandb": ("following a training run with Weights & Biases", {"wandb": "wandb"}),
     "fluidsynth": ("playing SoundFonts with FluidSynth", {"fluidsynth": "pyfluidsynth"}),
     "data": ("fetching datasets from Kaggle", {"kagglehub": "kagglehub"}),
+    "classify": ("growing classifiers as trees", {"catboost": "catboost"}),
+    "distributed": ("work over the machines of a Ray cluster", {"ray": "ray[data]"}),
 }
 """Extra -> what it is for, and its packages: name to import -> name to install."""
 

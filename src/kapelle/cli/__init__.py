@@ -39,6 +39,8 @@ EXTRAS = {
     "wandb": ("wandb",),
     "fluidsynth": ("fluidsynth",),
     "data": ("kagglehub",),
+    "classify": ("catboost",),
+    "distributed": ("ray",),
 }
 """Extra -> packages that it brings."""
 
