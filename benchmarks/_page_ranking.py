@@ -42,8 +42,8 @@ def _ranking(found: dict[str, Any]) -> str:
         + "\nRecognised by genre-judge, by genre:\n\n"
         + _table(("genre", "held-out music", "random", "score"), known)
         + "\nWeights tried on the other half of the candidates, beside 1 for human and obedience and 0.25 for novelty, against other "
-        "music; probability by genre-midi, which ranks. Taken: of those whose overlap is within 0.01 of the best, the one with most weight on the "
-        "genre, then the one with fewest parts.\n\n" + _table((*shown, "overlap", "KLD", "deviation", "p of genre"), tuned)
+        "music; probability by genre-midi, which ranks. Taken: of those whose overlap is within 0.01 of the best, the one with most "
+        "weight on the genre, then the one with fewest parts.\n\n" + _table((*shown, "overlap", "KLD", "deviation", "p of genre"), tuned)
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from _ranking_measured import cropped
+from _ranking_measured import BARS, cropped
 from rich.console import Console
 from rich.progress import Progress
 
@@ -25,6 +25,7 @@ from kapelle.data.split import PARTS
 from kapelle.errors import KapelleError
 from kapelle.judging import likelihood, outliers, reference, training_music
 from kapelle.judging.reference import Reference
+from kapelle.score import edit, units
 from kapelle.workers import Workers
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST = 400
 """Pieces of a part, taken evenly."""
+
+EXCERPTS = 4
+"""Of a piece, for bits per note."""
 
 PLACE = Path(reference.__file__).with_name(reference.FILE)
 
@@ -57,14 +61,14 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _pieces(folder: Path, part: str) -> Iterator[tuple[Score, str]]:
-    """Scores of a part, at most `MOST` evenly over it, each with its genre; no genre where the shards have none."""
+def _pieces(folder: Path, part: str, *, whole: bool = False) -> Iterator[tuple[Score, str]]:
+    """Scores of a part, at most `MOST` evenly over it, cut to 16 bars, each with its genre; no genre where the shards have none."""
     music = training_music.opened(folder)
     genres = _genres(folder, part)
     wanted = set(np.linspace(0, music.count(part) - 1, min(MOST, music.count(part))).astype(int).tolist())
     for place, (_, score) in enumerate(music.pieces(part)):
         if place in wanted and any(len(track.notes) for track in score.tracks if not track.is_drum):
-            yield cropped(score), genres[place] if genres else ""
+            yield score if whole else cropped(score), genres[place] if genres else ""
 
 
 def _genres(folder: Path, part: str) -> list[str]:
@@ -96,7 +100,7 @@ def _bits(name: str, folder: Path, moved: object) -> dict[str, tuple[float, floa
     bundle = load.load(name)
     if not likelihood.foretells(bundle):
         return {}
-    pieces = list(_pieces(folder, "validation"))
+    pieces = [(part, genre) for score, genre in _pieces(folder, "validation", whole=True) for part in _excerpts(score)]
     found: dict[str, list[float]] = {"": []}
     values = Workers(1).map(partial(_bits_of, name), pieces, moved)  # type: ignore[arg-type]
     for (_, genre), value in zip(pieces, values, strict=True):
@@ -104,6 +108,16 @@ def _bits(name: str, folder: Path, moved: object) -> dict[str, tuple[float, floa
             for key in {"", genre}:
                 found.setdefault(key, []).append(value)
     return {key: (float(np.mean(own)), float(np.std(own))) for key, own in found.items() if len(own) >= outliers.FEWEST}
+
+
+def _excerpts(score: Score) -> Iterator[Score]:
+    """Neighbouring excerpts of 16 bars, some evenly over the piece where there are more."""
+    n_bars = max(units.n_bars(score), BARS)
+    firsts = np.arange(0, n_bars - BARS + 1, BARS)
+    for first in firsts[np.unique(np.linspace(0, len(firsts) - 1, EXCERPTS).astype(int))].tolist():
+        excerpt = edit.crop_bars(score, first, BARS)
+        if any(len(track.notes) for track in excerpt.tracks if not track.is_drum):
+            yield excerpt
 
 
 def _bits_of(name: str, job: tuple[Score, str]) -> float:

@@ -3,10 +3,10 @@
     python benchmarks/ranking.py report --pool DIR --real DIR --fit DIR --keep DIR [--json PATH]
     python benchmarks/ranking.py reference --shards MODEL=DIR ... [--fit DIR]
 
-`report`: DIR of --pool holds ``rank-GENRE`` folders, 640 pieces of 16 bars each by `genre-small` with the seeds 100000 to 100639, as
-``kapelle compose --genre GENRE --bars 16 --seed 100000 --count 640`` makes them. --real: music that neither the composer nor what ranks has
-learned from, files ``GENRE--NAME.mid``; --fit: music that they have, likewise. Groups of 32 neighbouring seeds are what a user gets from
-``--best 1 --of 32``; each method chooses one of each group.
+`report`: DIR of --pool holds ``rank-GENRE`` folders, 1,280 pieces of 16 bars each by `genre-small` with the seeds from 100000 on, as
+``kapelle compose --genre GENRE --bars 16 --seed 100000 --count 1280`` makes them. --real: music that neither the composer nor what ranks
+has learned from, files ``GENRE--NAME.mid``; --fit: music that they have, likewise. Groups of 32 neighbouring seeds are what a user gets
+from ``--best 1 --of 32``; each method chooses one of each group.
 
 Weights are tried on the seeds below 100320, against one half of the music of --fit (the other half is what `outlier` is fitted on). What is
 reported is measured on the other seeds, against the music of --real, by figures that had no say in a choice: metrics of `metrics.piece`,
@@ -121,10 +121,10 @@ def _sets(options: argparse.Namespace) -> tuple[Set, Set, Set]:
 
 def _groups(pool: Set, genre: str, *, tuning: bool) -> list[NDArray[np.int64]]:
     """Places of the candidates of every group of neighbouring seeds."""
-    first = SPLIT - 10 * GROUP if tuning else SPLIT
-    starts = range(first, first + 10 * GROUP, GROUP)
+    numbers = pool.number[(pool.genre == genre) & ((pool.number < SPLIT) == tuning)]
+    starts = range(int(numbers.min()), int(numbers.max()) + 1, GROUP) if len(numbers) else ()
     places = [np.flatnonzero((pool.genre == genre) & (pool.number >= start) & (pool.number < start + GROUP)) for start in starts]
-    return [group for group in places if len(group)]
+    return [group for group in places if len(group) == GROUP]
 
 
 def _reference(fit: Set, music: Set) -> Reference:
@@ -141,10 +141,15 @@ def _measured(pool: Set, place: int) -> Measured:
     broken = () if pool.sound[place] else ("degenerate",)
     bits, human = float(pool.bits[place]), float(pool.human[place])
     return Measured(
-        str(pool.number[place]), Asked(genre=genre), genre, pool.features[place],
-        None if np.isnan(pool.by_genre[place]).any() else shares, None if np.isnan(human) else human,
-        None if np.isnan(bits) else bits, broken,
-    )  # fmt: skip
+        str(pool.number[place]),
+        Asked(genre=genre),
+        genre,
+        pool.features[place],
+        None if np.isnan(pool.by_genre[place]).any() else shares,
+        None if np.isnan(human) else human,
+        None if np.isnan(bits) else bits,
+        degenerate=broken,
+    )
 
 
 def chosen(pool: Set, group: NDArray[np.int64], method: Method, reference: Reference) -> int:
@@ -233,23 +238,27 @@ def _judge_classes() -> tuple[str, ...]:
 def compared(
     pool: Set, groups: dict[str, list[NDArray[np.int64]]], taken: dict[str, list[int]], real: Real, n_draws: int
 ) -> dict[str, Any]:
-    """Measures of the chosen, of random choices, and the difference with its interval over groups."""
+    """Measures of the chosen, the mean of random choices, and the difference with its interval over groups.
+
+    A group that is drawn twice brings its chosen candidate twice and its random one too, so that neither side has fewer pieces that differ.
+    """
     draw = np.random.Generator(np.random.Philox(20))
-    own = distances(pool, np.array([place for genre in groups for place in taken[genre]]), real)
-    both: dict[str, list[tuple[float, float]]] = {name: [] for name in own}
+    ours = {genre: np.array(taken[genre]) for genre in groups}
+    own = distances(pool, np.concatenate(list(ours.values())), real)
+    randoms, gaps = [], []
     for _ in range(n_draws):
+        theirs = {genre: np.array([draw.choice(group) for group in groups[genre]]) for genre in groups}
         again = {genre: draw.integers(len(groups[genre]), size=len(groups[genre])) for genre in groups}
-        ours = np.array([taken[genre][one] for genre in groups for one in again[genre]])
-        theirs = np.array([draw.choice(groups[genre][one]) for genre in groups for one in again[genre]])
-        a, b = distances(pool, ours, real), distances(pool, theirs, real)
-        for name in own:
-            both[name].append((a[name], b[name]))
+        randoms.append(distances(pool, np.concatenate(list(theirs.values())), real))
+        sides = [distances(pool, np.concatenate([side[genre][again[genre]] for genre in groups]), real) for side in (ours, theirs)]
+        gaps.append({name: sides[0][name] - sides[1][name] for name in own})
     out = {}
-    for name, pairs in both.items():
-        values = np.array(pairs)
-        gap = values[:, 0] - values[:, 1]
-        out[name] = {"chosen": own[name], "random": float(values[:, 1].mean()), "difference": float(gap.mean()),
-                     "low": float(np.quantile(gap, 0.025)), "high": float(np.quantile(gap, 0.975))}  # fmt: skip
+    for name, value in own.items():
+        chance = float(np.mean([one[name] for one in randoms]))
+        spread = np.array([one[name] for one in gaps])
+        low, high = np.quantile(spread - spread.mean(), [0.025, 0.975])
+        out[name] = {"chosen": value, "random": chance, "difference": value - chance, "low": value - chance + float(low),
+                     "high": value - chance + float(high)}  # fmt: skip
     return out
 
 
@@ -324,17 +333,17 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
         "held_out": {genre: int((held_out.genre == genre).sum()) for genre in GENRES}, "compared_with": len(real.metrics),
         "fit": {genre: int((fit.genre == genre).sum()) for genre in GENRES},
         "weights": Weights().as_dict(), "tuned": tuned,
-        "test": test, "real": _of_real(held_out, real), "recognised": _recognition(pool, held_out, groups, reference),
+        "test": test, "real": _of_real(held_out, 15), "recognised": _recognition(pool, held_out, groups, reference),
         "degenerate": int((~pool.sound).sum()), "metrics": [list(piece.METRICS)[one] for one in real.used],
     }  # fmt: skip
 
 
-def _of_real(held_out: Set, real: Real) -> dict[str, float]:
-    """What held-out music itself reaches, half against half, thirty pieces at a time as for the chosen."""
+def _of_real(held_out: Set, n: int) -> dict[str, float]:
+    """What held-out music itself reaches: `n` pieces of a genre against all others."""
     draw = np.random.Generator(np.random.Philox(5))
     rows = []
     for _ in range(100):
-        picked = np.concatenate([draw.permutation(np.flatnonzero(held_out.genre == genre))[:10] for genre in SETS])
+        picked = np.concatenate([draw.permutation(np.flatnonzero(held_out.genre == genre))[:n] for genre in SETS])
         rest = np.setdiff1d(np.arange(len(held_out.names)), picked)
         rows.append(distances(held_out, picked, Real.of(held_out.of(rest))))
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

@@ -147,8 +147,8 @@ def measure(panel: Panel, candidate: Candidate) -> Measured:
     obeyed = _obeyed(score, candidate.asked)
     if not any(len(track.notes) for track in score.tracks if not track.is_drum):
         nothing = Reason("there are no pitched notes")
-        absent = dict.fromkeys(panel.parts, nothing)
-        return Measured(candidate.name, candidate.asked, candidate.genre, degenerate=broken, obeyed=obeyed, absent=absent)
+        without = dict.fromkeys(panel.parts, nothing)
+        return Measured(candidate.name, candidate.asked, candidate.genre, degenerate=broken, obeyed=obeyed, absent=without)
     absent: dict[str, Reason] = {}
     genres = _probabilities(GENRE, "genre", score, panel, absent)
     human = _probabilities(HUMAN, "human", score, panel, absent)

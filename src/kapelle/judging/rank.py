@@ -47,7 +47,7 @@ Floats = NDArray[np.float64]
 class Weights:
     """How much each part of the score counts; 0: not at all."""
 
-    genre: float = setting(0.5, help="probability of the genre", min=0.0, max=100.0)
+    genre: float = setting(0.25, help="probability of the genre", min=0.0, max=100.0)
     likelihood: float = setting(0.0, help="as surprising as real music", min=0.0, max=100.0)
     typical: float = setting(0.0, help="near the middle of real music", min=0.0, max=100.0)
     human: float = setting(1.0, help="probability that a person wrote it", min=0.0, max=100.0)
@@ -357,8 +357,8 @@ class _Table:
         else:
             return list(scores), groups
         if all(map(math.isnan, found)):
-            part = {"outlier": "typical"}.get(choice.by, choice.by)
-            raise UsageError("nothing can be chosen by {way}: {why}", way=choice.by, why=str(self.why_not(part)), hint="choose another way")
+            why = str(self.why_not({"outlier": "typical"}.get(choice.by, choice.by)))
+            raise UsageError("nothing can be chosen by {way}: {why}", way=choice.by, why=why, hint="choose another way")
         return found, groups
 
     def why_not(self, part: str) -> Reason:

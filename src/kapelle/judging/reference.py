@@ -21,6 +21,7 @@ from kapelle.judging.outliers import Middle
 
 FILE = "reference.npz"
 SEPARATOR = "/"
+TEXTS, NUMBERS = ("names", "groups"), ("location", "scale", "centres", "typical")
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,21 @@ def _shipped() -> dict[str, Reference]:
 
 
 def packed(references: Mapping[str, Reference]) -> bytes:
-    """Bytes that hold references by name."""
+    """Bytes that hold references by name; what several have in common is there once."""
     arrays: dict[str, np.ndarray] = {}
+    holders: dict[int, str] = {}
     for name, one in references.items():
         genres = sorted(one.bits_per_note)
         arrays[f"{name}/bits_genres"] = np.array(genres, np.str_)
         arrays[f"{name}/bits"] = np.array([one.bits_per_note[genre] for genre in genres], np.float64).reshape(-1, 2)
-        if one.middle is not None:
-            for item in ("names", "groups"):
-                arrays[f"{name}/{item}"] = np.array(getattr(one.middle, item), np.str_)
-            for item in ("location", "scale", "centres", "precision", "typical"):
-                arrays[f"{name}/{item}"] = np.asarray(getattr(one.middle, item), np.float32)
+        if one.middle is None:
+            continue
+        holder = holders.setdefault(id(one.middle), name)
+        arrays[f"{name}/middle"] = np.array(holder)
+        if holder == name:
+            arrays |= {f"{name}/{item}": np.array(getattr(one.middle, item), np.str_) for item in TEXTS}
+            arrays |= {f"{name}/{item}": np.asarray(getattr(one.middle, item), np.float32) for item in NUMBERS}
+            arrays[f"{name}/precision"] = one.middle.precision[np.triu_indices(len(one.middle.names))].astype(np.float32)
     held = io.BytesIO()
     np.savez_compressed(held, **arrays)  # type: ignore[arg-type]
     return held.getvalue()
@@ -75,18 +80,27 @@ def unpacked(data: bytes) -> dict[str, Reference]:
     """The references in bytes of `packed`."""
     with np.load(io.BytesIO(data), allow_pickle=False) as held:
         arrays: dict[str, Any] = {key: held[key] for key in held.files}
-    out = {}
+    out: dict[str, Reference] = {}
     for name in dict.fromkeys(key.rpartition(SEPARATOR)[0] for key in arrays):
         genres = arrays[f"{name}/bits_genres"].tolist()
         bits = {genre: (float(mean), float(deviation)) for genre, (mean, deviation) in zip(genres, arrays[f"{name}/bits"], strict=True)}
-        middle = None
-        if f"{name}/names" in arrays:
-            texts = (tuple(arrays[f"{name}/{item}"].tolist()) for item in ("names", "groups"))
-            numbers = (arrays[f"{name}/{item}"].astype(np.float64) for item in ("location", "scale", "centres", "precision", "typical"))
-            middle = Middle(*texts, *numbers)
-            middle = middle if _is_current(middle.names) else None
+        holder = str(arrays.get(f"{name}/middle", ""))
+        middle = out[holder].middle if holder in out else _middle(arrays, name) if holder else None
         out[name] = Reference(middle, bits)
     return out
+
+
+def _middle(arrays: Mapping[str, Any], name: str) -> Middle | None:
+    """The middle of a name; None if features have changed since."""
+    names, groups = (tuple(arrays[f"{name}/{item}"].tolist()) for item in TEXTS)
+    if not _is_current(names):
+        return None
+    location, scale, centres, typical = (arrays[f"{name}/{item}"].astype(np.float64) for item in NUMBERS)
+    width = len(names)
+    precision = np.zeros((width, width))
+    precision[np.triu_indices(width)] = arrays[f"{name}/precision"]
+    precision += np.triu(precision, 1).T
+    return Middle(names, groups, location, scale, centres, precision, typical)
 
 
 def _is_current(names: Sequence[str]) -> bool:
