@@ -52,7 +52,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 def _startup(found: dict[str, Any]) -> str:
     goals = {**{k: f"<= {v:g}" for k, v in found["at_most"].items()}, **{k: f">= {v:g}" for k, v in found["at_least"].items()}}
-    rows = [(name, f"{value:.2f}", goals[name]) for name, value in found["figures"].items()]
+    rows = [(name, f"{value:.2f}", goals.get(name, "")) for name, value in found["figures"].items()]
     return "## Start, memory, size\n\n`python benchmarks/startup.py`; seconds are CPU seconds.\n\n" + _table(
         ("figure", "value", "goal"), rows
     )
