@@ -134,7 +134,7 @@ def tell(ranking: Ranking, console: Console, *, why: bool) -> None:
         console.note("out of the running, being degenerate: {n}", n=degenerate)
     if ranking.choice.by == "score" or why:
         for part, reason in ranking.absent.items():
-            console.note("{part} does not count: {why}", part=part, why=_said(reason, console))
+            console.note("{part} does not count: {why}", part=console.texts(part), why=_said(reason, console))
     if why:
         explain(ranking, console)
 
@@ -146,7 +146,7 @@ def explain(ranking: Ranking, console: Console) -> None:
     console.line()
     console.table(
         ["place", "candidate", "score", *shown, "why"],
-        [["", "weights", "", *(f"{weights[name]:g}" for name in shown), ""]] + [_row(row, shown, ranking, console) for row in ranking.rows],
+        [["", console.texts("weights"), "", *(f"{weights[name]:g}" for name in shown), ""]] + [_row(row, shown, ranking, console) for row in ranking.rows],
         numbers=["place", "score", *shown],
     )
     for row in ranking.chosen:
@@ -175,7 +175,7 @@ def _because(row: Ranked, ranking: Ranking, console: Console) -> str:
     sign = 1 if row.chosen else -1
     part = max(row.parts, key=lambda one: sign * one.weight * (one.value - mean.get(one.name, 0.0)))
     gap = part.weight * (part.value - mean.get(part.name, 0.0))
-    return f"{part.name} {gap:+.3f}: {_said(part.reason, console)}"
+    return f"{console.texts(part.name)} {gap:+.3f}: {_said(part.reason, console)}"
 
 
 def _said(reason: Any, console: Console) -> str:
