@@ -250,3 +250,19 @@ def test_only_the_bundles_that_rank_are_asked(monkeypatch):
     one = panel.measure(Panel(), Candidate(score, "a"))
     assert tuple(asked) == panel.BUNDLES
     assert str(one.absent["genre"]) == "the bundle genre-midi is not installed"
+
+
+def test_the_shipped_reference_knows_the_models_that_ship():
+    """Where real music lies, and how surprising it is to the model: for every model that composes from ids or rolls."""
+    from kapelle.classifiers import midi_features
+    from kapelle.judging import reference
+
+    for name in ("genre-small", "remi-lstm", "ensemble", "chopin", "band-composer", "band-hybrid", "band-jamming", "band-accompany", "theme"):
+        found = reference.of_model(name)
+        assert found.middle is not None, name
+        assert found.middle.names == midi_features.NAMES
+        assert bool(found.bits_per_note) == (name in ("genre-small", "remi-lstm", "ensemble", "chopin")), name
+    small = reference.of_model("genre-small")
+    assert {"pop", "jazz", "classical"} <= set(small.bits_per_note)
+    assert reference.of_model("a-model-of-yours") is reference.NOTHING
+    assert (Path(judging.__file__).parent / reference.FILE).stat().st_size < 1_000_000

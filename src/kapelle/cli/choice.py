@@ -144,11 +144,9 @@ def explain(ranking: Ranking, console: Console) -> None:
     shown = [part.name for part in max((row.parts for row in ranking.rows), key=len)]
     weights = ranking.weights.as_dict()
     console.line()
-    console.table(
-        ["place", "candidate", "score", *shown, "why"],
-        [["", console.texts("weights"), "", *(f"{weights[name]:g}" for name in shown), ""]] + [_row(row, shown, ranking, console) for row in ranking.rows],
-        numbers=["place", "score", *shown],
-    )
+    rows = [["", console.texts("weights"), "", *(f"{weights[name]:g}" for name in shown), ""]]
+    rows += [_row(row, shown, ranking, console) for row in ranking.rows]
+    console.table(["place", "candidate", "score", *shown, "why"], rows, numbers=["place", "score", *shown])
     for row in ranking.chosen:
         console.line()
         console.line(row.name)
