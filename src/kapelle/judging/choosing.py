@@ -96,7 +96,7 @@ def groups_of(rows: Floats, choice: Choice, sound: Sequence[bool]) -> NDArray[np
 def one_of_each(order: Sequence[int], groups: NDArray[np.int64], best: int) -> list[int]:
     """The order with the first of every cluster in front, so that the `best` first are of different clusters."""
     seen: set[int] = set()
-    first = []
+    first: list[int] = []
     for place in order:
         group = int(groups[place])
         if group >= 0 and group not in seen and len(first) < best:

@@ -83,7 +83,7 @@ def fit(rows: ArrayLike, labels: Sequence[str], names: Sequence[str]) -> Middle:
     place = np.array([held.index(label) if label in held else 0 if held == [""] else -1 for label in labels])
     centres = np.stack([standard[place == group].mean(axis=0) for group in range(len(held))])
     inside = standard[place >= 0] - centres[place[place >= 0]]
-    precision = np.linalg.inv(shrunk(inside))
+    precision = np.asarray(np.linalg.inv(shrunk(inside)), np.float64)
     middle = Middle(tuple(names), tuple(held), location, scale, centres, precision, np.zeros(len(held)))
     own = [np.median(_to_centre(standard[place == group], middle, group)) for group in range(len(held))]
     return Middle(tuple(names), tuple(held), location, scale, centres, precision, np.maximum(np.array(own), 1e-9))

@@ -55,11 +55,6 @@ def tables(found: Evaluation) -> list[Table]:
     return [table for table in made if table.rows]
 
 
-def sets_table(found: Evaluation) -> Table:
-    """The first of the tables: sets against half A of the reference."""
-    return _sets(found)
-
-
 def _sets(found: Evaluation) -> Table:
     first = found.rows[0].sets
     about = (

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from kapelle.data.feature_tables import FeatureTable
     from kapelle.training.recipe import Recipe, TrainingSection
 
-OBJECTIVE = "trees"
 SHOWN_FEATURES = 20
 """Rows of the table of what the trees look at."""
 
