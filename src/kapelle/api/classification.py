@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle.api.progress import Report, quiet
 from kapelle.errors import KapelleError, Missing, UnreadableInput, UsageError
+from kapelle.score.folders import MIDI_SUFFIXES, files_in
 
 if TYPE_CHECKING:
     from kapelle.classifiers.verdict import Verdict
 
-MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 DEFAULTS = {"midi": "genre-midi", "audio": "genre-audio"}
 """Who is asked if nobody is named: of MIDI files, of sounds."""
@@ -84,10 +84,9 @@ def files_of(paths: Sequence[str | Path]) -> list[Path]:
     """
     from kapelle.audio.files import SUFFIXES
 
-    known, found = (*MIDI_SUFFIXES, *SUFFIXES), dict[Path, None]()
+    found: dict[Path, None] = {}
     for path in map(Path, paths):
-        inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in known and one.is_file()) if path.is_dir() else [path]
-        found |= dict.fromkeys(inside)
+        found |= dict.fromkeys(files_in(path, (*MIDI_SUFFIXES, *SUFFIXES)))
     if not found:
         where = ", ".join(map(str, paths)) or "nothing"
         raise UsageError("{path} holds neither MIDI files nor sounds", path=where, hint="name files or folders that are there")

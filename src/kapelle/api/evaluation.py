@@ -14,12 +14,12 @@ from kapelle.errors import Missing, UsageError
 from kapelle.judging.evaluate import Stage, Work
 from kapelle.judging.evaluate import evaluate as run
 from kapelle.judging.evaluation import Evaluation, Options
+from kapelle.score.folders import files_in
 from kapelle.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SUFFIXES = (".mid", ".midi", ".kar")
 REPORTS = (".html", ".md", ".json")
 
 Folder = str | Path
@@ -94,10 +94,9 @@ def midi_files(folders: Iterable[Folder]) -> list[Path]:
     for folder in map(Path, folders):
         if not folder.exists():
             raise Missing("there is no {path}", path=folder)
-        inside = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-        some = inside if folder.is_dir() else [folder]
+        some = files_in(folder)
         if not some:
-            raise UsageError("there are no MIDI files in {name}", name=folder, hint="a MIDI file ends in .mid, .midi or .kar")
+            raise UsageError("there are no MIDI files in {name}", name=folder, hint="a MIDI file ends in .mid, .midi, .kar or .rmi")
         found |= dict.fromkeys(some)
     return list(found)
 

@@ -42,6 +42,7 @@ from kapelle.data.storage import put_text, writing
 from kapelle.data.table_collect import TableCollector, find_tables
 from kapelle.data.theme_collect import ThemeCollector
 from kapelle.errors import Interrupted, Missing
+from kapelle.score.folders import MIDI_SUFFIXES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,6 @@ __all__ = ["DataSection", "Preparation", "Progress", "Source", "find_files", "pr
 
 CACHE = ".cache"
 FILES = "files.json"
-SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 Progress = Callable[[int, int], None]
 AnySource = Source | BandSource | ThemeSource | RollSource | FeatureSource
@@ -98,7 +98,7 @@ def find_files(folder: Path, sources: Sequence[AnySource]) -> list[File]:
     for number, source in enumerate(sources):
         grids = {path.stem: path for path in sorted((folder / source.align).rglob("*.mid"))} if source.align else {}
         for path in sorted((folder / source.folder).rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.suffix.lower() in MIDI_SUFFIXES and path.is_file():
                 group = group_of(path, folder, source)
                 composer, take = _named(path.parent.name, source) if isinstance(source, Source) else (-1, ALL)
                 found.append(File(path, number, group, composer, take, grids.get(path.stem)))

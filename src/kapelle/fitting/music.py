@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kapelle.data.prepare import SUFFIXES
 from kapelle.data.split import FEWEST_GROUPS, group_key
 from kapelle.errors import Missing
+from kapelle.score.folders import MIDI_SUFFIXES
 
 FEW_FILES = 100
 """With fewer, shares of a few in a hundred would hold out a piece or two: 15 in a hundred go to validation, none to a test."""
@@ -117,4 +117,4 @@ def _midi_in(folder: Path) -> list[Path]:
 
 
 def _is_midi(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return path.suffix.lower() in MIDI_SUFFIXES and path.is_file()

@@ -18,6 +18,7 @@ import numpy as np
 from kapelle.data import phrase_shards, shard_folder, shards, theme_shards
 from kapelle.data.split import PARTS
 from kapelle.errors import Missing, ShardError, StorageError, UsageError
+from kapelle.score.folders import files_in
 from kapelle.score.roll import Form, Roll, to_score
 from kapelle.tokens import chords, remi, theme
 from kapelle.tokens.vocabulary import Vocabulary
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 DIGEST = 16
 """Hexadecimal digits of a file's SHA-256 that shards keep."""
 MAX_NAME = 120
-GRID = 12
-"""Steps of a quarter note where shards do not say."""
 
 CODECS = ("remi", "chords", "theme", "roll")
 """Codecs of shards that models learn to compose from."""
@@ -68,7 +67,7 @@ def names_in(folder: Path) -> dict[str, str]:
         raise Missing("no folder {path}", path=folder)
     out: dict[str, str] = {}
     try:
-        for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi")):
+        for path in files_in(folder):
             digest = hashlib.sha256(path.read_bytes()).hexdigest()[:DIGEST]
             out.setdefault(digest, path.relative_to(folder).with_suffix("").as_posix())
     except OSError as error:

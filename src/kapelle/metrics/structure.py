@@ -6,7 +6,7 @@ Takes an `Excerpt`; gives a matrix, or one number. Drums count nowhere, loudness
 function             what it is                                                             range             nothing to measure
 ===================  =====================================================================  ================  ==================
 `self_similarity`    how alike any two bars are in what sounds when                         0-1               zeros
-`bar_recurrence`     how alike a bar is to the other that is most like it, mean     0-1               NaN
+`bar_recurrence`     how alike a bar is to the other that is most like it, mean             0-1               NaN
 `structureness`      how alike each two bars are to their nearest like, above what the      up to 1; 0 is     NaN
                      same bars in any order have, over what it could be above it            chance
 `compression_ratio`  notes over the phrases of a Lempel-Ziv parse                           1 on              NaN

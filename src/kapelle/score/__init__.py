@@ -4,6 +4,7 @@
 module         what it offers
 =============  ==========================================================================================================
 `read`         `read`, `read_with_report`, `Report`, `Limits`: foreign MIDI bytes in; the only door
+`folders`      `files_in`, `MIDI_SUFFIXES`: the MIDI files of a folder, by their names
 `write`        `write`, `to_bytes`, `write_bytes`: type-1 files out, whole or not at all, the same bytes each time
 `units`        ticks, beats, bars and seconds: `bar_starts`, `n_bars`, `duration_s`, `ticks_to_seconds`, `bpm_at`, ...
 `edit`         pure changes: `transpose`, `resolve_overlaps`, `crop_bars`, `clip_to`, `concat`, `resample`, `split_voices`, ...

@@ -20,6 +20,7 @@ from kapelle.bundles import load
 from kapelle.composing.events import Done
 from kapelle.errors import BundleError, CannotObey, Interrupted, UsageError
 from kapelle.score import edit, units
+from kapelle.score.folders import files_in
 from kapelle.score.read import read
 from kapelle.score.write import to_bytes
 from kapelle.study.cell import Music, Nothing
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from kapelle.composing.request import ComposeRequest
 
 HELD = 16
-SUFFIXES = (".mid", ".midi")
 LONGEST_LABEL = 60
 
 
@@ -138,7 +138,7 @@ def library(folder: Path, label: str, seed: int, *, n_bars: int = 0, most: int =
     Raises:
         UsageError: There are none.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = files_in(folder) if folder.is_dir() else []
     if not files:
         raise UsageError("there are no MIDI files in {folder}", folder=folder)
     order = np.random.Generator(np.random.Philox(seed)).permutation(len(files))[:most]
