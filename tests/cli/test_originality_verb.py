@@ -217,3 +217,26 @@ def test_bundles_that_learned_from_the_same_music_share_one_index(indexed, home,
     assert originality.at("other") is None
     amend.amend(place / "bundles" / "other", options={"originality": None})
     assert "originality" not in load.manifest_of("other").options
+
+
+def test_one_file_that_cannot_be_read_does_not_stop_the_others(call):
+    call(*COMPOSE, "-o", "a.mid")
+    Path("bad.mid").write_bytes(b"no music")
+    answer = call("originality", "bad.mid", "a.mid")
+    assert answer.code == 0
+    assert "nearest: old song" in answer.out
+    assert "bad.mid" in answer.err
+    good, bad = call("originality", "bad.mid", "a.mid", "--json").data["files"]
+    assert (good["file"], bad["file"]) == ("a.mid", "bad.mid")
+    assert good["originality"]["nearest"] == "old song"
+    assert "not a MIDI file" in bad["error"]
+    assert call("originality", "bad.mid", "bad.mid").code == 3
+
+
+def test_a_piece_without_pitched_notes_has_nothing_to_compare(call):
+    drums = tunes.tune(1)
+    drums.tracks[0].is_drum = True
+    Path("drums.mid").write_bytes(drums.dumps_midi())
+    answer = call("originality", "drums.mid", "--model", "genre")
+    assert answer.code == 0
+    assert "there are no pitched notes to compare" in answer.out

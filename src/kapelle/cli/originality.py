@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle.cli.flags import argument, option
-from kapelle.errors import UsageError
+from kapelle.errors import KapelleError, UnreadableInput, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,26 +63,41 @@ def _make(shards: Path, bundle: Path, names: Path | None, console: Console) -> N
 
 
 def _tell(arguments: Arguments, console: Console) -> None:
+    """Compare every file; one of several that cannot be read does not stop the others."""
     from kapelle import api
 
+    tables: list[tuple[Path, dict[str, Any] | None]] = []
+    bad: list[tuple[Path, KapelleError]] = []
     with console.bar("comparing") as bar:
-        found = []
         for number, path in enumerate(arguments.files):
-            found.append(api.originality(path, model=arguments.model))
+            try:
+                found = api.originality(path, model=arguments.model)
+                tables.append((path, found.as_dict() if found is not None else None))
+            except UnreadableInput as error:
+                bad.append((path, error))
             bar(number + 1, len(arguments.files))
+    if not tables:
+        raise bad[0][1]
     if arguments.plot is not None:
         api.originality_plot(arguments.files[0], arguments.plot, model=arguments.model, theme=arguments.theme, force=arguments.force)
-    tables = [one.as_dict() if one is not None else None for one in found]
     if console.as_json:
-        console.data({"files": [{"file": path, "originality": table} for path, table in zip(arguments.files, tables, strict=True)]})
+        failed = [{"file": path, "error": str(why), "hint": why.hint} for path, why in bad]
+        console.data({"files": [{"file": path, "originality": table} for path, table in tables] + failed})
         return
+    for path, why in bad:
+        console.warn("{path}: {why}", path=path, why=why)
+    _show(tables, arguments.plot, console)
+
+
+def _show(tables: list[tuple[Path, dict[str, Any] | None]], plot: Path | None, console: Console) -> None:
     if len(tables) == 1:
-        console.line(str(arguments.files[0]))
-        console.facts({"plot": arguments.plot, "originality": lines(tables[0], console.texts)})
+        path, table = tables[0]
+        console.line(str(path))
+        console.facts({"plot": plot, "originality": lines(table, console.texts)})
         return
-    rows = [(path, *_cells(table, console.texts)) for path, table in zip(arguments.files, tables, strict=True)]
+    rows = [(path, *_cells(table, console.texts)) for path, table in tables]
     console.table(COLUMNS, rows, numbers=("notes", "share"))
-    human_lines(tables, console)
+    human_lines((table for _, table in tables), console)
 
 
 def _cells(table: Mapping[str, Any] | None, texts: Texts) -> tuple[str, ...]:
@@ -109,6 +124,8 @@ def lines(table: Mapping[str, Any] | None, texts: Texts) -> str:
     """What is told of the originality of a piece, always with the figures of human music below it."""
     if table is None:
         return texts(NO_INDEX)
+    if not table["notes"]:
+        return texts("there are no pitched notes to compare")
     if table["longest_run"]:
         told = [
             texts("longest run shared with the training music: {span} notes", span=_span(table, " - ")),
