@@ -118,6 +118,10 @@ def test_files_that_are_none_or_damaged_say_so(asked, tmp_path):
             asked.classify_file(tmp_path / name)
     with pytest.raises(Missing):
         asked.classify_file(tmp_path / "absent.wav")
+    loud = Waveform(tone(3000, 2.0).samples * np.float32(1e30), 44_100)
+    files.write(tmp_path / "loud.wav", loud, bits=32)
+    with pytest.raises(UnreadableInput, match=r"loud\.wav is damaged: samples reach"):
+        asked.classify_file(tmp_path / "loud.wav")
     (tmp_path / "cut.wav").write_bytes(data[: len(data) * 2 // 3])  # its header says more than there is
     assert asked.classify_file(tmp_path / "cut.wav").label == "bright"
 

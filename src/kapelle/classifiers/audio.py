@@ -31,6 +31,9 @@ NAME = "genre-audio"
 INPUTS = "audio_features"
 """What the options of such a bundle call its inputs."""
 
+LOUDEST = 1e6
+"""Peaks beyond it, full scale being 1, are no sound but damage: floats that were never samples."""
+
 EXCERPTS = 3
 """Half minutes of a sound that are heard, at most."""
 
@@ -78,7 +81,7 @@ class AudioClassifier:
         """The probability of each class.
 
         Raises:
-            UnreadableInput: It is silent, or shorter than a second.
+            UnreadableInput: It is silent, shorter than a second, or beyond a million times full scale.
         """
         return self._of(_excerpts(wave), "the sound")
 
@@ -108,6 +111,9 @@ class AudioClassifier:
         return verdict(self.bundle.name, self.bundle.hash, self.classes, mean.tolist(), [*self._short(heard), *self._outside(rows)])
 
     def _of(self, parts: Sequence[Waveform], name: str) -> Verdict:
+        peak = max((part.peak for part in parts), default=0.0)
+        if peak > LOUDEST:
+            raise UnreadableInput("{name} is damaged: samples reach {peak:.3g}, and full scale is 1", name=name, peak=peak)
         heard = [features(part) for part in parts if part.duration_s >= SHORTEST_S and part.peak >= SILENT]
         if not heard:
             hint = "at least a second that can be heard is needed, better half a minute"
