@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import tunes
 from kapelle.judging.rank import PARTS
 
 SHORT = ("--genre", "pop", "--bars", 4, "--metre", "4/4")
@@ -58,7 +59,7 @@ def test_why_shows_all_candidates_with_parts_weights_and_reasons(compose):
     assert answer.code == 0
     assert "the best 1 of 4, by score" in answer.err
     lines = answer.out.splitlines()
-    assert any(line.startswith("place") and "novelty" in line and "obedience" in line for line in lines)
+    assert any(line.startswith("position") and "novelty" in line and "obedience" in line for line in lines)
     assert sum(line.split()[:1] in ([f"{place}"], [f"{place}*"]) for line in lines for place in range(1, 5)) == 4
     assert any("as asked: metre, bars" in line for line in lines)
     assert "likelihood does not count" in answer.err
@@ -81,6 +82,7 @@ def test_what_contradicts_a_choice_is_refused_before_anything_is_composed(compos
         ("--best", 1, "--of", 3, "--weights", "taste=1"): "taste",
         ("--best", 1, "--of", 3, "--resume"): "--resume",
         ("--best", 2, "--of", 3, "-o", "one.mid"): "folder",
+        ("--best", 2, "--of", 3, "-o", "all", "--keep-all", "./all"): "would both be",
         ("--best", 1, "--by", "beauty"): "--by",
     }
     for words, said in cases.items():
@@ -167,3 +169,19 @@ def test_the_api_gives_the_piece_or_the_pieces(compose, monkeypatch):
     chosen = api.compose_best(wish)
     assert chosen.pieces[0].request.seed == one.request.seed
     assert json.loads(json.dumps(chosen.ranking.as_dict()))["of"] == 3
+
+
+def test_pieces_of_which_nothing_can_be_judged_have_a_dash_for_points(compose):
+    drums = tunes.tune(1)
+    drums.tracks[0].is_drum = True
+    for name in "ab":
+        Path(f"{name}.mid").write_bytes(drums.dumps_midi())
+    answer = compose("rank", "a.mid", "b.mid")
+    assert answer.code == 0
+    assert "nan" not in answer.out
+    assert [line.split()[:3] for line in answer.out.splitlines()[1:]] == [["1*", "a.mid", "-"], ["2", "b.mid", "-"]]
+
+
+def test_headings_are_not_taken_for_sheet_music_in_russian(many):
+    heading = many("rank", "many", "--lang", "ru").out.splitlines()[0]
+    assert heading.split() == ["место", "файл", "очки", "изъяны"]

@@ -301,7 +301,7 @@ def _reference(folder: str | Path, model: str, processes: int) -> Reference:
 
     rows = [row for row in Workers(processes).map(_features, midi_files([folder])) if row is not None]
     if not rows:
-        raise UnreadableInput("not one of the files in {folder} can be read", folder=folder)
+        raise UnreadableInput("not one of the files in {folder} can be read and holds pitched notes", folder=folder)
     return replace(references.of_folder(np.stack(rows), [""] * len(rows), midi_features.NAMES), bits_per_note=known.bits_per_note)
 
 

@@ -6,6 +6,7 @@ first note is drawn.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -102,6 +103,10 @@ def _compose(asked: Asking, wish: ComposeRequest, choice: Choice, stem: str, con
     weights = api.given_weights(flags.weights)
     places = _places(asked, wish, choice, stem)
     kept = [] if flags.keep_all is None else [flags.keep_all / f"{stem}-{wish.seed + number}.mid" for number in range(wish.count)]
+    names = {path.absolute() for path in kept}
+    twice = next((place.midi for place in places if place.midi.absolute() in names), None)
+    if twice is not None:
+        raise UsageError("the best and all candidates would both be {path}", path=twice, hint="choose another folder for --keep-all")
     claim(kept, force=force)
     left = iter(kept)
 
@@ -146,17 +151,22 @@ def explain(ranking: Ranking, console: Console) -> None:
     console.line()
     rows = [["", console.texts("weights"), "", *(f"{weights[name]:g}" for name in shown), ""]]
     rows += [_row(row, shown, ranking, console) for row in ranking.rows]
-    console.table(["place", "candidate", "score", *shown, "why"], rows, numbers=["place", "score", *shown])
+    console.table(["position", "candidate", "points", *shown, "why"], rows, numbers=["position", "points", *shown])
     for row in ranking.chosen:
         console.line()
         console.line(row.name)
         console.facts({part.name: f"{part.value:.2f} x {part.weight:.2f}  {_said(part.reason, console)}" for part in row.parts})
 
 
+def points(row: Ranked) -> str:
+    """The score of a candidate in a cell; a dash where nothing of it could be judged."""
+    return "-" if math.isnan(row.score) else f"{row.score:.3f}"
+
+
 def _row(row: Ranked, shown: list[str], ranking: Ranking, console: Console) -> list[str]:
     values = {part.name: f"{part.value:.2f}" for part in row.parts}
     mark = "*" if row.chosen else ""
-    return [f"{row.place}{mark}", row.name, f"{row.score:.3f}", *(values.get(part, "") for part in shown), _because(row, ranking, console)]
+    return [f"{row.place}{mark}", row.name, points(row), *(values.get(part, "") for part in shown), _because(row, ranking, console)]
 
 
 def _because(row: Ranked, ranking: Ranking, console: Console) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kapelle.cli.choice import tell
+from kapelle.cli.choice import points, tell
 from kapelle.cli.flags import argument, option
 from kapelle.cli.pieces import claim
 from kapelle.errors import UsageError
@@ -86,10 +86,10 @@ def _show(found: RankedFiles, copies: list[Path], arguments: Arguments, console:
     shown = rows[: max(arguments.best, SHOWN)]
     if not arguments.why:
         console.table(
-            ("place", "file", "score", "problems"),
-            [(f"{row.place}{'*' if row.chosen else ''}", row.name, f"{row.score:.3f}", ", ".join(map(console.texts, row.degenerate)))
+            ("position", "file", "points", "problems"),
+            [(f"{row.place}{'*' if row.chosen else ''}", row.name, points(row), ", ".join(map(console.texts, row.degenerate)))
              for row in shown],
-            numbers=("place", "score"),
+            numbers=("position", "points"),
         )  # fmt: skip
         if len(rows) > len(shown):
             console.note("{n} more are not shown; --why and --json show all", n=len(rows) - len(shown))
