@@ -48,6 +48,15 @@ def test_all_there_is_nothing_to_do(compose):
     assert compose(*ASKED).code == 0
     answer = compose(*ASKED, "--resume", "--json")
     assert (answer.code, answer.data["pieces"]) == (0, [])
+    answer = compose(*ASKED, "--resume")
+    assert (answer.code, answer.out) == (0, "")
+    assert "4 of 4 pieces are there already" in answer.err
+
+
+def test_without_the_seed_there_is_nothing_to_go_on_with(compose):
+    answer = compose("compose", "--bars", 1, "-o", "many", "--count", 4, "--resume")
+    assert answer.code == 2
+    assert "--resume needs --seed" in answer.err
 
 
 def test_processes_make_the_same_pieces(compose):

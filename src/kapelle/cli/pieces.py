@@ -339,6 +339,8 @@ def show(tables: list[dict[str, Any]], console: Console, row: Path | None = None
     if console.as_json:
         console.data({"pieces": tables} | ({"row": str(row)} if row else {}) | more)
         return
+    if not tables:  # all of them were there already, which was said
+        return
     shown = [_shown(table, console) for table in tables]
     if len(shown) == 1:
         table = shown[0]

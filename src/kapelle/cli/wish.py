@@ -11,6 +11,7 @@ from kapelle.cli.flags import generated, group, option
 from kapelle.cli.pieces import FileFlags, LengthFlags, model_options
 from kapelle.cli.who import WorkerFlags
 from kapelle.composing.request import ComposeRequest
+from kapelle.errors import UsageError
 from kapelle.sampling.options import SamplingOptions
 
 
@@ -36,6 +37,8 @@ def wish_of(arguments: WishArguments, prompt: bytes | None = None, band: str = "
     """The checked request of the flags, going on from the MIDI file `prompt` if there is one, with the bundle `band` around it."""
     from kapelle import api
 
+    if arguments.files.resume and arguments.seed is None:
+        raise UsageError("--resume needs --seed: another seed is another piece", hint="the seed was shown when it was drawn")
     return api.request(
         arguments.model,
         length=api.length_of(**asdict(arguments.length)),
