@@ -63,16 +63,17 @@ def check(settings: Any) -> None:
         if value is None or isinstance(value, bool):
             continue
         if isinstance(value, int | float) and not ((low is None or value >= low) and (high is None or value <= high)):
-            raise UsageError(
-                "{name} must be {low} to {high}, not {value}",
-                name=item.name.replace("_", "-"),
-                low="any" if low is None else low,
-                high="any" if high is None else high,
-                value=value,
-            )
+            name = item.name.replace("_", "-")
+            if high is None:
+                raise UsageError("{name} must be {low} or more, not {value}", name=name, low=low, value=value)
+            low = "any" if low is None else low
+            raise UsageError("{name} must be {low} to {high}, not {value}", name=name, low=low, high=high, value=value)
         if isinstance(value, str) and choices and value not in choices:
             raise UsageError(
-                "{name} must be one of {choices}, not {value!r}", name=item.name.replace("_", "-"), choices=", ".join(choices), value=value
+                "{name} must be one of {choices}, not {value!r}",
+                name=item.name.replace("_", "-"),
+                choices=", ".join(filter(None, choices)),
+                value=value,
             )
 
 

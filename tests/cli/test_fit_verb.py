@@ -134,7 +134,7 @@ def test_an_unfinished_fine_tuning_goes_on_by_the_same_command_and_by_no_other(r
         (("--from", "{base}", "tokenizer.velocities=8"), 2, "tokenizer.velocities is settled by base"),
         (("--from", "{base}", 'family="lstm"'), 2, "base is of the family 'gpt', the recipe tiny of 'lstm'"),
         (("--from", "{other}"), 3, "start/weights.safetensors belong to another network"),
-        (("--epochs", "-1"), 2, "epochs must be 0 to any"),
+        (("--epochs", "-1"), 2, "epochs must be 0 or more"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(run, music, base, words, code, message):

@@ -89,3 +89,10 @@ def test_a_field_that_no_text_can_fill_is_a_mistake_of_ours():
 
     with pytest.raises(TypeError, match="table"):
         flags_of(Wrong)
+
+
+def test_the_choice_that_leaving_out_makes_is_not_named(run):
+    assert "--embedding judge|features" in run("evaluate", "--help").out.replace("\n", " ")
+    answer = run("evaluate", "x", "-r", "y", "--embedding", "beauty")
+    assert answer.code == 2
+    assert "must be one of judge, features, not" in answer.err

@@ -21,7 +21,7 @@ LABELS = {"measuring pieces": "measuring", "comparing sets": "comparing"}
 class Arguments:
     """What can be asked."""
 
-    made: tuple[Path, ...] = argument(help="folders of MIDI files; each is a row of the table", metavar="DIR...")
+    made: tuple[Path, ...] = argument(help="folders of MIDI files; each is a row of the table", metavar="DIR")
     reference: tuple[Path, ...] = option(help="folder of real music that no model learned from", short="-r", metavar="DIR")
     output: tuple[Path, ...] = option(
         (), help="report to write: .html, .md or .json; as often as there are formats", short="-o", metavar="OUT"

@@ -63,7 +63,7 @@ class Flag:
         if self.kind is bool:
             return ""
         if self.meta.get("choices"):
-            return "|".join(self.meta["choices"])
+            return "|".join(filter(None, self.meta["choices"]))  # the empty one is what leaving it out means
         if self.meta.get("media"):
             return "FILE"
         return {int: "N", float: "X", Path: "FILE"}.get(self.kind, "TEXT")
@@ -81,7 +81,8 @@ class Flag:
     def _one(self, text: str) -> Any:
         choices = self.meta.get("choices")
         if choices and text not in choices:
-            raise UsageError("{name} must be one of {choices}, not {value!r}", name=self.label, choices=", ".join(choices), value=text)
+            known = ", ".join(filter(None, choices))
+            raise UsageError("{name} must be one of {choices}, not {value!r}", name=self.label, choices=known, value=text)
         try:
             value = self.kind(text)
         except ValueError as error:

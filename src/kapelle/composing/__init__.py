@@ -48,8 +48,10 @@ def way_of(codec: str | None, name: str = "") -> Way:
     """
     if name in COMBINED:
         return cast("Way", importlib.import_module(COMBINED[name]))
+    hint = "`kapelle models` lists the models; `kapelle classify` asks classifiers"
+    if codec is None:
+        raise UsageError("a bundle that classifies does not compose", hint=hint)
     if codec not in WAYS:
-        hint = "`kapelle models` lists the models; `kapelle classify` asks classifiers"
         raise UsageError("bundles of codec {codec!r} do not compose", codec=codec, hint=hint)
     return cast("Way", importlib.import_module(WAYS[codec]))
 
