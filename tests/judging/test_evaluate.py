@@ -117,6 +117,14 @@ def test_names_order_and_processes_change_nothing(music, found, tmp_path) -> Non
     assert other.as_dict()["rows"] == found.as_dict()["rows"]
 
 
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_figures(music, found) -> None:
+    pytest.importorskip("ray")
+    made = [music / "alike", music / "other"]
+    other = api.evaluate(made, music / "real", options=Options(samples=0, embedding="features"), by=Workers(2, "ray"))
+    assert other.as_dict()["rows"] == found.as_dict()["rows"]
+
+
 def test_another_seed_takes_other_excerpts(music, found) -> None:
     other = run([music / "alike", music / "other"], music / "real", seed=1)
     bars = [[piece.found.first_bar for piece in one.pieces if piece.row == "real music"] for one in (found, other)]
