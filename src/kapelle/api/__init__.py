@@ -21,7 +21,7 @@ from kapelle.api.files import (
 )
 from kapelle.api.listening import gallery, listening_answers, listening_test
 from kapelle.api.originality import add_index, index_of, originality, originality_plot
-from kapelle.api.ranking import candidate, choice_of, compose_best, given_weights, midi_files, rank
+from kapelle.api.ranking import candidate, choice_of, compose_best, given_weights, rank
 from kapelle.api.requests import (
     ACCOMPANISTS,
     DEFAULT_MODELS,
@@ -97,7 +97,6 @@ __all__ = [
     "listening_answers",
     "listening_test",
     "midi_bytes",
-    "midi_files",
     "models",
     "order_dataset",
     "originality",

@@ -6,7 +6,7 @@ it would be if it had been composed alone, so the seed of a chosen piece makes i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from kapelle.judging import reference as references
 from kapelle.judging.choosing import Choice
 from kapelle.judging.panel import Asked, Candidate, Measured, Panel
 from kapelle.judging.rank import Ranking, Weights
+from kapelle.score.folders import files_in
 from kapelle.workers import Workers
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ OF = 32
 """Candidates, if only the number of the best is given."""
 
 NOTHING_TO_CHOOSE = "say how many to take of how many: --best 1 --of 32"
-
-SUFFIXES = (".mid", ".midi", ".kar")
 
 
 @dataclass(frozen=True)
@@ -255,8 +254,7 @@ def midi_files(paths: Iterable[str | Path]) -> list[Path]:
     for path in named:
         if not path.exists():
             raise Missing("{path} is not there", path=path)
-        inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()) if path.is_dir() else [path]
-        found |= dict.fromkeys(inside)
+        found |= dict.fromkeys(files_in(path))
     if not found:
         raise UsageError("{path} holds no MIDI files", path=", ".join(map(str, named)) or "nothing", hint="name files that end in .mid")
     return list(found)
@@ -314,8 +312,3 @@ def _features(path: Path) -> Any:
     except UnreadableInput:
         return None
     return midi_features.features(score) if any(len(track.notes) for track in score.tracks if not track.is_drum) else None
-
-
-def chosen_paths(found: RankedFiles) -> Iterator[Path]:
-    """The files that were chosen, the best first."""
-    return (Path(row.name) for row in found.ranking.chosen)
