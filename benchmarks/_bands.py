@@ -1,4 +1,4 @@
-"""What the benchmarks of bands share: phrases of shards, phrases of bundles and networks, tables.
+"""What the benchmarks of bands share: phrases of shards, phrases of bundles and networks, figures for JSON.
 
 Phrases are cells (N, M, L, S, P); a band's bundle is asked for one phrase at a time, as it is when it composes, and what it gives is
 taken at the threshold 0 with none of composing's rules.
@@ -7,7 +7,7 @@ taken at the threshold 0 with none of composing's rules.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,17 +113,6 @@ def means_by_kind(found: Mapping[str, float]) -> dict[str, float]:
     """The mean of every metric over its tracks or pairs, those without a value left out."""
     groups = {kind: [v for key, v in found.items() if key.split("/")[0] == kind and math.isfinite(v)] for kind in KINDS}
     return {kind: float(np.mean(values)) if values else math.nan for kind, values in groups.items()}
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    lines = [list(head), ["---"] * len(head), *([str(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def figure(value: float | None, digits: int = 2) -> str:
-    """A number for people; a dash where there is none."""
-    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def plain(value: Any) -> Any:

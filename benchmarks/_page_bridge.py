@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import _bands
+import _texts
 
 FIGURES = ("notes per bar", "pitch classes", "pitch-class consistency", "grooving consistency", "returns", "repeated bars")
 
@@ -22,7 +22,7 @@ def bridge(found: dict[str, Any]) -> str:
         f"way: `kapelle compose --model bridge`, as many seeds; its shortest piece has {default['shortest_s']:.1f} s. "
         f"{default['first_try']} were taken at the first try, {default['first_phrase']} have the band's first phrase, in "
         f"{default['guitar']} the guitar leads, {default['thinned']} openings were thinned. Short: under 30 s.\n\n"
-        + _bands.table(("what", *kinds), rows)
+        + _texts.table(("what", *kinds), rows)
     )
     for axis, values in grid["by_axis"].items():
         if len(values) > 1:
@@ -30,9 +30,9 @@ def bridge(found: dict[str, Any]) -> str:
                 (_name(value), *(f"{one[kind]:g}" for kind in kinds[2:]), *(_figure(one[name]) for name in FIGURES))
                 for value, one in values.items()
             ]
-            out += "\n" + _bands.table((f"grid, means by {axis}", "empty", "short", "degenerate", *FIGURES), lines)
+            out += "\n" + _texts.table((f"grid, means by {axis}", "empty", "short", "degenerate", *FIGURES), lines)
     shares = [(axis, *(_figure(values[name]) for name in FIGURES)) for axis, values in grid["eta_squared"].items()]
-    return out + "\nHow much of the spread goes with each axis (eta squared):\n\n" + _bands.table(("axis", *FIGURES), shares)
+    return out + "\nHow much of the spread goes with each axis (eta squared):\n\n" + _texts.table(("axis", *FIGURES), shares)
 
 
 def _name(value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import _bands
+import _texts
 
 
 def theme_interpolation(found: dict[str, Any]) -> str:
@@ -34,7 +34,7 @@ def theme_interpolation(found: dict[str, Any]) -> str:
     rows += [(name, *(_figure(side[key]) for side in sides)) for key, name in ways.items()]
     return (
         "## From theme to theme\n\n`python benchmarks/theme_interpolation.py SHARDS --plain RUN --variational RUN`; "
-        f"{found['pairs']} pairs of themes of held-out songs.\n\n" + _bands.table(("what", "plain", "variational"), rows)
+        f"{found['pairs']} pairs of themes of held-out songs.\n\n" + _texts.table(("what", "plain", "variational"), rows)
     )
 
 
@@ -58,7 +58,7 @@ def bridge_joint(found: dict[str, Any]) -> str:
     return (
         "## A band and a transformer trained together\n\n`python benchmarks/bridge_joint.py compare DATA --before RUN --alone RUN "
         f"--after RUN`; {found['steps']} steps, {found['themes']} openings. Length of the gradients at the generator's weights before: "
-        f"{lengths}.\n\n" + _bands.table(("what", *(head[side] for side in sides)), rows)
+        f"{lengths}.\n\n" + _texts.table(("what", *(head[side] for side in sides)), rows)
     )
 
 

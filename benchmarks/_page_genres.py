@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import _bands
+import _texts
 
 KEYS = ("accuracy", "balanced_accuracy", "baseline", "log_loss", "calibration_error")
 SETS = {"test": "test artists", "test, mixed collections": "... without POP909, piano-midi.de", "other half": "the other half's artists"}
@@ -21,9 +21,9 @@ def judge(found: dict[str, Any]) -> str:
     confusion = [(name, *row) for name, row in found["confusion"].items()]
     return (
         "## The genre judge\n\n`python benchmarks/genre_judge.py SHARDS --plain`; genres are those of a collection's artists. Chance is "
-        f"{1 / len(found['classes']):.3f} balanced.\n\n{_bands.table(head, rows)}\n"
+        f"{1 / len(found['classes']):.3f} balanced.\n\n{_texts.table(head, rows)}\n"
         "Confusions on test artists, by piece; rows: what it is, columns: what it is taken for.\n\n"
-        + _bands.table(("", *found["confusion"]), confusion)
+        + _texts.table(("", *found["confusion"]), confusion)
     )
 
 
@@ -41,14 +41,14 @@ def recognition(found: dict[str, Any]) -> str:
         rows = sorted(unsorted, key=lambda line: (musics.index(line["music"]), (*four, "").index(line["genre"])))
         lines = [
             (line["music"], line["genre"] or "-", line["n"], *(f"{line['argmax'][genre]:.0%}" for genre in four),
-             _interval(line["recognised"]), _interval(line["probability"]))
+             _texts.interval(line["recognised"], 2), _texts.interval(line["probability"], 2))
             for line in rows
         ]  # fmt: skip
         head = ("music", "genre", "pieces", *four, "right", "its probability among the four")
-        out += f"\n`{name}`:\n\n{_bands.table(head, lines)}"
+        out += f"\n`{name}`:\n\n{_texts.table(head, lines)}"
         classes = list(rows[0]["mean"])
-        lines = [(line["music"], line["genre"] or "-", *(_interval(line["mean"][one]) for one in classes)) for line in rows]
-        out += f"\nMean probabilities of all {len(classes)} genres:\n\n{_bands.table(('music', 'genre', *classes), lines)}"
+        lines = [(line["music"], line["genre"] or "-", *(_texts.interval(line["mean"][one], 2) for one in classes)) for line in rows]
+        out += f"\nMean probabilities of all {len(classes)} genres:\n\n{_texts.table(('music', 'genre', *classes), lines)}"
     return out
 
 
@@ -56,21 +56,19 @@ def distances(found: dict[str, Any]) -> str:
     """Whether the embedding orders sets of pieces sensibly."""
     one, other = found["sizes"]
     rows = [
-        (f"{name} (the noise floor)" if name == NOISE_FLOOR else name, _interval(told["judge"], 2), _interval(told["features"], 1))
+        (
+            f"{name} (the noise floor)" if name == NOISE_FLOOR else name,
+            _texts.interval(told["judge"], 2),
+            _texts.interval(told["features"], 1),
+        )
         for name, told in found["distances"].items()
     ]
     return (
         "## Distances in the judge's embedding\n\n`python benchmarks/embedding_distances.py FOLDER`; "
         f"{found['bars']} bars of held-out pieces. "
         f"Fréchet distance of half A ({one} pieces) to half B ({other}), with what was done to half B. 95 % intervals over pieces.\n\n"
-        + _bands.table(("half B", "genre-judge", "features of `midi_features`, standardised"), rows)
+        + _texts.table(("half B", "genre-judge", "features of `midi_features`, standardised"), rows)
     )
-
-
-def _interval(estimate: dict[str, float] | None, digits: int = 2) -> str:
-    if estimate is None:
-        return "-"
-    return f"{estimate['value']:.{digits}f} ({estimate['low']:.{digits}f} to {estimate['high']:.{digits}f})"
 
 
 SECTIONS = {"genre_judge": judge, "genre_recognition": recognition, "embedding_distances": distances}

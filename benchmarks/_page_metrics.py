@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import _bands
+import _texts
 
 WORDS = {"structureness": "structureness", "bar_recurrence": "bar recurrence", "compression_ratio": "compression ratio"}
 
@@ -22,14 +22,21 @@ def speed(found: dict[str, Any]) -> str:
         rows.append(("... muspy", f"{found['muspy_ms']:.2f} ms, {found['ratio']:.1f} x"))
     return (
         f"## Speed of metrics\n\n`python benchmarks/metrics_speed.py FOLDER`; CPU seconds of one process. Goal: 1,000 pieces in "
-        f"{found['goal_s']:.0f} s on two cores.\n\n" + _bands.table(("what", "CPU time"), rows)
+        f"{found['goal_s']:.0f} s on two cores.\n\n" + _texts.table(("what", "CPU time"), rows)
     )
 
 
 def order(found: dict[str, Any]) -> str:
     """Which metrics hear the order of bars."""
     rows = [
-        (name, one["pieces"], WORDS[key], _interval(one[key]["music"]), _interval(one[key]["shuffled"]), f"{one[key]['above']:.2f}")
+        (
+            name,
+            one["pieces"],
+            WORDS[key],
+            _texts.interval(one[key]["music"]),
+            _texts.interval(one[key]["shuffled"]),
+            f"{one[key]['above']:.2f}",
+        )
         for key in WORDS
         for name, one in found["sets"].items()
     ]
@@ -38,12 +45,8 @@ def order(found: dict[str, Any]) -> str:
         f"## Do metrics of structure hear order\n\n`python benchmarks/metrics_order.py {folders}`; the first {found['bars']} bars of "
         "pieces drawn from each folder, and the same with the bars of each in another order. Above: how often a piece as it is has "
         "more than one shuffled; 0.5 is chance. 95 % intervals.\n\n"
-        + _bands.table(("music", "pieces", "metric", "as it is", "bars shuffled", "above"), rows)
+        + _texts.table(("music", "pieces", "metric", "as it is", "bars shuffled", "above"), rows)
     )
-
-
-def _interval(estimate: dict[str, float]) -> str:
-    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
 
 
 SECTIONS = {"metrics_speed": speed, "metrics_order": order}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import _texts
+
 MODELS = (
     "model", "pieces", "with a shared run, %", "people, %", "longest run: half of the pieces", "95 %", "longest", "people: half", "95 %",
     "longest", "share of notes, %", "people, %",
@@ -25,13 +27,13 @@ def originality(found: dict[str, Any]) -> str:
         "## Originality\n\n`python benchmarks/originality.py models`; pieces of 16 bars, looked for in the index of what their model "
         "learned from, beside excerpts of 16 bars of held-out human music of the same data. 0: no run was found, which means that none has "
         "12 notes or more. 95 % intervals in brackets.\n\n"
-        + _table(MODELS, rows)
+        + _texts.table(MODELS, rows)
         + "\n`python benchmarks/originality.py index MODEL SHARDS`; the longest run that was told for each held-out excerpt, held against "
         "the training music itself; goals: at most 50 ms for a lookup, no run that is not there. Shuffled: the same excerpts with their "
         "pitches in another order.\n\n"
-        + _table(INDEXES, indexes)
+        + _texts.table(INDEXES, indexes)
         + "\nCopies of 12 notes of a training line that are found, of a hundred: in another key, at a speed multiplied by a constant and "
-        "rounded to 480 ticks a quarter, in the middle of held-out music. Goal: all.\n\n" + _table(("index of", *factors), planted)
+        "rounded to 480 ticks a quarter, in the middle of held-out music. Goal: all.\n\n" + _texts.table(("index of", *factors), planted)
     )
 
 
@@ -45,11 +47,6 @@ def _row(name: str, row: dict[str, Any]) -> list[Any]:
 def _interval(values: list[float]) -> str:
     value, low, high = (100 * one for one in values)
     return f"{value:.0f} ({low:.0f}-{high:.0f})"
-
-
-def _table(head: tuple[str, ...], rows: list[list[Any]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
 SECTIONS = {"originality": originality}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import _bands
+import _texts
 
 
 def stability(found: dict[str, Any]) -> str:
@@ -20,7 +20,7 @@ def stability(found: dict[str, Any]) -> str:
         f"nobody has marked, {found['fragments']:,} fragments, {found['draws']} draws. Chosen: {found['eps']:g}, the largest whose index "
         f"is within 0.01 of the best, {found['best']:.3f}. Index by the fewest notes of a fragment: {fewest}. Kappa of the theme's bars "
         f"with and without a song's first bar: {hops['1']:.2f} if fragments begin in every bar, {hops['2']:.2f} in every other.\n\n"
-    ) + _bands.table(head, rows)
+    ) + _texts.table(head, rows)
 
 
 def retrieval(found: dict[str, Any]) -> str:
@@ -39,7 +39,7 @@ def retrieval(found: dict[str, Any]) -> str:
         f"to within {apart['mean']:.4f} on average, {apart['most']:.3f} at most. Goal: contrastive at least {found['goal']:.2f} on "
         f"average, and no less than the other two ways; {met}. Encoders trained without a change, or from another seed, have their own "
         f"eps by the same rule. Contrastive by eps: {sweep}.\n\n"
-    ) + _bands.table(("way", "eps", *songs, "average"), rows)
+    ) + _texts.table(("way", "eps", *songs, "average"), rows)
 
 
 def _threes(values: list[float]) -> str:

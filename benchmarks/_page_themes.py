@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import _bands
+import _texts
 
 KEYS = {
     "pitch_class_consistency": "pitch-class consistency",
@@ -42,7 +42,7 @@ def returns(found: dict[str, Any]) -> str:
         "cropped to as many bars from their theme on. Network alone: with `--likeness 0`.\n\n"
     )
     metrics = "\nThe metrics of themes, [defined by us](metrics.md#themes-thememeasure-melody_distance); means over songs or pieces.\n\n"
-    return about + _bands.table(head, rows) + _between(found) + _hearing(found) + metrics + _bands.table(("metric", *columns), measured)
+    return about + _texts.table(head, rows) + _between(found) + _hearing(found) + metrics + _texts.table(("metric", *columns), measured)
 
 
 def _flags(found: dict[str, Any]) -> str:
@@ -62,7 +62,7 @@ def _between(found: dict[str, Any]) -> str:
     if not rows:
         return ""
     head = ("heard", "distance", "of", "less with the gate, songs", "p", "effect")
-    return "\nWith the gate and without, trained alike, song by song:\n\n" + _bands.table(head, rows)
+    return "\nWith the gate and without, trained alike, song by song:\n\n" + _texts.table(head, rows)
 
 
 def _hearing(found: dict[str, Any]) -> str:
@@ -79,7 +79,7 @@ def _hearing(found: dict[str, Any]) -> str:
         for side, one in found["hearing"].items()
     ]
     head = ("network", "told the song's theme", "told another song's", "less with its own", "p", "effect")
-    out = "\nBits a token of the returns in real test songs, nothing composed:\n\n" + _bands.table(head, rows)
+    out = "\nBits a token of the returns in real test songs, nothing composed:\n\n" + _texts.table(head, rows)
     if one := found.get("hearing between"):
         out += (
             f"\nTrained as long, its own theme saves the network with the gate {one['difference']:.3f} bits a token more than the one "
@@ -102,7 +102,7 @@ def pieces(found: dict[str, Any]) -> str:
     return (
         f"## Pieces on themes, counted\n\n`python benchmarks/theme_pieces.py SHARDS`, model {found['bundle']}; themes of the test "
         f"songs, 16, 24 and 32 bars, read back from the written bytes. {failed:.1%} were not taken at the first try (goal: at most "
-        "5 %).\n\n" + _bands.table(("what", "asked", "held"), rows)
+        "5 %).\n\n" + _texts.table(("what", "asked", "held"), rows)
     )
 
 
@@ -129,7 +129,7 @@ def speed(found: dict[str, Any]) -> str:
         "decoder over all tokens again for each, as the published code does. The ratio is how many times faster the bundle is.\n\n"
     )
     head = ("threads", "side", "tokens/s", "tokens per CPU second", "ratio", "by CPU seconds")
-    return about + _bands.table(("what", "value", "goal"), rows) + alone + _bands.table(head, sides)
+    return about + _texts.table(("what", "value", "goal"), rows) + alone + _texts.table(head, sides)
 
 
 def stages(found: dict[str, Any]) -> str:
@@ -153,7 +153,7 @@ def stages(found: dict[str, Any]) -> str:
         f"songs, {found['bars']} bars each, the network alone. Distance: mean over the six metrics of |it - real| / deviation of the real "
         f"songs. Nearest to real songs is step {best['step']:,}, {best['distance']:.2f} deviations away. {verdict}\n\n"
     )
-    return about + _bands.table(head, lines)
+    return about + _texts.table(head, lines)
 
 
 def _figure(value: float | None, digits: int = 2) -> str:

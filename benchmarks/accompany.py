@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import _bands
+import _texts
 import numpy as np
 
 from kapelle import api
@@ -140,7 +141,7 @@ def told(report: dict[str, Any]) -> str:
     ]  # fmt: skip
     held = ", ".join(f"{check} {held}" for check, held in report["held"].items())
     head = ("melody", "bars", "notes of it", *CHECKS, "bars accompanied", "notes of the band", "CPU s")
-    return f"{report['bundle']} around {report['asked']} melodies. Held: {held}.\n\n" + _bands.table(head, rows)
+    return f"{report['bundle']} around {report['asked']} melodies. Held: {held}.\n\n" + _texts.table(head, rows)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import _bands
+import _texts
 import numpy as np
 from scipy import stats
 
@@ -114,7 +115,7 @@ def _mean(values: Floats) -> float:
 
 def told(report: dict[str, Any]) -> str:
     """For people."""
-    figure = _bands.figure
+    figure = _texts.figure
     rows = [
         (given, one["phrases"], figure(one["own"], 3), figure(one["other"], 3),
          f"{one['difference']:+.3f} ({one['interval'][0]:+.3f} to {one['interval'][1]:+.3f})", f"{one['p']:.2g}", figure(one["effect"]),
@@ -124,7 +125,7 @@ def told(report: dict[str, Any]) -> str:
     head = ("given", "phrases", "distance, heard", "distance, another heard", "worse by", "p", "effect", "distance, written for it")
     return (
         f"{report['bundle']}, {report['part']} part: tonal distance between the given track and what was made.\n\n"
-        + _bands.table(head, rows)
+        + _texts.table(head, rows)
         + f"\nFurther away when another track was heard (p < {report['significant']}): {', '.join(worse) or 'none'}; "
         f"{len(worse)} of {len(rows)}.\n"
     )

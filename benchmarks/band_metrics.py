@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import _bands
+import _texts
 import numpy as np
 
 from kapelle.bundles import load
@@ -183,7 +184,7 @@ def _interval(tally: musegan.Tally, key: str) -> list[float]:
 def told(report: Mapping[str, Any]) -> str:
     """Tables and verdicts for people."""
     sides = [side for side in SIDES if side in report["metrics"]]
-    figure = _bands.figure
+    figure = _texts.figure
     shown = [key for key in report["metrics"]["data"] if key.split("/")[0] in _bands.KINDS]
     rows = [
         (key, *(figure(report["metrics"][side][key]) + (_span(report, key) if side == "model" else "") for side in sides)) for key in shown
@@ -194,10 +195,10 @@ def told(report: Mapping[str, Any]) -> str:
     return (
         f"Measured with `{report['command']}`: data are {report['phrases']:,} phrases of the {report['part']} part whose songs have all "
         f"tracks, the model made {report['made']:,}, without composing's rules.{around} Intervals are 95 %.\n\n"
-        + _bands.table(("metric", *sides), rows)
+        + _texts.table(("metric", *sides), rows)
         + f"\nDistance from the data, in deviations of the data over resamples of {report['phrases']:,} phrases, mean over tracks or "
         "pairs:\n\n"
-        + _bands.table(("metric", *others), apart)
+        + _texts.table(("metric", *others), apart)
         + "\n"
         + "\n".join(f"- {line}" for line in verdicts(report))
         + "\n\n"
@@ -207,7 +208,7 @@ def told(report: Mapping[str, Any]) -> str:
 
 def _span(report: Mapping[str, Any], key: str) -> str:
     low, high = report["intervals"][key]
-    return f" ({_bands.figure(low)} to {_bands.figure(high)})" if _bands.figure(low) != "-" else ""
+    return f" ({_texts.figure(low)} to {_texts.figure(high)})" if _texts.figure(low) != "-" else ""
 
 
 def verdicts(report: Mapping[str, Any]) -> list[str]:
@@ -224,8 +225,8 @@ def verdicts(report: Mapping[str, Any]) -> list[str]:
     out.append(f"Nearer in tonal distance than shuffled bars: {_yes(ours < chance)} ({ours:.1f} against {chance:.1f} deviations).")
     out.append(
         "In the drum pattern nothing can be nearer than shuffled bars: their order changes no bar, so the shuffled data has the data's "
-        f"own DP (EB and UPC likewise). The model is {_bands.figure(apart['model']['DP'], 1)} deviations from it, other training phrases "
-        f"{_bands.figure(apart['training']['DP'], 1)}."
+        f"own DP (EB and UPC likewise). The model is {_texts.figure(apart['model']['DP'], 1)} deviations from it, other training phrases "
+        f"{_texts.figure(apart['training']['DP'], 1)}."
     )
     return out
 
@@ -237,7 +238,7 @@ def _yes(held: bool) -> str:
 def _beside_published(report: Mapping[str, Any]) -> str:
     """The published figures beside ours by their definitions."""
     theirs, ours = report["published"], report["legacy"]
-    figure = _bands.figure
+    figure = _texts.figure
     rows = [
         (key, figure(value), figure(theirs["model"].get(key)), figure(ours["data"].get(key)), figure(ours["model"].get(key)))
         for key, value in theirs["data"].items()
@@ -245,7 +246,7 @@ def _beside_published(report: Mapping[str, Any]) -> str:
     return (
         "Published (Dong et al. 2018: other music, 96 steps a bar, pitch classes folded into twelve bands) beside ours by those "
         "definitions, at 16 steps a bar:\n\n"
-        + _bands.table(("metric", "published data", f"published {report['kind']}", "data", "model"), rows)
+        + _texts.table(("metric", "published data", f"published {report['kind']}", "data", "model"), rows)
     )
 
 

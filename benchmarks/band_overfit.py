@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import _bands
+import _texts
 import numpy as np
 
 from kapelle.data import phrase_shards
@@ -124,7 +125,7 @@ def _relative(found: float, value: float) -> float:
 def told(report: dict[str, Any]) -> str:
     """For people."""
     found = apart(report)
-    figure = _bands.figure
+    figure = _texts.figure
     rows = [
         (_bands.WORDS[kind], figure(report["kinds"]["data"][kind]), figure(report["kinds"]["model"][kind]), f"{100 * value:.1f} %",
          "yes" if value <= GOAL else "no") for kind, value in found.items()
@@ -138,9 +139,9 @@ def told(report: dict[str, Any]) -> str:
     return (
         f"{report['recipe']}, {report['phrases']} phrases, {report['steps']} steps (weights of {report['step']}), "
         f"{report['seconds']:.0f} s; {report['made']} phrases made.\n\n"
-        + _bands.table(("metric", "the phrases", "the band", "apart", "within 10 %"), rows)
+        + _texts.table(("metric", "the phrases", "the band", "apart", "within 10 %"), rows)
         + f"\n{n_near} of {len(found)} within {GOAL:.0%}. By track or pair:\n\n"
-        + _bands.table(("metric", "the phrases", "the band", "apart"), single)
+        + _texts.table(("metric", "the phrases", "the band", "apart"), single)
     )
 
 

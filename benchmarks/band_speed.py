@@ -23,6 +23,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import _bands
+import _texts
 
 if TYPE_CHECKING:
     from kapelle.bundles.load import Bundle
@@ -167,7 +168,7 @@ def told(report: dict[str, Any]) -> str:
     if "ratio" in report:
         lines.append(f"in torch {report['torch_phrase_ms']:.2f} ms: {report['ratio']:.1f} x")
     head = f"{report['bundle']}, one thread, median of {report['rounds']} rounds; parts that sound: {report['long_parts']}.\n\n"
-    return head + _bands.table(("what", "CPU s", "goal"), rows) + "\n" + "; ".join(lines) + ".\n"
+    return head + _texts.table(("what", "CPU s", "goal"), rows) + "\n" + "; ".join(lines) + ".\n"
 
 
 if __name__ == "__main__":

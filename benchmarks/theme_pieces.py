@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import _bands
+import _texts
 import _themes
 
 import kapelle
@@ -175,12 +176,12 @@ def told(report: Mapping[str, Any]) -> str:
     rows.append(("differ from all others", asked, report["different"]))
     failed = 1 - report["held"]["first"] / max(asked, 1)
     lines = [f"{failed:.1%} were not taken at the first try (goal: at most 5 %): {_listed(report['first failures'])}."]
-    lines.append(f"Degenerate: {_listed(report['degenerate'])}. Shortest of {LONG} bars: {_bands.figure(report['shortest_s'], 1)} s.")
+    lines.append(f"Degenerate: {_listed(report['degenerate'])}. Shortest of {LONG} bars: {_texts.figure(report['shortest_s'], 1)} s.")
     if report["wrong"]:
         lines.append("Something is wrong with: " + "; ".join(report["wrong"]) + ".")
     return (
         f"{report['bundle']}, {asked} pieces on themes of the test songs.\n\n"
-        + _bands.table(("what", "asked", "held"), rows)
+        + _texts.table(("what", "asked", "held"), rows)
         + "\n"
         + "\n".join(lines)
         + "\n"

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import _bands
+import _texts
 import _theme_hearing
 import _themes
 import numpy as np
@@ -183,7 +184,7 @@ def _mean(values: _themes.Floats) -> float:
 
 def told(report: Mapping[str, Any]) -> str:
     """Tables and verdicts for people."""
-    figure = _bands.figure
+    figure = _texts.figure
     head = ("distance", "side", "marked", "unmarked", "given another theme", "nearer", "p", "effect")
     rows = []
     for name in ("embedding", "notes"):
@@ -195,9 +196,9 @@ def told(report: Mapping[str, Any]) -> str:
     measured = [(key, *(figure(column.get(key), 3) for column in columns.values())) for key in KEYS]
     return (
         f"{report['songs']} test songs, pieces of {report['bars']} bars.\n\n"
-        + _bands.table(head, rows)
+        + _texts.table(head, rows)
         + "\n"
-        + _bands.table(("metric (our definitions)", *columns), measured)
+        + _texts.table(("metric (our definitions)", *columns), measured)
         + "\n"
         + "\n".join(verdicts(report))
         + "\n"

@@ -25,6 +25,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import _bands
+import _texts
 import numpy as np
 
 from kapelle.sampling.filters import sample
@@ -295,9 +296,9 @@ def told(report: dict[str, Any]) -> str:
     ]
     return (
         f"{report['bundle']}, composing on one thread, {report['pieces']} pieces, median of {report['rounds']} rounds.\n\n"
-        + _bands.table(("what", "value", "goal"), rows)
+        + _texts.table(("what", "value", "goal"), rows)
         + f"\nThe network alone, {report['tokens']} tokens; ratios: how many times faster the bundle is.\n\n"
-        + _bands.table(("threads", "side", "tokens/s", "tokens per CPU second", "ratio", "ratio, CPU"), sides)
+        + _texts.table(("threads", "side", "tokens/s", "tokens per CPU second", "ratio", "ratio, CPU"), sides)
     )
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import _bands
+import _texts
 import _themes
 import numpy as np
 
@@ -206,13 +207,13 @@ def best_of(report: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def told(report: Mapping[str, Any]) -> str:
     """For people."""
-    figure = _bands.figure
+    figure = _texts.figure
     head = ("metric (our definitions)", "real", *(f"step {row['step']}: {', '.join(row['names'])}" for row in report["stages"]))
     rows: list[tuple[Any, ...]] = [("validation loss, bits per token", "", *(figure(row["loss"], 3) for row in report["stages"]))]
     rows += [(key, figure(report["real"].get(key), 3), *(figure(row["metrics"].get(key), 3) for row in report["stages"])) for key in SHOWN]
     rows.append(("distance from real, deviations", "0", *(figure(row["distance"], 2) for row in report["stages"])))
     about = f"{report['run']}: {report['songs']} validation themes, {report['bars']} bars each.\n\n"
-    return about + _bands.table(head, rows) + "\n" + verdict(report)
+    return about + _texts.table(head, rows) + "\n" + verdict(report)
 
 
 def verdict(report: Mapping[str, Any]) -> str:
