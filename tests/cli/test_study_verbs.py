@@ -86,3 +86,10 @@ def test_a_listening_test_and_its_answers(study):
     found = study("study", "answers", "a.csv", "--key", "page.key.json", "--json").data
     assert found["listeners"] == ["a", "b"]
     assert found["agreement"]["overall"]["ordinal"] == 1
+
+
+def test_why_a_piece_could_not_be_made_is_told(study):
+    answer = study("study", "models", "-m", "band-early", "--seeds", 1, "--seed", 10**22, "--bars", 4, "--sound", "none", "-o", "site")
+    assert answer.code == 0
+    assert "1 pieces could not be made, the first of them model-band-early" in answer.err
+    assert "seed must be" in answer.err

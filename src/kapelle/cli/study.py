@@ -71,6 +71,10 @@ def show(results: Results, folder: Path, console: Console) -> None:
     """The counts, means by the values of each axis, and where the page is."""
     for name in results.missing:
         console.warn("the classifier {name} is not installed; its tables are left out", name=name)
+    failed = [row for row in results.rows if row["failed"]]
+    if failed:
+        console.warn("{count} pieces could not be made, the first of them {name}: {why}",
+                     count=len(failed), name=failed[0]["name"], why=failed[0]["failed"])  # fmt: skip
     if console.as_json:
         console.data({"folder": folder, "page": folder / "index.html", "made": results.made, **results.as_dict()})
         return
