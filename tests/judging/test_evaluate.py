@@ -313,7 +313,7 @@ def test_a_recipe_beside_a_piece_says_what_was_asked(music, tmp_path) -> None:
         table = {**recipe, "request": {**recipe["request"], "options": options}}
         (folder / f"{number}.json").write_text(json.dumps(table))
     write(tune(5), folder / "unasked.mid")
-    (folder / "unasked.json").write_text("[]")
+    (folder / "unasked.json").write_text('{"request": {}}')
     one = run(folder, music / "real")
     obeyed = {wish: share.value for wish, share in one.row("asked").obeyed.items()}
     assert obeyed == {"bars": 1.0, "key": 1.0, "tempo": 0.5, "metre": 1.0}

@@ -6,6 +6,7 @@ was left to the model is not asked about.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from kapelle.composing.piece import request_of
@@ -23,14 +24,23 @@ LEFT_OPEN = ("", "auto", None)
 
 
 def of_file(score: Score, path: Path) -> dict[str, Any]:
-    """``obeyed`` of a file whose recipe lies beside it, {} where none does; ``warnings`` if it is none."""
+    """``obeyed`` of a file whose recipe lies beside it, {} where none does; ``warnings`` if it is a broken one."""
     recipe = path.with_suffix(".json")
-    if not recipe.is_file():
+    if not recipe.is_file() or _of_somebody_else(recipe):
         return {}
     try:
         return {"obeyed": obeyed(score, request_of(recipe)[0])}
     except KapelleError as error:
         return {"warnings": (str(error),)}
+
+
+def _of_somebody_else(recipe: Path) -> bool:
+    """Whether it is JSON that does not set out to be a recipe, such as a cell of a study."""
+    try:
+        found = json.loads(recipe.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return not isinstance(found, dict) or "request" not in found
 
 
 def obeyed(score: Score, wish: ComposeRequest) -> dict[str, bool]:
