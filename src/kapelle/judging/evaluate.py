@@ -252,24 +252,31 @@ def _share(hits: Sequence[bool], options: Options) -> Estimate:
     return bootstrap.share(hits, options.seed) if hits else bootstrap.nothing("no piece")
 
 
-def _remarks(sets: Sequence[_Set], real: _Set, rows: Sequence[Row], options: Options) -> list[Remark]:
-    """What to know: files that were left out, sets that are small or not apart."""
-    out = []
+def _left_out(one: _Set, options: Options) -> list[Remark]:
+    """The files of a row that were not measured, by what the trouble is."""
     told = {
         UNREADABLE: "{row}: {count} of {total} files cannot be read: {names}",
         SHORT: "{row}: {count} of {total} pieces have too few bars, at least {least} are needed: {names}",
         SILENT: "{row}: {count} of {total} pieces have no notes where they are measured: {names}",
     }
+    out = []
+    for trouble, template in told.items():
+        named = [found.name for found in one.found if found.trouble == trouble]
+        if named:
+            shown = ", ".join(named[:MOST_NAMED]) + (" ..." if len(named) > MOST_NAMED else "")
+            values = {"row": one.name, "count": len(named), "total": len(one.found), "names": shown}
+            out.append(Remark(template, {**values, "least": options.bars - excerpts.SHORT_BARS}))
+    return out
+
+
+def _remarks(sets: Sequence[_Set], real: _Set, rows: Sequence[Row], options: Options) -> list[Remark]:
+    """What to know: files that were left out, sets that are small or not apart."""
+    out = []
     ours = {found.digest for found in real.found if found.digest}
     for one in sets:
         if one.kind == BASELINE:
             continue
-        for trouble, template in told.items():
-            named = [found.name for found in one.found if found.trouble == trouble]
-            if named:
-                shown = ", ".join(named[:MOST_NAMED]) + (" ..." if len(named) > MOST_NAMED else "")
-                values = {"row": one.name, "count": len(named), "total": len(one.found), "names": shown}
-                out.append(Remark(template, {**values, "least": options.bars - excerpts.SHORT_BARS}))
+        out += _left_out(one, options)
         odd = [f"{found.name}: {why}" for found in one.found for why in found.warnings]
         if odd:
             out.append(Remark("{row}: {count} odd files, the first of them {why}", {"row": one.name, "count": len(odd), "why": odd[0]}))
