@@ -3,6 +3,9 @@
 Takes a `symusic.Score`; gives a `View`. All pitched tracks are one, drums are left out; equal notes are one. Runs of bars in which nothing
 begins are shortened to one bar and go at both ends: a piano part cut out of an arrangement is silent while others play, and how long says
 nothing about its music. Ends and onsets go to the nearest step.
+
+`classifiers.note_grid` hears the same in another way: it rounds within each bar, and ends a pitch where it is struck again. Most real files
+differ a little between the two, so neither can take the place of the other under classifiers that were trained on it.
 """
 
 from __future__ import annotations
