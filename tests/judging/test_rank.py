@@ -257,7 +257,17 @@ def test_the_shipped_reference_knows_the_models_that_ship():
     from kapelle.classifiers import midi_features
     from kapelle.judging import reference
 
-    for name in ("genre-small", "remi-lstm", "ensemble", "chopin", "band-composer", "band-hybrid", "band-jamming", "band-accompany", "theme"):
+    for name in (
+        "genre-small",
+        "remi-lstm",
+        "ensemble",
+        "chopin",
+        "band-composer",
+        "band-hybrid",
+        "band-jamming",
+        "band-accompany",
+        "theme",
+    ):
         found = reference.of_model(name)
         assert found.middle is not None, name
         assert found.middle.names == midi_features.NAMES
