@@ -23,6 +23,7 @@ import _page_extensions  # noqa: E402
 import _page_genres  # noqa: E402
 import _page_metrics  # noqa: E402
 import _page_originality  # noqa: E402
+import _page_ranking  # noqa: E402
 import _page_retrieval  # noqa: E402
 import _page_themes  # noqa: E402
 
@@ -280,6 +281,7 @@ SECTIONS = {
     **_page_genres.SECTIONS,
     **_page_metrics.SECTIONS,
     **_page_originality.SECTIONS,
+    **_page_ranking.SECTIONS,
 }
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ def _ranking(found: dict[str, Any]) -> str:
         "## Choosing the best of many\n\n`python benchmarks/ranking.py report --pool DIR --real DIR --fit DIR --keep DIR`; genre-small, "
         f"pieces of 16 bars, the best of {found['of']}: {groups} choices for each method, of candidates that had no part in finding the "
         f"weights. Overlap, KLD and deviation (in deviations of real music): means over {len(found['metrics'])} metrics; Fréchet to "
-        f"coverage: points of genre-judge; against {found['compared_with']} held-out pieces of pop, jazz and classical, thirty at a time. "
-        "Recognised: by genre-judge, all four genres. In brackets: the difference from a random choice in the same groups, with its 95 % "
-        "interval over groups; **bold** where it excludes 0 for the better, *slanted* for the worse.\n\n"
+        f"coverage: points of genre-judge; against {found['compared_with']} held-out pieces of pop, jazz and classical, sixty at a time. "
+        "Recognised: by genre-judge, all four genres. In brackets: the difference from random choices among the same candidates, with its "
+        "95 % interval (jackknife over blocks of seeds); **bold** where it excludes 0 for the better, *slanted* for the worse.\n\n"
         + _table(("chosen by", *LABELS.values()), rows)
         + "\nRecognised by genre-judge, by genre:\n\n"
         + _table(("genre", "held-out music", "random", "score"), known)

@@ -22,8 +22,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in ROO
 EXECUTED = (
     "README.md", "docs/tutorials/first-piece.md", "docs/how-to/analyse.md", "docs/how-to/sheet-music.md", "docs/how-to/band.md",
     "docs/how-to/theme.md",
-    "docs/how-to/find-themes.md", "docs/how-to/classify.md",
-    "docs/how-to/originality.md",
+    "docs/how-to/find-themes.md",
+    "docs/how-to/many-pieces.md", "docs/how-to/classify.md",
+    "docs/how-to/originality.md", "docs/how-to/rank.md",
 )  # fmt: skip
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\\)\[[^\]\n]*\]\(([^)\s]+)\)")

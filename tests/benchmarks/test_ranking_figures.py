@@ -19,7 +19,7 @@ import ranking  # noqa: E402
 from kapelle.judging.reference import NOTHING  # noqa: E402
 
 
-def candidates(n=640):
+def candidates(n=1280):
     """Candidates of every genre, the later the more human."""
     rows = 4 * n
     genre = np.repeat(kept.GENRES, n)
@@ -35,18 +35,18 @@ def candidates(n=640):
 def test_groups_are_neighbouring_seeds_and_the_halves_share_none():
     pool = candidates()
     tuning, test = (ranking._groups(pool, "jazz", tuning=one) for one in (True, False))
-    assert [len(groups) for groups in (tuning, test)] == [10, 10]
+    assert [len(groups) for groups in (tuning, test)] == [20, 20]
     assert all(len(group) == 32 for group in (*tuning, *test))
-    assert pool.number[test[0]].tolist() == list(range(100_320, 100_352))
+    assert pool.number[test[0]].tolist() == list(range(100_640, 100_672))
     assert not set(np.concatenate(tuning)) & set(np.concatenate(test))
 
 
 def test_the_best_is_taken_by_the_ways_of_the_product_and_no_degenerate_one():
     pool = candidates()
     group = ranking._groups(pool, "pop", tuning=False)[0]
-    assert pool.number[ranking.chosen(pool, group, ranking.Method("human", by="human"), NOTHING)] == 100_350
+    assert pool.number[ranking.chosen(pool, group, ranking.Method("human", by="human"), NOTHING)] == 100_670
     own = ranking.Method("own", values=lambda pool, group: pool.human[group])
-    assert pool.number[ranking.chosen(pool, group, own, NOTHING)] == 100_350
+    assert pool.number[ranking.chosen(pool, group, own, NOTHING)] == 100_670
 
 
 def test_neighbours_are_those_of_the_metric(monkeypatch):
