@@ -103,7 +103,7 @@ def test_after_sixteen_tries_the_piece_that_shares_least_is_taken_with_a_warning
         asked.append(wish.seed)
         yield Done(piece)
 
-    from kapelle.api.originality import TOO_LONG, original_events
+    from kapelle.api.sharing import TOO_LONG, original_events
 
     wish = api.request(str(folder), seed=SEED, max_copied_notes=11)
     events = list(original_events(wish, compose))

@@ -1,7 +1,7 @@
 """The verbs, each a plain function. The command line and the page are thin skins over this package.
 
 Takes paths, names and plain values; gives scores, pieces, reports. Heavy libraries are loaded when a verb needs them. `requests` composes,
-`development` composes on a theme, `files` and `themes` do what is done with files, `originality` compares with
+`development` composes on a theme, `files` and `themes` do what is done with files, `sharing` compares with
 what a model learned from, `studies` puts pieces side by side, `workshop` trains.
 """
 
@@ -20,7 +20,6 @@ from kapelle.api.files import (
     velocity_file,
 )
 from kapelle.api.listening import gallery, listening_answers, listening_test
-from kapelle.api.originality import add_index, index_of, originality, originality_plot
 from kapelle.api.ranking import candidate, choice_of, compose_best, given_weights, rank
 from kapelle.api.requests import (
     ACCOMPANISTS,
@@ -39,6 +38,7 @@ from kapelle.api.requests import (
     request,
     split_settings,
 )
+from kapelle.api.sharing import add_index, index_of, originality, originality_plot
 from kapelle.api.studies import PLANS, StudyWay, plan_path, study, study_bridge, study_models
 from kapelle.api.themes import themes_file
 from kapelle.api.workshop import (

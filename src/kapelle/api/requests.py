@@ -106,7 +106,7 @@ def request(
         max_copied_notes=max_copied_notes,
     )
     if max_copied_notes:
-        from kapelle.api.originality import check
+        from kapelle.api.sharing import check
 
         check(made)
     return made
@@ -131,7 +131,7 @@ def _with_files(way: composing.Way, given: Mapping[str, Any]) -> dict[str, Any]:
 def compose_events(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Events of the first piece of a request as they happen; Done with the Piece is the last."""
     if wish.max_copied_notes:
-        from kapelle.api.originality import original_events
+        from kapelle.api.sharing import original_events
 
         return original_events(wish.piece(0), lambda one: compose_events(one, cancelled))
     held = bundle(wish.model)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle.api.originality import index_of
 from kapelle.api.progress import Report, quiet
+from kapelle.api.sharing import index_of
 from kapelle.errors import Missing, UnreadableInput, UsageError
 
 if TYPE_CHECKING:

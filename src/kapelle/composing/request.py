@@ -69,7 +69,7 @@ class ComposeRequest:
         theme: A MIDI file to develop.
         band: Name or path of the bundle that plays around the piece; empty for none.
         max_copied_notes: Compose again while a longer run of notes may be shared with the music that the model learned from; 0: no limit.
-            No way of composing reads it; `kapelle.api.originality` does.
+            No way of composing reads it; `kapelle.api.sharing` does.
     """
 
     model: str = ""
