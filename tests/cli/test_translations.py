@@ -5,7 +5,7 @@ after adding an error or an option::
 
     python -m pytest tests/cli/test_translations.py -k russian -q
 
-The failing test prints the missing templates as JSON, with the file and line of each; put them into ``src/kapelle/cli/ru.json`` with
+The failing test prints the missing templates as JSON, with the file and line of each; put them into ``src/kapelle/ru.json`` with
 their translations. ``python tests/cli/test_translations.py`` prints the same without pytest, and also lists entries that nothing uses.
 """
 
@@ -24,8 +24,9 @@ import pytest
 from kapelle import diagnosis, errors
 from kapelle.cli import app, pieces, train
 from kapelle.cli.flags import flags_of
-from kapelle.cli.texts import LANGUAGES, Texts, language, russian
+from kapelle.cli.language import language
 from kapelle.errors import KapelleError, UnknownName, UsageError
+from kapelle.texts import LANGUAGES, Texts, russian
 
 SOURCES = Path(errors.__file__).parent
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, KapelleError)}
@@ -164,7 +165,7 @@ def fields(template):
 
 def test_everything_has_a_russian_text():
     found = missing()
-    assert not found, "put these into src/kapelle/cli/ru.json:\n" + json.dumps(found, indent=1, ensure_ascii=False)
+    assert not found, "put these into src/kapelle/ru.json:\n" + json.dumps(found, indent=1, ensure_ascii=False)
 
 
 def test_a_russian_text_has_the_fields_of_the_english_one():

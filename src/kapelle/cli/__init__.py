@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: What follows the program's name; the process's own if left out.
     """
     from kapelle.cli.console import Console
-    from kapelle.cli.texts import Texts, language
+    from kapelle.cli.language import language
+    from kapelle.texts import Texts
 
     words = list(sys.argv[1:] if argv is None else argv)
     options = words[: words.index("--")] if "--" in words else words

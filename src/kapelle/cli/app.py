@@ -18,8 +18,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from kapelle.cli.console import Console
 from kapelle.cli.flags import Flag, build, flags_of
-from kapelle.cli.texts import LANGUAGES, Texts
 from kapelle.errors import UnknownName, UsageError
+from kapelle.texts import LANGUAGES, Texts
 
 PROGRAM = "kapelle"
 WIDTH = 100

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from kapelle.cli.texts import Texts
+from kapelle.texts import Texts
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole

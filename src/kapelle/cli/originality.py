@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from kapelle.cli.console import Console
-    from kapelle.cli.texts import Texts
+    from kapelle.texts import Texts
 
 COLUMNS = ("file", "notes", "shared run", "share", "nearest")
 NO_INDEX = "the model has no index of the music that it learned from"

@@ -11,7 +11,7 @@ from typing import Any
 
 from kapelle.cli.app import COMMON, VERBS, Verb, describe, spelling, usage
 from kapelle.cli.flags import Flag, flags_of
-from kapelle.cli.texts import Texts
+from kapelle.texts import Texts
 
 HEAD = """# The command line
 

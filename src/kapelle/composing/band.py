@@ -157,6 +157,7 @@ def _told(band: symusic.Score, end_ticks: int) -> Iterator[Event]:
     """The notes of the band, bar by bar."""
     lines = units.bar_starts(band, end_ticks)
     tempi, n_bars = units.tempo_map(band), len(lines) - 1
+    ends = tempi.to_seconds(lines[1:])
     told: list[list[Note]] = [[] for _ in range(n_bars)]
     for track in band.tracks:
         notes = edit.note_arrays(track)
@@ -169,7 +170,7 @@ def _told(band: symusic.Score, end_ticks: int) -> Iterator[Event]:
     for bar, notes_of_bar in enumerate(told):
         if notes_of_bar:
             yield NotesAdded(tuple(sorted(notes_of_bar, key=lambda note: (note.start_s, note.pitch))))
-        yield BarDone(bar, n_bars)
+        yield BarDone(bar, n_bars, float(ends[bar]))
     yield Progress(1.0)
 
 

@@ -134,6 +134,7 @@ def _perform(
     frame = decoding.Frame(plan.prefix, plan.opening, end, end, frozenset(words.ids("Symbol").tolist()))
     options = request.sampling or model.sampling
     start_s, second = _clock(plan, model.spec)
+    bar_s = plan.goal.bar_steps * second
     bar = 0
     for token in decoding.decode(_session(model, plan), frame, pace, options, stream(request, number), plan.seed.ids):
         if cancelled():
@@ -147,14 +148,14 @@ def _perform(
             )
         n_bars = _expected_bars(pace)
         while bar < min(pace.bar, n_bars):
-            yield BarDone(bar, n_bars)
+            yield BarDone(bar, n_bars, start_s + (bar + 1) * bar_s)
             yield Progress(pace.share)
             bar += 1
         if pace.done:
             break
     n_bars = pace.end_steps // plan.goal.bar_steps
     for last in range(bar, n_bars):
-        yield BarDone(last, n_bars)
+        yield BarDone(last, n_bars, start_s + (last + 1) * bar_s)
     yield Progress(1.0)
 
 

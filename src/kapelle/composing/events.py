@@ -44,10 +44,17 @@ class NotesAdded:
 
 @dataclass(frozen=True)
 class BarDone:
-    """A bar is complete; bars count from 0."""
+    """A bar is complete; bars count from 0.
+
+    Args:
+        bar: Which.
+        n_bars: In all, as far as is known.
+        end_s: Where it ends, in seconds from the start of the piece: no note that begins before will follow.
+    """
 
     bar: int
     n_bars: int
+    end_s: float
 
 
 @dataclass(frozen=True)

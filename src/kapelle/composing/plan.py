@@ -86,9 +86,13 @@ class Plan:
     def told(self, note: remi.DecodedNote, bar: int, spec: remi.RemiSpec) -> Note:
         """A decoded note in seconds and in the key of the result."""
         second = 60.0 / self.bpm / spec.ticks_per_quarter
-        start = (self.prompt.seconds if self.prompt else 0.0) + note.time * second
+        start = self.seconds_at(note.time, spec)
         program = self.voices.get(note.program, note.program) if self.model_has_programs else self.programs[0]
         return Note(start, note.duration * second, note.pitch + self.shift, note.velocity, program, bar + self.earlier_bars)
+
+    def seconds_at(self, ticks: int, spec: remi.RemiSpec) -> float:
+        """Seconds from the start of the piece to `ticks` of the new music, in the resolution of `spec`."""
+        return (self.prompt.seconds if self.prompt else 0.0) + ticks * 60.0 / self.bpm / spec.ticks_per_quarter
 
     def replanned(self, rules: Rules, bars_done: int, amount_done: float) -> Rules:
         """The rules with the number of bars that the amount asked for now seems to need, if it was asked in tokens or notes."""

@@ -88,12 +88,13 @@ def _perform(
             raise Interrupted("composing was cancelled")
         attempt.n_tokens += 1
         closed_bar = decoder.bar if token in (words["Bar_None"], words["EOS_None"]) else -1
+        end_ticks = decoder.end_ticks
         note = decoder.feed(token)
         if note is not None:
             attempt.notes.append(note)
             yield NotesAdded((plan.told(note, decoder.bar, spec),))
         if closed_bar >= 0:
-            yield BarDone(closed_bar, grammar.rules.n_bars - plan.prompt_bars)
+            yield BarDone(closed_bar, grammar.rules.n_bars - plan.prompt_bars, plan.seconds_at(end_ticks, spec))
             yield Progress((closed_bar + 1) / (grammar.rules.n_bars - plan.prompt_bars))
             done = attempt.n_tokens if plan.length.unit == "tokens" else len(attempt.notes)
             grammar.rules = plan.replanned(grammar.rules, closed_bar + 1, done)

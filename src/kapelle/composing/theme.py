@@ -134,7 +134,7 @@ def _perform(
             made.notes.append(note)
             yield NotesAdded((_told(note, plan),))
         if bar >= 0 and token in (where.bar, where.end):
-            yield BarDone(bar, plan.n_bars)
+            yield BarDone(bar, plan.n_bars, (bar + 1) * theme.STEPS * 60.0 / plan.bpm / theme.STEPS_PER_BEAT)
             yield Progress((bar + 1) / plan.n_bars)
 
 

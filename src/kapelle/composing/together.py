@@ -37,7 +37,7 @@ def together(first: Iterator[Event], bundle: Bundle, wish: ComposeRequest, cance
     for event in first:
         if isinstance(event, Done):
             piece = event.piece
-        else:
+        elif not isinstance(event, BarDone):  # a bar is done when the band has played it too
             yield Progress(FIRST_SHARE * event.done) if isinstance(event, Progress) else event
     if piece is None:
         raise Interrupted("composing ended without a piece")
@@ -48,7 +48,7 @@ def together(first: Iterator[Event], bundle: Bundle, wish: ComposeRequest, cance
             yield Progress(FIRST_SHARE + (1 - FIRST_SHARE) * event.done)
         elif isinstance(event, Done):
             yield Done(_joined(piece, event.piece, wish))
-        elif not isinstance(event, BarDone):
+        else:
             yield event
 
 
