@@ -1,0 +1,62 @@
+/**
+ * Elements in one line each. Text always enters the page as text, never as markup: nothing here parses HTML.
+ */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * An element with attributes and children.
+ *
+ * Attributes: `class`, `for`, `aria-*`, `data-*` ... as in HTML; `true` sets an empty attribute, `false`, `null` and `undefined` leave it
+ * out; `on: {click: fn}` listens; `text` is its text; `prop: {value: 3}` sets properties.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node|string|null|undefined)} children
+ * @returns {any}
+ */
+export function el(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "on") for (const [event, fn] of Object.entries(value)) made.addEventListener(event, fn);
+    else if (name === "text") made.textContent = value;
+    else if (name === "prop") Object.assign(made, value);
+    else made.setAttribute(name, value === true ? "" : String(value));
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+/**
+ * A drawing of icons.svg, in the colour of the text beside it; silent to screen readers.
+ * @param {string} name
+ * @returns {SVGSVGElement}
+ */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("focusable", "false");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `/static/icons.svg#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/**
+ * Change which drawing an icon shows.
+ * @param {Element|null} svg
+ * @param {string} name
+ */
+export function setIcon(svg, name) {
+  svg?.querySelector("use")?.setAttribute("href", `/static/icons.svg#${name}`);
+}
+
+/** @param {string} id @returns {any} */
+export const byId = (id) => document.getElementById(id);
+
+/** Seconds as m:ss. @param {number} seconds */
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds || 0));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
