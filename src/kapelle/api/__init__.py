@@ -20,6 +20,7 @@ from kapelle.api.files import (
     velocity_file,
 )
 from kapelle.api.listening import gallery, listening_answers, listening_test
+from kapelle.api.offers import Offer, offer, offers
 from kapelle.api.ranking import candidate, choice_of, compose_best, given_weights, rank
 from kapelle.api.requests import (
     ACCOMPANISTS,
@@ -63,6 +64,7 @@ __all__ = [
     "PLANS",
     "RECIPES",
     "Classified",
+    "Offer",
     "StudyWay",
     "accompaniment",
     "accompany",
@@ -98,6 +100,8 @@ __all__ = [
     "listening_test",
     "midi_bytes",
     "models",
+    "offer",
+    "offers",
     "order_dataset",
     "originality",
     "originality_plot",

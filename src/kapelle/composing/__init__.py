@@ -14,7 +14,9 @@ from kapelle.errors import CannotObey, RecipeError, UsageError
 
 if TYPE_CHECKING:
     from kapelle.bundles.load import Bundle
+    from kapelle.bundles.manifest import Manifest
     from kapelle.composing.events import Event
+    from kapelle.composing.offered import Offered
     from kapelle.composing.request import ComposeRequest
 
 WAYS = {
@@ -35,6 +37,9 @@ class Way(Protocol):
     """What the module of a way of composing offers."""
 
     Options: type[Any]  # a frozen dataclass of settings: what can be asked of such a model
+
+    def offered(self, manifest: Manifest) -> Offered:
+        """What a bundle can be asked for."""
 
     def compose(self, bundle: Bundle, request: ComposeRequest, options: Any, cancelled: Cancelled) -> Iterator[Event]:
         """Events of one piece, the last of them Done."""

@@ -29,6 +29,7 @@ from kapelle.composing.band_path import Latents, Place, between, form_of, path
 from kapelle.composing.band_plan import Options, Plan, make_plan
 from kapelle.composing.band_touch import mean_velocity, touched
 from kapelle.composing.events import BarDone, Event, Note, NotesAdded, Progress
+from kapelle.composing.offered import WHOLE_BARS, Offered
 from kapelle.errors import Interrupted
 from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kapelle.bundles.manifest import Manifest
     from kapelle.composing.request import ComposeRequest
 
 __all__ = ["Options", "compose"]
@@ -56,6 +58,14 @@ class _Made:
 
     score: symusic.Score
     changed: Changed
+
+
+def offered(manifest: Manifest) -> Offered:
+    """Whole bars; from nothing, or, if it listens to a track, around a lead and only so."""
+    if manifest.options.get("conditional"):
+        lead = {"track": tuple(manifest.options["tracks"]), "towards": (), "blend": ()}
+        return Offered(("accompany",), (), lead, sampled=False)
+    return Offered(("compose",), WHOLE_BARS, dict.fromkeys(("track", "lead_track"), ()), sampled=False)
 
 
 def compose(

@@ -23,6 +23,7 @@ from kapelle.bundles import load
 from kapelle.composing import band, theme, theme_plan
 from kapelle.composing.attempts import MAX_ATTEMPTS, stream
 from kapelle.composing.events import Done, Event, Progress
+from kapelle.composing.offered import WHOLE_BARS, Offered
 from kapelle.composing.piece import Piece
 from kapelle.composing.request import ComposeRequest, Length
 from kapelle.composing.theme_given import MAX_THEME_BARS
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kapelle.bundles.load import Bundle
+    from kapelle.bundles.manifest import Manifest
 
 __all__ = ["Options", "compose"]
 
@@ -132,6 +134,16 @@ class Opening:
             "thinned": self.cut.thinned,
             "raised": self.cut.raised,
         }
+
+
+def offered(manifest: Manifest) -> Offered:
+    """Whole bars, from nothing: the bands that are installed make the theme."""
+    from kapelle.bundles import load
+
+    del manifest
+    held = [item.manifest for item in load.installed() if item.manifest is not None]
+    bands = tuple(one.name for one in held if one.codec == "roll" and not one.options.get("conditional"))
+    return Offered(("compose",), WHOLE_BARS, {"from_band": bands, "theme_length": ()})  # theme_seconds says the same
 
 
 def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:

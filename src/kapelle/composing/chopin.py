@@ -25,6 +25,7 @@ from kapelle.bundles.load import Bundle
 from kapelle.composing.attempts import Outcome, first_sound, stream
 from kapelle.composing.chopin_plan import Model, Options, Plan, make_plan, opened
 from kapelle.composing.events import BarDone, Event, Note, NotesAdded, Progress
+from kapelle.composing.offered import Offered
 from kapelle.composing.pacing import Pace
 from kapelle.composing.recall import Recalling
 from kapelle.errors import Interrupted
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kapelle.bundles.manifest import Manifest
     from kapelle.composing.request import ComposeRequest
 
 __all__ = ["Options", "compose"]
@@ -86,6 +88,12 @@ class _Windowed:
     def reset(self) -> None:
         """Forget everything."""
         self._ids.clear()
+
+
+def offered(manifest: Manifest) -> Offered:
+    """All lengths, the composers it knows by name, and going on from a prompt."""
+    named = manifest.options.get("genre_ids")  # composers have tokens, if there are several
+    return Offered(("compose", "extend"), choices={"composer": tuple(manifest.options["genres"]) if named else ()})
 
 
 def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:

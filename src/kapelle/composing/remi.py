@@ -18,6 +18,7 @@ from kapelle.bundles.load import Bundle
 from kapelle.composing.attempts import Outcome, first_sound, stream
 from kapelle.composing.events import BarDone, Event, NotesAdded, Progress
 from kapelle.composing.language import Model, Options, opened
+from kapelle.composing.offered import Offered
 from kapelle.composing.plan import Plan, make_plan
 from kapelle.errors import Interrupted
 from kapelle.metrics import obedience
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     import symusic
 
+    from kapelle.bundles.manifest import Manifest
     from kapelle.composing.request import ComposeRequest
 
 OUTPUT_TPQ = 480
@@ -45,6 +47,11 @@ class _Attempt:
     notes: list[remi.DecodedNote] = field(default_factory=list)
     n_tokens: int = 0
     closed: str = ""
+
+
+def offered(manifest: Manifest) -> Offered:
+    """All lengths, the genres it knows, and going on from a prompt."""
+    return Offered(("compose", "extend"), choices={"genre": tuple(manifest.options.get("genres") or ())})
 
 
 def compose(bundle: Bundle, request: ComposeRequest, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:

@@ -22,6 +22,7 @@ import symusic
 from kapelle.bundles.load import Bundle
 from kapelle.composing.attempts import MAX_ATTEMPTS, Outcome, first_sound, stream
 from kapelle.composing.events import BarDone, Event, Note, NotesAdded, Progress
+from kapelle.composing.offered import WHOLE_BARS, Offered
 from kapelle.composing.theme_likeness import Likeness
 from kapelle.composing.theme_model import Model, opened
 from kapelle.composing.theme_plan import Options, Plan, make_plan
@@ -39,6 +40,7 @@ from kapelle.tokens.theme_grammar import Plan as Rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
+    from kapelle.bundles.manifest import Manifest
     from kapelle.composing.request import ComposeRequest
 
 __all__ = ["Options", "compose"]
@@ -79,6 +81,12 @@ class _Made:
         """First bar and end of every return of the whole theme."""
         phrases = self.decoder.regions
         return [(first[0], last[1]) for first, last in zip(phrases[::n_phrases], phrases[n_phrases - 1 :: n_phrases], strict=True)]
+
+
+def offered(manifest: Manifest) -> Offered:
+    """Whole bars, on a theme that is brought."""
+    del manifest
+    return Offered(("develop",), WHOLE_BARS)
 
 
 def compose(
