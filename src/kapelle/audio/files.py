@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import tempfile
 from dataclasses import dataclass
@@ -101,6 +102,24 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
         elif subtype == "FLOAT":
             repeatable.clear_wav_clock(temporary)
     return n_clipped
+
+
+def flac_bytes(waveform: Waveform, *, bits: int = 16) -> bytes:
+    """`waveform` as a FLAC file in memory, clipped to -1 to 1; the same waveform gives the same bytes.
+
+    Args:
+        waveform: What to code; not empty.
+        bits: Bits per sample: 16 or 24.
+
+    Raises:
+        UsageError: FLAC cannot hold so many bits.
+    """
+    import soundfile
+
+    buffer = io.BytesIO()
+    samples = np.clip(waveform.samples, -1.0, 1.0)
+    soundfile.write(buffer, samples, waveform.sample_rate, subtype=_subtype(_FORMATS[".flac"], bits), format="FLAC")
+    return buffer.getvalue()
 
 
 def _subtype(form: _Format, bits: int) -> str:

@@ -63,12 +63,20 @@ class Struck:
 def mix(played: Performance, tones: Tones, tail_s: float) -> Waveform:
     """The notes as one stereo waveform, from the start of the piece to `tail_s` seconds after its last note, faded at the end."""
     out = np.zeros((2, int(np.ceil((played.duration_s + tail_s) * tones.sample_rate))), dtype=np.float32)
-    if played.n_notes:
-        keys = tones.keys(played)
-        order = np.argsort(keys, kind="stable")
-        for notes in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
-            _add_notes(out, played, notes, tones)
+    add(out, played, tones)
     return finished(out, tones.sample_rate, tail_s)
+
+
+def add(out: Samples, played: Performance, tones: Tones, origin: int = 0) -> None:
+    """Add the notes to `out` (2, F), whose first frame is frame `origin` of the piece; no note may begin before it."""
+    if not played.n_notes:
+        return
+    starts, held = frames_of(played, tones.sample_rate)
+    starts, held = starts - origin, np.minimum(held, out.shape[1])
+    keys = tones.keys(played)
+    order = np.argsort(keys, kind="stable")
+    for notes in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        _add_notes(out, played, notes, (starts[notes], held[notes]), tones)
 
 
 def finished(out: Samples, sample_rate: int, tail_s: float) -> Waveform:
@@ -78,12 +86,16 @@ def finished(out: Samples, sample_rate: int, tail_s: float) -> Waveform:
     return Waveform(out.T, sample_rate)
 
 
-def _add_notes(out: Samples, played: Performance, notes: IntArray, tones: Tones) -> None:
-    """Add notes that share a tone to `out` (2, F)."""
-    rate = tones.sample_rate
-    starts = np.rint(played.start_s[notes] * rate).astype(np.int64)
-    held = np.maximum(np.rint(played.end_s[notes] * rate).astype(np.int64) - starts, int(SHORTEST_NOTE_S * rate))
-    held = np.minimum(held, out.shape[1])
+def frames_of(played: Performance, rate: int) -> tuple[IntArray, IntArray]:
+    """For each note the frame at which it begins and the number of frames it is held, each of shape (N,)."""
+    starts = np.rint(played.start_s * rate).astype(np.int64)
+    held = np.maximum(np.rint(played.end_s * rate).astype(np.int64) - starts, int(SHORTEST_NOTE_S * rate))
+    return starts, held
+
+
+def _add_notes(out: Samples, played: Performance, notes: IntArray, frames: tuple[IntArray, IntArray], tones: Tones) -> None:
+    """Add notes that share a tone to `out` (2, F); `frames` are where they begin in it, and how many they are held."""
+    starts, held = frames
     first = notes[0]
     tone = tones.tone(int(played.program[first]), int(played.pitch[first]), int(played.velocity[first]), int(held.max()))
     if tone is None:

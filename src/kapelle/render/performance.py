@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from kapelle.score import units
 from kapelle.score.units import FloatArray, IntArray, TempoMap
@@ -53,17 +54,62 @@ class Performance:
         """Number of notes, 0 or more."""
         return len(self.pitch)
 
+    def of(self, chosen: npt.NDArray[np.bool_]) -> Performance:
+        """Only the notes that `chosen`, shape (N,), says."""
+        return Performance(
+            self.start_s[chosen],
+            self.end_s[chosen],
+            self.pitch[chosen],
+            self.velocity[chosen],
+            self.gain[chosen],
+            self.pan[chosen],
+            self.program[chosen],
+            self.duration_s,
+        )
+
 
 def perform(score: Score) -> Performance:
     """The notes of `score` in seconds, with their gain and pan."""
+    return _joined(_parts(score), units.duration_s(score))
+
+
+def perform_tracks(score: Score) -> tuple[Performance, ...]:
+    """The notes of each track of `score` as they are played in it, with the place that the track has among the others."""
+    duration_s = units.duration_s(score)
+    return tuple(_joined([part], duration_s) for part in _parts(score))
+
+
+def played_notes(notes: FloatArray, pan: float = 0.0) -> Performance:
+    """Notes that have their times already, without controllers.
+
+    Args:
+        notes: Start and duration in seconds, pitch, velocity and program (-1: drums) of each, shape (N, 5).
+        pan: Where all of them sit, -1 left to 1 right.
+    """
+    start_s = np.maximum(notes[:, 0], 0.0)
+    end_s = start_s + np.maximum(notes[:, 1], 0.0)
+    pitch, velocity, program = (notes[:, column].astype(np.int64) for column in (2, 3, 4))
+    velocity = np.clip(velocity, 0, 127)
+    again = _struck_again(np.rint(start_s * 1e6).astype(np.int64), (program + 1) * 128 + pitch)
+    end_s = np.where(again >= 0, np.minimum(end_s, start_s[again]), end_s)
+    gain = (velocity / 127.0) ** VELOCITY_POWER * (DEFAULT_VOLUME / 127) ** CONTROLLER_POWER
+    duration_s = float(end_s.max()) if len(end_s) else 0.0
+    return Performance(start_s, end_s, pitch, velocity, gain, np.full(len(pitch), pan), program, duration_s)
+
+
+def _parts(score: Score) -> list[tuple[np.ndarray, ...]]:
     tempi = units.tempo_map(score)
-    parts = [_perform_track(track, tempi, seat) for track, seat in zip(score.tracks, seats(score), strict=True) if len(track.notes)]
+    return [_perform_track(track, tempi, seat) for track, seat in zip(score.tracks, seats(score), strict=True)]
+
+
+def _joined(parts: list[tuple[np.ndarray, ...]], duration_s: float) -> Performance:
+    parts = [part for part in parts if len(part[0])]
     if not parts:
         nothing = np.zeros(0)
         none = np.zeros(0, dtype=np.int64)
         return Performance(nothing, nothing, none, none, nothing, nothing, none, 0.0)
     start_s, end_s, pitch, velocity, gain, pan, program = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Performance(start_s, end_s, pitch, velocity, gain, pan, program, units.duration_s(score))
+    return Performance(start_s, end_s, pitch, velocity, gain, pan, program, duration_s)
 
 
 def _perform_track(track: Track, tempi: TempoMap, seat: float) -> tuple[np.ndarray, ...]:

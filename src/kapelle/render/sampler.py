@@ -92,11 +92,16 @@ class SamplerTones:
         for key in np.unique(both).tolist():
             program, pitch = key // 128 - 1, key % 128
             mine = both == key
-            keys[mine] = key * 128 + self._layer_of(program, pitch)[played.velocity[mine]]
+            keys[mine] = key * 128 + self.layers(program, pitch)[played.velocity[mine]]
         return keys
 
-    def _layer_of(self, program: int, pitch: int) -> IntArray:
+    def layers(self, program: int, pitch: int) -> IntArray:
         """For each velocity the lowest velocity that sounds the same zones, shape (128,)."""
+        if (program, pitch) not in self._layers:
+            self._layers[program, pitch] = self._layers_of(program, pitch)
+        return self._layers[program, pitch]
+
+    def _layers_of(self, program: int, pitch: int) -> IntArray:
         zones = [zone for zone in self.zones(program) if zone.keys[0] <= pitch <= zone.keys[1]]
         edges = {0, *(zone.velocities[0] for zone in zones), *(zone.velocities[1] + 1 for zone in zones)}
         lows = np.array(sorted(edge for edge in edges if 0 <= edge < 128))
