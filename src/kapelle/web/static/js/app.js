@@ -1,0 +1,80 @@
+/**
+ * The page put together: mounts every module in its region, shows the room of the address, wires the open piece's head and the tabs.
+ */
+
+import { emit, on } from "./bus.js";
+import { byId } from "./dom.js";
+import { t } from "./i18n.js";
+import { session } from "./session.js";
+
+/** Every module of the page: file, function it exports, region. A module gets (element, session, player). */
+const MODULES = [
+];
+
+const ROOMS = new Set(["studio", "models", "studies"]);
+
+async function start() {
+  const player = await makePlayer();
+  window.kapelle = { session, player };
+  for (const [file, name, region] of MODULES) {
+    const module = await import(`./${file}.js`);
+    window.kapelle[file] = module[name](region ? byId(region) : null, session, player);
+  }
+  tabs();
+  window.addEventListener("hashchange", showRoom);
+  showRoom();
+  on("language", () => emit("room", room()));
+  await session.resume();
+  document.documentElement.dataset.ready = "true"; // for tests: everything is mounted
+}
+
+async function makePlayer() {
+  return null;
+}
+
+/** Which room the address names: {room, name}. */
+export function room() {
+  const [, first = "", ...rest] = window.location.hash.split("/");
+  return { room: ROOMS.has(first) ? first : "studio", name: decodeURIComponent(rest.join("/")) };
+}
+
+function showRoom() {
+  const { room: shown, name } = room();
+  byId("studio").hidden = shown !== "studio";
+  byId("room").hidden = shown === "studio";
+  for (const link of byId("rooms").querySelectorAll("a")) {
+    if (link.dataset.room === shown) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.body.dataset.room = shown;
+  emit("room", { room: shown, name });
+}
+
+function tabs() {
+  const all = [...byId("tabs").querySelectorAll("[role=tab]")];
+  const choose = (tab, focus = false) => {
+    for (const one of all) {
+      const chosen = one === tab;
+      one.setAttribute("aria-selected", String(chosen));
+      one.tabIndex = chosen ? 0 : -1;
+      byId(one.getAttribute("aria-controls")).hidden = !chosen;
+    }
+    if (focus) tab.focus();
+    emit("tab", { tab: tab.getAttribute("aria-controls") });
+  };
+  for (const [at, tab] of all.entries()) {
+    tab.addEventListener("click", () => choose(tab));
+    tab.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (step) choose(all[(at + step + all.length) % all.length], true);
+      else if (event.key === "Home") choose(all[0], true);
+      else if (event.key === "End") choose(all.at(-1), true);
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
+  on("show-tab", ({ tab }) => choose(byId(`tab-${tab}`)));
+}
+
+await start();
