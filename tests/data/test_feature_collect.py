@@ -15,7 +15,8 @@ from symusic import Score
 import genre_trees
 from kapelle import api
 from kapelle.data import feature_tables
-from kapelle.data.feature_collect import FeatureRules, FeatureSection, FeatureSource, FeatureSpec
+from kapelle.data.feature_collect import FeatureRules, FeatureSpec
+from kapelle.data.labelled import LabelledSection, LabelledSource
 from kapelle.data.prepare import prepare
 from kapelle.data.recipe import FeaturePreparation, preparation
 from kapelle.data.split import half
@@ -116,7 +117,7 @@ def test_the_number_of_processes_changes_nothing(music: Path, tmp_path: Path) ->
 
 
 def test_a_source_of_no_class_is_named(tmp_path: Path) -> None:
-    sections = FeaturePreparation(FeatureSection((FeatureSource("f", "polka"),)), FeatureSpec(("a",)), FeatureRules())
+    sections = FeaturePreparation(LabelledSection((LabelledSource("f", "polka"),)), FeatureSpec(("a",)), FeatureRules())
     with pytest.raises(UsageError, match="polka"):
         prepare(tmp_path, sections, tmp_path / "t", measure=Broken())
 

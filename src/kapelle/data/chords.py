@@ -26,7 +26,8 @@ from kapelle.config import setting
 from kapelle.data import augment
 from kapelle.data.clean import Rejected
 from kapelle.data.cleaning import File, over_processes
-from kapelle.data.collect import nothing_fit, write_tokens
+from kapelle.data.collect import write_tokens
+from kapelle.data.ledger import Ledger, in_parts
 from kapelle.data.shards import BLOCK, PIECE, PREFIX_WIDTH, cut_blocks
 from kapelle.data.split import PARTS, TEST, TRAIN, VALIDATION, assign
 from kapelle.data.storage import put
@@ -159,48 +160,29 @@ class ChordCollector:
     def __init__(self, preparation: ChordPreparation) -> None:
         self.preparation, self.rules, self.spec = preparation, preparation.preprocessing, preparation.tokenizer
         self.pieces: list[tuple[Parsed, str, str]] = []  # with the name of its composer or genre, and its group
-        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
-        self.rejected: Counter[str] = Counter()
-        self.files, self.kept = Counter[int](), Counter[int]()  # by source
-        self.fingerprints: set[bytes] = set()
-        self.seen = 0
+        self.ledger = Ledger()
+        self.kept = Counter[int]()  # by source
         self.words = Vocabulary(())
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Read all files, tell the progress, and refuse if none is fit; then `close`."""
         with closing(parse_all(files, self.spec.positions_per_beat, cache, processes)) as parsed:  # type: ignore[type-var]
-            for file, result in zip(files, parsed, strict=True):
-                self.add(file, result)
-                progress(self.seen, len(files))
-        if not self.pieces:
-            raise nothing_fit(self.rejected, len(files))
+            self.ledger.take_all((([file], [one]) for file, one in zip(files, parsed, strict=True)), len(files), self._take, progress)
         self.close()
 
-    def add(self, file: File, result: Parsed | Rejected) -> None:
-        """Take one file's items."""
-        self.seen += 1
-        self.files[file.source] += 1
-        name = file.path.parent.name if self.spec.composers else self.preparation.data.sources[file.source].genre
-        if isinstance(result, Parsed):
-            result = self._judge(result, name)
-        self.fates.append((file.path, result.reason if isinstance(result, Rejected) else ""))
-        if isinstance(result, Rejected):
-            self.rejected[result.reason] += 1
-            return
-        self.kept[file.source] += 1
-        by_file = self.preparation.data.sources[file.source].group == "file"
-        self.pieces.append((result, name, f"{file.path.parent.name}/{file.path.stem}" if by_file else file.group))
-
-    def _judge(self, piece: Parsed, name: str) -> Parsed | Rejected:
+    def _take(self, file: File, piece: Parsed) -> str:
+        """Keep a file's items, or tell why they are left out."""
+        source = self.preparation.data.sources[file.source]
+        name = file.path.parent.name if self.spec.composers else source.genre
         if self.spec.composers and name not in self.spec.composers:
-            return Rejected("a composer without a token")
+            return "a composer without a token"
         if sum(len(item.pitches) for item in piece.items) < self.rules.min_notes:
-            return Rejected("too few notes")
-        fingerprint = hashlib.sha256(repr([(item.pitches, item.offset) for item in piece.items]).encode()).digest()
-        if fingerprint in self.fingerprints:
-            return Rejected("the same as another piece")
-        self.fingerprints.add(fingerprint)
-        return piece
+            return "too few notes"
+        if not self.ledger.is_new(repr([(item.pitches, item.offset) for item in piece.items]).encode()):
+            return "the same as another piece"
+        self.kept[file.source] += 1
+        self.pieces.append((piece, name, f"{file.path.parent.name}/{file.path.stem}" if source.group == "file" else file.group))
+        return ""
 
     def close(self) -> None:
         """Deal the pieces to the parts, count the vocabulary, write the ids.
@@ -242,7 +224,7 @@ class ChordCollector:
             encoded = chords.encode(piece.items, self.spec, words)
             starts = np.arange(0, len(encoded.ids), width)
             if not len(starts):
-                self.rejected["no symbol that is frequent enough"] += 1
+                self.ledger.rejected["no symbol that is frequent enough"] += 1
                 continue
             if not piece.shift:
                 self.counts.update(notes=encoded.notes, split=encoded.split, dropped=encoded.dropped, items=len(starts))
@@ -272,15 +254,8 @@ class ChordCollector:
 
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
-        leak = self.rules.split == "windows"
-        parts = iter(self.parts)
-        return [
-            {
-                "file": path.relative_to(folder).as_posix(),
-                **({"dropped": why} if why else {"part": "windows" if leak else PARTS[next(parts)]}),
-            }
-            for path, why in self.fates
-        ]
+        windows = self.rules.split == "windows"
+        return self.ledger.files_under(folder, ({"part": "windows"} for _ in self.parts) if windows else in_parts(self.parts))
 
     def write(self, out: Path) -> dict[str, Any]:
         """Write the shards, and return what ``shards.json`` says."""
@@ -325,9 +300,9 @@ class ChordCollector:
             "tokens": int(sum(map(len, self.tokens))), "bars": self.counts["items"], "notes": self.counts["notes"],
             "blocks": len(self.blocks),
             "symbols": len(symbols), "chords_split": self.counts["split"], "notes_left_out": self.counts["dropped"],
-            "files": self.seen, "kept": len(self.pieces), "dropped": dict(sorted(self.rejected.items())),
+            "files": self.ledger.seen, "kept": len(self.pieces), "dropped": self.ledger.dropped(),
             "sources": [
-                {**config.plain(source), "files": self.files[number], "kept": self.kept[number]}
+                {**config.plain(source), "files": self.ledger.files[number], "kept": self.kept[number]}
                 for number, source in enumerate(self.preparation.data.sources)
             ],
         }  # fmt: skip

@@ -6,7 +6,6 @@ anything is cut that could leak from one to another: the blocks of a piece are a
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,9 @@ import numpy as np
 
 from kapelle import config
 from kapelle.data import augment
-from kapelle.data.clean import CleanPiece, Rejected
+from kapelle.data.clean import CleanPiece
 from kapelle.data.cleaning import clean_all
+from kapelle.data.ledger import Ledger, in_parts
 from kapelle.data.shards import BLOCK, PIECE, PREFIX_WIDTH, cut_blocks, write
 from kapelle.data.split import PARTS, assign
 from kapelle.errors import UsageError
@@ -30,13 +30,6 @@ if TYPE_CHECKING:
 
     from kapelle.data.cleaning import Arrays, File
     from kapelle.data.recipe import Preparation
-
-
-def nothing_fit(rejected: Counter[str], n_files: int) -> UsageError:
-    """The refusal of a folder of which nothing was kept."""
-    why = ", ".join(f"{n} {reason}" for reason, n in rejected.most_common())
-    hint = "the limits are in [preprocessing] of the recipe, the metres in [tokenizer]"
-    return UsageError("none of {n} files is fit for training: {why}", n=n_files, why=why, hint=hint)
 
 
 def write_tokens(out: Path, codec: str, spec: object, words: vocabulary.Vocabulary, held: tuple[dict[str, Any], Arrays]) -> dict[str, Any]:
@@ -71,43 +64,23 @@ class Collector:
         self.blocks: list[tuple[int, int]] = []
         self.digests: list[str] = []
         self.groups: list[tuple[str, str]] = []
-        self.rejected: Counter[str] = Counter()
-        self.fingerprints: set[bytes] = set()
-        self.files, self.kept = Counter[int](), Counter[int]()  # by source
-        self.seen = self.length = self.n_bars = self.n_left_out = 0
-        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
+        self.ledger = Ledger()
+        self.kept = Counter[int]()  # by source
+        self.length = self.n_bars = self.n_left_out = 0
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Clean all files, tell the progress, and refuse if none is fit."""
         rules = self.preparation
         with closing(clean_all(files, rules.tokenizer, rules.preprocessing, cache, processes)) as cleaned:
-            for batch, results in cleaned:
-                for file, result in zip(batch, results, strict=True):
-                    self.add(file, result)
-                progress(self.seen, len(files))
-        if not self.pieces:
-            raise nothing_fit(self.rejected, len(files))
+            self.ledger.take_all(cleaned, len(files), self._take, progress)
 
-    def add(self, file: File, result: CleanPiece | Rejected) -> None:
-        """Take one file's result."""
-        self.seen += 1
-        self.files[file.source] += 1
-        if isinstance(result, Rejected):
-            self._leave_out(file, result.reason)
-            return
-        fingerprint = hashlib.sha256(result.ids.tobytes()).digest()
-        if fingerprint in self.fingerprints:
-            self._leave_out(file, "the same as another piece")
-            return
-        self.fingerprints.add(fingerprint)
-        self.fates.append((file.path, ""))
+    def _take(self, file: File, piece: CleanPiece) -> str:
+        if not self.ledger.is_new(piece.ids.tobytes()):
+            return "the same as another piece"
         self.kept[file.source] += 1
-        self.n_left_out += result.n_left_out
-        self._append(file, result)
-
-    def _leave_out(self, file: File, why: str) -> None:
-        self.rejected[why] += 1
-        self.fates.append((file.path, why))
+        self.n_left_out += piece.n_left_out
+        self._append(file, piece)
+        return ""
 
     def _append(self, file: File, piece: CleanPiece) -> None:
         rules = self.preparation.preprocessing
@@ -157,11 +130,7 @@ class Collector:
 
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
-        parts = iter(self.piece_table()["part"])
-        return [
-            {"file": path.relative_to(folder).as_posix(), **({"dropped": why} if why else {"part": PARTS[next(parts)]})}
-            for path, why in self.fates
-        ]
+        return self.ledger.files_under(folder, in_parts(self.piece_table()["part"]))
 
     def info(self) -> dict[str, Any]:
         """What `shards.json` says."""
@@ -183,9 +152,9 @@ class Collector:
             "pieces": counts,
             "tokens": self.length, "bars": self.n_bars, "notes": int(table["n_notes"].sum()), "blocks": len(self.blocks),
             "notes_left_out": self.n_left_out,
-            "files": self.seen, "kept": len(self.pieces), "dropped": dict(sorted(self.rejected.items())),
+            "files": self.ledger.seen, "kept": len(self.pieces), "dropped": self.ledger.dropped(),
             "sources": [
-                {**config.plain(source), "files": self.files[number], "kept": self.kept[number]}
+                {**config.plain(source), "files": self.ledger.files[number], "kept": self.kept[number]}
                 for number, source in enumerate(self.preparation.data.sources)
             ],
         }  # fmt: skip

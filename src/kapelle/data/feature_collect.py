@@ -21,10 +21,10 @@ from kapelle.config import setting
 from kapelle.data import feature_tables
 from kapelle.data.clean import Rejected
 from kapelle.data.cleaning import read_all
-from kapelle.data.collect import nothing_fit
 from kapelle.data.feature_tables import ROW
-from kapelle.data.split import PARTS, TEST, TRAIN, assign, half
-from kapelle.errors import KapelleError, UsageError
+from kapelle.data.ledger import Ledger
+from kapelle.data.split import PARTS, TRAIN, half
+from kapelle.errors import KapelleError
 from kapelle.score.read import read
 
 if TYPE_CHECKING:
@@ -39,40 +39,6 @@ if TYPE_CHECKING:
 
 EDITION = 1
 """Raise it when the same file gives other rows for the same measure: older cache entries are then not used."""
-
-
-@dataclass(frozen=True)
-class FeatureSource:
-    """One row of [[data.sources]] of a recipe of codec ``features``."""
-
-    folder: str = setting(help="folder below the data folder")
-    genre: str = setting(help="what its pieces are held out by, in shares; their class too unless one is named")
-    label: str = setting("", help="class of everything in it, if that is not the genre")
-    group: str = setting(
-        "parent",
-        help="what must not be split: files of one parent folder, files of one name, or each file alone",
-        choices=("parent", "file", "path"),
-    )
-    licence: str = setting("not stated", help="licence of the music, for the card")
-    tracks: int = setting(0, help="keep so many tracks from the first on; 0: all", min=0)
-    at_most: int = setting(0, help="take so many files, chosen by a hash of their names; 0: all", min=0)
-    align: ClassVar[str] = ""  # files stand on their own bars
-
-    @property
-    def of(self) -> str:
-        """Its class."""
-        return self.label or self.genre
-
-
-@dataclass(frozen=True)
-class FeatureSection:
-    """The [data] section of a recipe of codec ``features``."""
-
-    sources: tuple[FeatureSource, ...] = setting(help="folders and their classes")
-    validation: float = setting(0.06, help="share of every genre for validation", min=0.0, max=0.5)
-    test: float = setting(0.08, help="share of every genre for the test, beside those named", min=0.0, max=0.5)
-    held_out: tuple[str, ...] = setting((), help="artists (last word of the name, lower case) and songs that are the test wherever met")
-    half: int = setting(-1, help="which half of the artists is for training; -1: both", min=-1, max=1)
 
 
 @dataclass(frozen=True)
@@ -162,18 +128,6 @@ class FeatureReading:
         return FeaturePiece(arrays["rows"], facts["digest"])
 
 
-def chosen(files: Sequence[File], sources: Sequence[FeatureSource]) -> list[File]:
-    """The files, of each source `at_most` so many; where any source has fewer than all, in the order of a hash of their names."""
-    if not any(source.at_most for source in sources):
-        return list(files)
-    taken, out = Counter[int](), []
-    for file in sorted(files, key=lambda file: hashlib.sha256("/".join((file.group, *file.path.parts[-2:])).encode()).digest()):
-        taken[file.source] += 1
-        if taken[file.source] <= (sources[file.source].at_most or len(files)):
-            out.append(file)
-    return out
-
-
 class FeatureCollector:
     """Gathers rows into the arrays of a feature table.
 
@@ -185,52 +139,29 @@ class FeatureCollector:
     def __init__(self, preparation: FeaturePreparation | RenderPreparation, measure: Measure) -> None:
         self.preparation, self.measure = preparation, measure
         self.classes = preparation.tokenizer.classes
-        for source in preparation.data.sources:
-            if source.of not in self.classes:
-                hint = "add it to tokenizer.classes in the recipe"
-                raise UsageError("source {folder!r} is of no class: {genre!r}", genre=source.of, folder=source.folder, hint=hint)
+        preparation.data.check(self.classes)
+        self.ledger = Ledger()
         self.pieces: list[tuple[File, FeaturePiece]] = []
-        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
-        self.rejected, self.files = Counter[str](), Counter[int]()
-        self.known: set[bytes] = set()
-        self.seen = 0
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Read all files, tell the progress, and refuse if none is fit."""
-        sources = self.preparation.data.sources
-        files = chosen(files, sources)
-        reading = FeatureReading(self.measure, tuple(source.tracks for source in sources))
+        data = self.preparation.data
+        files = data.chosen(files)
+        reading = FeatureReading(self.measure, tuple(source.tracks for source in data.sources))
         with closing(read_all(files, reading, cache, processes)) as results:
-            for batch, found in results:
-                for file, result in zip(batch, found, strict=True):
-                    self.add(file, result)
-                progress(self.seen, len(files))
-        if not self.pieces:
-            raise nothing_fit(self.rejected, len(files))
+            self.ledger.take_all(results, len(files), self._take, progress)
         self.parts = self._dealt()
 
-    def add(self, file: File, result: FeaturePiece | Rejected) -> None:
-        """Take one file's result."""
-        self.seen += 1
-        self.files[file.source] += 1
-        if isinstance(result, FeaturePiece):
-            digest = hashlib.sha256(result.rows.tobytes()).digest()
-            result = Rejected("the same as another piece") if digest in self.known else result
-            self.known.add(digest)
-        self.fates.append((file.path, result.reason if isinstance(result, Rejected) else ""))
-        if isinstance(result, Rejected):
-            self.rejected[result.reason] += 1
-        else:
-            self.pieces.append((file, result))
+    def _take(self, file: File, piece: FeaturePiece) -> str:
+        if not self.ledger.is_new(piece.rows.tobytes()):
+            return "the same as another piece"
+        self.pieces.append((file, piece))
+        return ""
 
     def _dealt(self) -> list[int]:
         """The part of every piece; -1 where another classifier learns from it."""
         data = self.preparation.data
-        named = {*data.held_out}
-        held = [bool(named & {file.group, file.group.rsplit("/", 1)[-1]}) for file, _ in self.pieces]
-        free = [(data.sources[file.source].genre, file.group) for (file, _), out in zip(self.pieces, held, strict=True) if not out]
-        dealt = iter(assign(free, data.validation, data.test))
-        parts = [TEST if out else next(dealt) for out in held]
+        parts = data.dealt(file for file, _ in self.pieces)
         others = [part == TRAIN and data.half not in (-1, half(file.group)) for part, (file, _) in zip(parts, self.pieces, strict=True)]
         return [-1 if other else part for part, other in zip(parts, others, strict=True)]
 
@@ -248,10 +179,9 @@ class FeatureCollector:
 
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
-        parts = iter(self.parts)
-        told = ((path.relative_to(folder).as_posix(), why, -1 if why else next(parts)) for path, why in self.fates)
         other = "of the half of the artists that another classifier learns from"
-        return [{"file": name, **({"part": PARTS[part]} if part >= 0 else {"dropped": why or other})} for name, why, part in told]
+        kept = ({"part": PARTS[part]} if part >= 0 else {"dropped": other} for part in self.parts)
+        return self.ledger.files_under(folder, kept)
 
     def info(self, n_groups: int) -> dict[str, Any]:
         """What ``shards.json`` says, but for what `feature_tables.write` adds."""
@@ -260,10 +190,10 @@ class FeatureCollector:
         other = self.parts.count(-1)
         return {
             "classes": list(self.classes), "features": list(self.measure.names), "inputs": self.preparation.tokenizer.inputs,
-            "excerpts": config.plain(rules), "half": data.half, "files": self.seen, "kept": sum(kept.values()), "artists": n_groups,
-            "dropped": dict(sorted({**self.rejected, **({"another classifier learns from it": other} if other else {})}.items())),
+            "excerpts": config.plain(rules), "half": data.half, "files": self.ledger.seen, "kept": sum(kept.values()), "artists": n_groups,
+            "dropped": dict(sorted({**self.ledger.rejected, **({"another classifier learns from it": other} if other else {})}.items())),
             "sources": [
-                {**config.plain(source), "name": source.folder, "files": self.files[s], "kept": kept[s]}
+                {**config.plain(source), "name": source.folder, "files": self.ledger.files[s], "kept": kept[s]}
                 for s, source in enumerate(data.sources)
             ],
         }  # fmt: skip

@@ -6,7 +6,6 @@ melodies are kept once, the first one. Parts are dealt as for themes: named song
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ import numpy as np
 from kapelle import config
 from kapelle.config import setting
 from kapelle.data import fragment_shards, themes
-from kapelle.data.clean import Rejected
 from kapelle.data.cleaning import read_all
-from kapelle.data.collect import nothing_fit
 from kapelle.data.fragment_shards import FRAGMENT, NOTE
+from kapelle.data.ledger import Ledger, in_parts
 from kapelle.data.split import PARTS
 from kapelle.data.theme_collect import dealt
 from kapelle.data.theme_songs import ThemeReading, ThemeRules, ThemeSong
@@ -60,10 +58,7 @@ class FragmentCollector:
     def __init__(self, preparation: FragmentPreparation) -> None:
         self.preparation = preparation
         self.songs: list[tuple[File, ThemeSong]] = []
-        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
-        self.rejected, self.files = Counter[str](), Counter[int]()
-        self.known: set[bytes] = set()
-        self.seen = 0
+        self.ledger = Ledger()
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Read all files, tell the progress, and refuse if none is fit."""
@@ -71,27 +66,14 @@ class FragmentCollector:
         rules = ThemeRules(min_bars=own.min_bars, max_off_grid=own.max_off_grid, one_key=own.one_key)
         reading = ThemeReading(ThemeSpec(normalise_key=False), rules, data.sources)
         with closing(read_all(files, reading, cache, processes)) as results:
-            for batch, found in results:
-                for file, result in zip(batch, found, strict=True):
-                    self.add(file, result)
-                progress(self.seen, len(files))
-        if not self.songs:
-            raise nothing_fit(self.rejected, len(files))
+            self.ledger.take_all(results, len(files), self._take, progress)
         self.parts = dealt([file for file, _ in self.songs], data)
 
-    def add(self, file: File, result: ThemeSong | Rejected) -> None:
-        """Take one file's result."""
-        self.seen += 1
-        self.files[file.source] += 1
-        if isinstance(result, ThemeSong):
-            digest = hashlib.sha256(result.melody.tobytes()).digest()
-            result = Rejected("the same as another song") if digest in self.known else result
-            self.known.add(digest)
-        self.fates.append((file.path, result.reason if isinstance(result, Rejected) else ""))
-        if isinstance(result, Rejected):
-            self.rejected[result.reason] += 1
-        else:
-            self.songs.append((file, result))
+    def _take(self, file: File, song: ThemeSong) -> str:
+        if not self.ledger.is_new(song.melody.tobytes()):
+            return "the same as another song"
+        self.songs.append((file, song))
+        return ""
 
     def write(self, out: Path) -> dict[str, Any]:
         """Write the shards, and return what ``shards.json`` says."""
@@ -113,11 +95,7 @@ class FragmentCollector:
 
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
-        parts = iter(self.parts)
-        return [
-            {"file": path.relative_to(folder).as_posix(), **({"dropped": why} if why else {"part": PARTS[next(parts)]})}
-            for path, why in self.fates
-        ]
+        return self.ledger.files_under(folder, in_parts(self.parts))
 
     def info(self, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
         """What `shards.json` says."""
@@ -128,17 +106,20 @@ class FragmentCollector:
             "format": 1,
             "sizes": themes.SIZES, "fragment_bars": themes.BARS, "hop": self.preparation.tokenizer.hop,
             "min_notes": self.preparation.tokenizer.min_notes,
-            "files": self.seen, "kept": len(self.songs), "notes": len(arrays["notes"]), "fragments": len(table),
+            "files": self.ledger.seen, "kept": len(self.songs), "notes": len(arrays["notes"]), "fragments": len(table),
             "parts": {
                 name: {"songs": self.parts.count(p), "fragments": int((table["part"] == p).sum())} for p, name in enumerate(PARTS)
             },
             "pieces": {source.folder: {name: songs[s, p] for p, name in enumerate(PARTS)} for s, source in enumerate(data.sources)},
-            "dropped": dict(sorted(self.rejected.items())),
+            "dropped": self.ledger.dropped(),
             "named_but_left_out": {
                 source.folder: [name for name in (*source.test, *source.validation) if name not in names] for source in data.sources
             },
             "sources": [
-                {**config.plain(source), "name": source.folder, "files": self.files[s], "kept": sum(songs[s, p] for p in range(len(PARTS)))}
+                {
+                    **config.plain(source), "name": source.folder, "files": self.ledger.files[s],
+                    "kept": sum(songs[s, p] for p in range(len(PARTS))),
+                }
                 for s, source in enumerate(data.sources)
             ],
         }  # fmt: skip

@@ -18,9 +18,8 @@ import numpy as np
 
 from kapelle import config
 from kapelle.data import grooves, phrase_shards
-from kapelle.data.clean import Rejected
 from kapelle.data.cleaning import read_all
-from kapelle.data.collect import nothing_fit
+from kapelle.data.ledger import Ledger, in_parts
 from kapelle.data.phrase_shards import PHRASE
 from kapelle.data.phrases import DRUMS, PhraseReading, Song
 from kapelle.data.split import PARTS, assign
@@ -50,13 +49,11 @@ class PhraseCollector:
         self.preparation, self.folder = preparation, folder
         self.form = FORMS[preparation.tokenizer.form]
         self.songs: list[tuple[File, Song]] = []
-        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
-        self.rejected, self.files = Counter[str](), Counter[int]()
+        self.ledger = Ledger()
         self.dropped, self.lost = Counter[str](), Counter[str]()  # phrases; notes
         self.known: set[bytes] = set()
         self.performances: dict[tuple[str, int], list[Performance]] = {}  # of a source and a part
         self.played: dict[str, str] = {}  # song -> performance
-        self.seen = 0
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Find the drums, read all files, tell the progress, and refuse if none is fit."""
@@ -67,12 +64,7 @@ class PhraseCollector:
                 self._deal_drums(source)
         reading = PhraseReading(sections.tokenizer, sections.preprocessing, sections.data.sources)
         with closing(read_all(files, reading, cache, processes)) as results:
-            for batch, found in results:
-                for file, result in zip(batch, found, strict=True):
-                    self.add(file, result)
-                progress(self.seen, len(files))
-        if not self.songs:
-            raise nothing_fit(self.rejected, len(files))
+            self.ledger.take_all(results, len(files), self._take, progress)
         self.parts = assign([self._group(file) for file, _ in self.songs], sections.data.validation, sections.data.test)
 
     def _deal_drums(self, source: BandSource) -> None:
@@ -85,21 +77,16 @@ class PhraseCollector:
     def _group(self, file: File) -> tuple[str, str]:
         return self.preparation.data.sources[file.source].folder, file.group
 
-    def add(self, file: File, result: Song | Rejected) -> None:
-        """Take one file's result."""
-        self.seen += 1
-        self.files[file.source] += 1
-        if isinstance(result, Song):
-            self.dropped.update(result.dropped)
-            result = self._without_repetitions(result)
-        self.fates.append((file.path, result.reason if isinstance(result, Rejected) else ""))
-        if isinstance(result, Rejected):
-            self.rejected[result.reason] += 1
-            return
-        self.lost.update(result.lost)
-        self.songs.append((file, result))
+    def _take(self, file: File, song: Song) -> str:
+        self.dropped.update(song.dropped)
+        fresh = self._without_repetitions(song)
+        if fresh is None:
+            return "the same as another piece"
+        self.lost.update(fresh.lost)
+        self.songs.append((file, fresh))
+        return ""
 
-    def _without_repetitions(self, song: Song) -> Song | Rejected:
+    def _without_repetitions(self, song: Song) -> Song | None:
         fresh = []
         for cells in song.cells.copy():
             cells[:, -1, -1] = 0  # what comes after the phrase decides whether its last note is cut short to be struck again
@@ -108,7 +95,7 @@ class PhraseCollector:
             self.known.add(digest)
         self.dropped["the same as another phrase"] += len(fresh) - sum(fresh)
         if not any(fresh):
-            return Rejected("the same as another piece")
+            return None
         kept = np.array(fresh)
         return replace(song, cells=song.cells[kept], bars=song.bars[kept], resting=song.resting[kept])
 
@@ -160,11 +147,7 @@ class PhraseCollector:
 
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
-        parts = iter(self.parts)
-        return [
-            {"file": path.relative_to(folder).as_posix(), **({"dropped": why} if why else {"part": PARTS[next(parts)]})}
-            for path, why in self.fates
-        ]
+        return self.ledger.files_under(folder, in_parts(self.parts))
 
     def info(self, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
         """What `shards.json` says."""
@@ -183,19 +166,19 @@ class PhraseCollector:
             "form": asdict(self.form),
             "sizes": {"n_tracks": n_tracks, "n_bars": n_bars, "n_steps": n_steps, "n_pitches": self.form.n_pitches},
             "normalised_key": self.preparation.tokenizer.normalise_key,
-            "files": self.seen, "kept": len(self.songs), "phrases": n, "bars": n * n_bars,
+            "files": self.ledger.seen, "kept": len(self.songs), "phrases": n, "bars": n * n_bars,
             "parts": {
                 name: {"songs": self.parts.count(p), "phrases": int((table["part"] == p).sum())} for p, name in enumerate(PARTS)
             },
             "pieces": {source.folder: {name: songs[s, p] for p, name in enumerate(PARTS)} for s, source in enumerate(sources)},
             "sounding": {name: round(float(share), 4) for name, share in zip(TRACKS, sounding, strict=True)},
-            "dropped": dict(sorted(self.rejected.items())),
+            "dropped": self.ledger.dropped(),
             "phrases_dropped": dict(sorted(self.dropped.items())),
             "notes_changed": dict(sorted(self.lost.items())),
             "performances": len(set(self.played.values())),
             "sources": [
                 {
-                    **config.plain(source), "name": source.folder, "files": self.files[s],
+                    **config.plain(source), "name": source.folder, "files": self.ledger.files[s],
                     "kept": sum(songs[s, p] for p in range(len(PARTS))),
                     "songs": {name: songs[s, p] for p, name in enumerate(PARTS)},
                     "phrases": {name: phrases(s, p) for p, name in enumerate(PARTS)},

@@ -16,8 +16,9 @@ from kapelle.data.chords import ChordCollector
 from kapelle.data.clean import ALL, Take
 from kapelle.data.cleaning import File, interruptible
 from kapelle.data.collect import Collector
-from kapelle.data.feature_collect import FeatureCollector, FeatureSource
+from kapelle.data.feature_collect import FeatureCollector
 from kapelle.data.fragment_collect import FragmentCollector
+from kapelle.data.labelled import LabelledSource
 from kapelle.data.phrase_collect import PhraseCollector
 from kapelle.data.recipe import (
     AnyPreparation,
@@ -36,7 +37,7 @@ from kapelle.data.recipe import (
     ThemeSource,
     preparation,
 )
-from kapelle.data.roll_collect import RollCollector, RollSource
+from kapelle.data.roll_collect import RollCollector
 from kapelle.data.split import group_key
 from kapelle.data.storage import put_text, writing
 from kapelle.data.table_collect import TableCollector, find_tables
@@ -56,13 +57,11 @@ CACHE = ".cache"
 FILES = "files.json"
 
 Progress = Callable[[int, int], None]
-AnySource = Source | BandSource | ThemeSource | RollSource | FeatureSource
+AnySource = Source | BandSource | ThemeSource | LabelledSource
 
 
 class Collecting(Protocol):
     """Gathers files into shards, in the way of one codec."""
-
-    seen: int
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Progress) -> None:
         """Read all files, tell the progress, and refuse if none is fit."""
@@ -159,16 +158,22 @@ def prepare(
     else:
         collected = COLLECTORS[type(preparation)](preparation, folder, embed)
     files = find_tables(folder, preparation) if isinstance(preparation, TablePreparation) else find_files(folder, preparation.data.sources)
+    seen = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal seen
+        seen = done
+        progress(done, total)
+
     try:
         with writing(out), interruptible():
             progress(0, len(files))
-            collected.collect(files, out / CACHE, processes, progress)
+            collected.collect(files, out / CACHE, processes, tell)
             (out / shards.INFO).unlink(missing_ok=True)  # from here on, until all is written, these are no shards
             put_text(out / FILES, json.dumps(collected.files_under(folder), indent=0, ensure_ascii=False) + "\n")
             return collected.write(out)
     except KeyboardInterrupt as error:
         hint = "the same command goes on from there"
-        done, total = collected.seen, len(files)
         raise Interrupted(
-            "stopped after {done} of {total} files; they are kept in {out}", done=done, total=total, out=out, hint=hint
+            "stopped after {done} of {total} files; they are kept in {out}", done=seen, total=len(files), out=out, hint=hint
         ) from error

@@ -14,11 +14,11 @@ from kapelle.config import setting
 from kapelle.data import band
 from kapelle.data.chords import ChordRules
 from kapelle.data.clean import CleaningRules
-from kapelle.data.feature_collect import FeatureRules, FeatureSection, FeatureSpec
+from kapelle.data.feature_collect import FeatureRules, FeatureSpec
 from kapelle.data.fragment_collect import FragmentRules, FragmentSpec
+from kapelle.data.labelled import LabelledSection
 from kapelle.data.phrases import PhraseRules, RollSpec
 from kapelle.data.render_rules import RenderRules
-from kapelle.data.roll_collect import RollSection
 from kapelle.data.roll_reading import ClassSpec, RollRules
 from kapelle.data.table_collect import TableRules, TableSection
 from kapelle.data.theme_songs import ThemeRules
@@ -166,7 +166,7 @@ class FragmentPreparation:
 class RollPreparation:
     """The same of a recipe of codec ``rolls``."""
 
-    data: RollSection
+    data: LabelledSection
     tokenizer: ClassSpec
     preprocessing: RollRules
 
@@ -175,7 +175,7 @@ class RollPreparation:
 class FeaturePreparation:
     """The same of a recipe of codec ``features``."""
 
-    data: FeatureSection
+    data: LabelledSection
     tokenizer: FeatureSpec
     preprocessing: FeatureRules
 
@@ -184,7 +184,7 @@ class FeaturePreparation:
 class RenderPreparation:
     """The same of a recipe of codec ``renderings``: features of written music as it sounds."""
 
-    data: FeatureSection
+    data: LabelledSection
     tokenizer: FeatureSpec
     preprocessing: RenderRules
 

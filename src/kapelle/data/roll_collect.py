@@ -7,24 +7,19 @@ half that its artist is in, so that two classifiers can learn from different art
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kapelle import config
-from kapelle.config import setting
 from kapelle.data import roll_shards
-from kapelle.data.clean import Rejected
 from kapelle.data.cleaning import read_all
-from kapelle.data.collect import nothing_fit
+from kapelle.data.ledger import Ledger, in_parts
 from kapelle.data.roll_reading import RollPiece, RollReading
 from kapelle.data.roll_shards import PIECE
-from kapelle.data.split import PARTS, TEST, TRAIN, assign, half
-from kapelle.errors import UsageError
+from kapelle.data.split import PARTS, TRAIN, half
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,83 +31,30 @@ if TYPE_CHECKING:
     from kapelle.data.recipe import RollPreparation
 
 
-@dataclass(frozen=True)
-class RollSource:
-    """One row of [[data.sources]] of a recipe of codec ``rolls``."""
-
-    folder: str = setting(help="folder below the data folder")
-    genre: str = setting(help="class of everything in it")
-    group: str = setting(
-        "parent",
-        help="what must not be split: files of one parent folder, files of one name, or each file alone",
-        choices=("parent", "file", "path"),
-    )
-    licence: str = setting("not stated", help="licence of the music, for the card")
-    tracks: int = setting(0, help="keep so many tracks from the first on; 0: all", min=0)
-    align: ClassVar[str] = ""  # files stand on their own bars
-
-
-@dataclass(frozen=True)
-class RollSection:
-    """The [data] section of a recipe of codec ``rolls``."""
-
-    sources: tuple[RollSource, ...] = setting(help="folders and their classes")
-    validation: float = setting(0.06, help="share of every class for validation", min=0.0, max=0.5)
-    test: float = setting(0.08, help="share of every class for the test, beside those named", min=0.0, max=0.5)
-    held_out: tuple[str, ...] = setting((), help="artists (last word of the name, lower case) and songs that are the test wherever met")
-    half: int = setting(-1, help="which half of the artists is for training; -1: both", min=-1, max=1)
-
-
 class RollCollector:
     """Gathers views into the arrays of the roll shards."""
 
     def __init__(self, preparation: RollPreparation) -> None:
         self.preparation = preparation
         self.classes = preparation.tokenizer.classes
-        for source in preparation.data.sources:
-            if source.genre not in self.classes:
-                hint = "add it to tokenizer.classes in the recipe"
-                raise UsageError("source {folder!r} is of no class: {genre!r}", genre=source.genre, folder=source.folder, hint=hint)
+        preparation.data.check(self.classes)
+        self.ledger = Ledger()
         self.pieces: list[tuple[File, RollPiece]] = []
-        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
-        self.rejected, self.files = Counter[str](), Counter[int]()
-        self.known: set[bytes] = set()
-        self.seen = 0
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Read all files, tell the progress, and refuse if none is fit."""
-        reading = RollReading(self.preparation.preprocessing, tuple(source.tracks for source in self.preparation.data.sources))
-        with closing(read_all(files, reading, cache, processes)) as results:
-            for batch, found in results:
-                for file, result in zip(batch, found, strict=True):
-                    self.add(file, result)
-                progress(self.seen, len(files))
-        if not self.pieces:
-            raise nothing_fit(self.rejected, len(files))
-        self.parts = self._dealt()
-
-    def add(self, file: File, result: RollPiece | Rejected) -> None:
-        """Take one file's result."""
-        self.seen += 1
-        self.files[file.source] += 1
-        if isinstance(result, RollPiece):
-            digest = hashlib.sha256(result.view.notes.tobytes()).digest()
-            result = Rejected("the same as another piece") if digest in self.known else result
-            self.known.add(digest)
-        self.fates.append((file.path, result.reason if isinstance(result, Rejected) else ""))
-        if isinstance(result, Rejected):
-            self.rejected[result.reason] += 1
-        else:
-            self.pieces.append((file, result))
-
-    def _dealt(self) -> list[int]:
-        """The part of every piece."""
         data = self.preparation.data
-        named = {*data.held_out}
-        held = [bool(named & {file.group, file.group.rsplit("/", 1)[-1]}) for file, _ in self.pieces]
-        free = [(data.sources[file.source].genre, file.group) for (file, _), out in zip(self.pieces, held, strict=True) if not out]
-        parts = iter(assign(free, data.validation, data.test))
-        return [TEST if out else next(parts) for out in held]
+        files = data.chosen(files)
+        reading = RollReading(self.preparation.preprocessing, tuple(source.tracks for source in data.sources))
+        with closing(read_all(files, reading, cache, processes)) as results:
+            self.ledger.take_all(results, len(files), self._take, progress)
+        self.parts = data.dealt(file for file, _ in self.pieces)
+
+    def _take(self, file: File, piece: RollPiece) -> str:
+        if not self.ledger.is_new(piece.view.notes.tobytes()):
+            return "the same as another piece"
+        self.pieces.append((file, piece))
+        return ""
 
     def write(self, out: Path) -> dict[str, Any]:
         """Write the shards, and return what ``shards.json`` says."""
@@ -127,7 +69,7 @@ class RollCollector:
         for (file, piece), part in zip(self.pieces, self.parts, strict=True):
             stop, last = at + len(piece.view.notes), line + len(piece.view.lines)
             group = numbers.setdefault(file.group, len(numbers))
-            label = self.classes.index(sources[file.source].genre)
+            label = self.classes.index(sources[file.source].of)
             rows.append((at, stop, line, last, label, part, half(file.group), file.source, group))
             at, line = stop, last
         return {
@@ -139,11 +81,7 @@ class RollCollector:
 
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
-        parts = iter(self.parts)
-        return [
-            {"file": path.relative_to(folder).as_posix(), **({"dropped": why} if why else {"part": PARTS[next(parts)]})}
-            for path, why in self.fates
-        ]
+        return self.ledger.files_under(folder, in_parts(self.parts))
 
     def info(self, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
         """What `shards.json` says."""
@@ -158,11 +96,11 @@ class RollCollector:
         return {
             "format": 1,
             "classes": list(self.classes), "inputs": "roll", "sizes": {"classes": len(self.classes)}, "half": data.half,
-            "files": self.seen, "kept": len(self.pieces), "notes": len(arrays["notes"]), "pieces": counts,
+            "files": self.ledger.seen, "kept": len(self.pieces), "notes": len(arrays["notes"]), "pieces": counts,
             "artists": len(set(table["group"].tolist())),
-            "dropped": dict(sorted(self.rejected.items())),
+            "dropped": self.ledger.dropped(),
             "sources": [
-                {**config.plain(source), "name": source.folder, "files": self.files[s], "kept": kept[s]}
+                {**config.plain(source), "name": source.folder, "files": self.ledger.files[s], "kept": kept[s]}
                 for s, source in enumerate(data.sources)
             ],
         }  # fmt: skip

@@ -21,9 +21,8 @@ import numpy as np
 
 from kapelle import config
 from kapelle.data import theme_shards, themes
-from kapelle.data.clean import Rejected
 from kapelle.data.cleaning import read_all
-from kapelle.data.collect import nothing_fit
+from kapelle.data.ledger import Ledger, in_parts
 from kapelle.data.split import PARTS, TEST, VALIDATION, assign
 from kapelle.data.storage import writing
 from kapelle.data.theme_shards import SONG, WINDOW
@@ -78,53 +77,36 @@ class ThemeCollector:
         self.words = theme.vocabulary(preparation.tokenizer.mode)
         self.where = theme.layout(self.words)
         self.songs: list[Told] = []
-        self.fates: list[tuple[Path, str]] = []  # every file, and why it was left out; "" if it was kept
-        self.rejected, self.files = Counter[str](), Counter[int]()
+        self.ledger = Ledger()
         self.lost = Counter[str]()  # notes
         self.known: set[bytes] = set()
-        self.seen = 0
 
     def collect(self, files: Sequence[File], cache: Path, processes: int, progress: Callable[[int, int], None]) -> None:
         """Read all files, find their themes, tell the progress, and refuse if none is fit."""
         sections = self.preparation
         reading = ThemeReading(sections.tokenizer, sections.preprocessing, sections.data.sources)
         with closing(read_all(files, reading, cache, processes)) as results:
-            for batch, found in results:
-                for file, result in zip(batch, found, strict=True):
-                    self.add(file, result)
-                progress(self.seen, len(files))
-        if not self.songs:
-            raise nothing_fit(self.rejected, len(files))
+            self.ledger.take_all(results, len(files), self._take, progress)
         self.parts = dealt([one.file for one in self.songs], sections.data)
 
-    def add(self, file: File, result: ThemeSong | Rejected) -> None:
-        """Take one file's result."""
-        self.seen += 1
-        self.files[file.source] += 1
-        told = result if isinstance(result, Rejected) else self.told(file, result)
-        self.fates.append((file.path, told.reason if isinstance(told, Rejected) else ""))
-        if isinstance(told, Rejected):
-            self.rejected[told.reason] += 1
-            return
-        self.songs.append(told)
-
-    def told(self, file: File, song: ThemeSong) -> Told | Rejected:
-        """A song as ids with its theme, or why it is left out."""
+    def _take(self, file: File, song: ThemeSong) -> str:
+        """Keep a song as ids with its theme, or tell why it is left out. A song that has none does not make its equals known."""
         digest = hashlib.sha256(song.melody.tobytes() + b"|" + song.piano.tobytes()).digest()
         if digest in self.known:
-            return Rejected("the same as another song")
+            return "the same as another song"
         rules, spec = self.preparation.preprocessing, self.preparation.tokenizer
         found = themes.find(song.melody, song.n_bars, self.embed, eps=rules.eps or themes.EPS)
         if found is None:
-            return Rejected("no theme: no two bars of the melody come back")
+            return "no theme: no two bars of the melody come back"
         made = theme.encode(song.score, spec, found.regions, n_bars=song.n_bars)
         heard = self._heard(made.ids)
         if len(heard) > rules.context_len:
-            return Rejected("its theme is longer than the context")
+            return "its theme is longer than the context"
         self.known.add(digest)
         self.lost.update(song.lost)
         self.lost.update({name: made.lost[name] for name in ("pitches", "resized", "softened")})
-        return Told(file, song, found.regions, made.ids, made.labels, heard)
+        self.songs.append(Told(file, song, found.regions, made.ids, made.labels, heard))
+        return ""
 
     def _heard(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first region of a song's ids, without Tempo."""
@@ -166,11 +148,7 @@ class ThemeCollector:
 
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
-        parts = iter(self.parts)
-        return [
-            {"file": path.relative_to(folder).as_posix(), **({"dropped": why} if why else {"part": PARTS[next(parts)]})}
-            for path, why in self.fates
-        ]
+        return self.ledger.files_under(folder, in_parts(self.parts))
 
     def info(self, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
         """What `shards.json` says."""
@@ -185,7 +163,7 @@ class ThemeCollector:
             "pitch_ids": pitches, "note_ids": pitches, "normalised_key": spec.normalise_key,
             "theme_start": self.where.theme_start, "theme_end": self.where.theme_end, "bar": self.where.bar,
             "theme_bars": themes.BARS, "eps": rules.eps or themes.EPS,
-            "files": self.seen, "kept": len(songs),
+            "files": self.ledger.seen, "kept": len(songs),
             "songs": len(songs), "windows": len(windows), "tokens": int((songs["stop"] - songs["start"]).sum()),
             "notes": int(songs["n_notes"].sum()), "bars": int(songs["n_bars"].sum()),
             "parts": {
@@ -196,14 +174,14 @@ class ThemeCollector:
                 source.folder: {name: counts[s, p] for p, name in enumerate(PARTS)} for s, source in enumerate(data.sources)
             },
             "statistics": statistics(self.songs),
-            "dropped": dict(sorted(self.rejected.items())),
+            "dropped": self.ledger.dropped(),
             "notes_changed": dict(sorted(self.lost.items())),
             "named_but_left_out": {
                 source.folder: [name for name in (*source.test, *source.validation) if name not in named] for source in data.sources
             },
             "sources": [
                 {
-                    **config.plain(source), "name": source.folder, "files": self.files[s],
+                    **config.plain(source), "name": source.folder, "files": self.ledger.files[s],
                     "kept": sum(counts[s, p] for p in range(len(PARTS))),
                     "songs": {name: counts[s, p] for p, name in enumerate(PARTS)},
                 }
