@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,19 @@ def test_render_writes_the_format_of_the_suffix(run, song, suffix, begins):
     answer = run("render", song, "-o", f"out{suffix}", "--synth", "sine")
     assert (answer.code, answer.out, answer.err) == (0, f"out{suffix}\n", "")
     assert Path(f"out{suffix}").read_bytes().startswith(begins)
+
+
+def test_render_writes_stems_into_a_zip(run, song):
+    answer = run("render", song, "-o", "stems.zip", "--stems", "flac", "--json")
+    assert answer.code == 0
+    told = json.loads(answer.out)
+    with zipfile.ZipFile("stems.zip") as archive:
+        assert archive.namelist() == told["stems"]
+        assert all(name.endswith(".flac") for name in told["stems"])
+    assert run("render", song, "-o", "stems.zip").code == 2  # it is there already
+    assert run("render", song, "-o", "stems.zip", "--force").out == "stems.zip\n"
+    assert run("render", song, "-o", "stems.wav", "--stems", "wav").code == 2
+    assert run("render", song, "-o", "sines.zip", "--synth", "sine").code == 2
 
 
 def test_without_a_name_the_result_lies_beside_the_input(run, song):

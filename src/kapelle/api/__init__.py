@@ -40,6 +40,7 @@ from kapelle.api.requests import (
     split_settings,
 )
 from kapelle.api.sharing import add_index, index_of, originality, originality_plot
+from kapelle.api.sound import piece_chunk, stems, stems_file
 from kapelle.api.studies import PLANS, StudyWay, plan_path, study, study_bridge, study_models
 from kapelle.api.themes import themes_file
 from kapelle.api.workshop import (
@@ -105,6 +106,7 @@ __all__ = [
     "order_dataset",
     "originality",
     "originality_plot",
+    "piece_chunk",
     "plan_path",
     "plot_file",
     "plot_row",
@@ -117,6 +119,8 @@ __all__ = [
     "render_file",
     "request",
     "split_settings",
+    "stems",
+    "stems_file",
     "study",
     "study_bridge",
     "study_models",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kapelle.audio import Waveform
 
-__all__ = ["SYNTHS", "chosen_player", "fluidsynth_available", "render"]
+__all__ = ["SYNTHS", "check", "chosen_player", "fluidsynth_available", "render"]
 
 Synth = Literal["soundfont", "sine"]
 SYNTHS: tuple[Synth, ...] = ("soundfont", "sine")
@@ -69,6 +69,21 @@ def render(
     for name, value, low, high in (("sample rate", sample_rate, MIN_RATE_HZ, MAX_RATE_HZ), ("tail", tail_s, 0, MAX_TAIL_S)):
         if not low <= value <= high:
             raise UsageError("the {name} must be {low} to {high}, not {value}", name=name, low=low, high=high, value=value)
+    check(score)
+    if synth == "sine":
+        waveform = sine.render(score, sample_rate=sample_rate, tail_s=tail_s)
+    else:
+        waveform = soundfont_player.render(score, soundfont, sample_rate=sample_rate, tail_s=tail_s)
+    return normalise_peak(waveform, peak_db)
+
+
+def check(score: Score) -> None:
+    """Refuse a score that is too long or too dense to be played.
+
+    Raises:
+        NotEnoughMemory: It lasts longer than an hour.
+        UsageError: More than a hundred notes sound at once, on average over at least a minute.
+    """
     duration_s = units.duration_s(score)
     if duration_s > MAX_RENDER_S:
         raise NotEnoughMemory(
@@ -77,15 +92,6 @@ def render(
             limit=MAX_RENDER_S / 60,
             hint="render it in parts",
         )
-    _check_density(score, duration_s)
-    if synth == "sine":
-        waveform = sine.render(score, sample_rate=sample_rate, tail_s=tail_s)
-    else:
-        waveform = soundfont_player.render(score, soundfont, sample_rate=sample_rate, tail_s=tail_s)
-    return normalise_peak(waveform, peak_db)
-
-
-def _check_density(score: Score, duration_s: float) -> None:
     polyphony = perform(score).sounding_s / max(duration_s, 60.0)
     if polyphony > MAX_MEAN_POLYPHONY:
         raise UsageError(

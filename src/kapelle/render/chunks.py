@@ -21,7 +21,7 @@ from kapelle.audio.files import flac_bytes
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import UnknownName, UsageError
 from kapelle.render import soundfont_file
-from kapelle.render.mixing import add, frames_of
+from kapelle.render.mixing import add, frames_of, mix
 from kapelle.render.performance import Performance, perform_tracks, played_notes
 from kapelle.render.sampler import LONGEST_RELEASE_S, MAX_TONE_S, SamplerTones
 
@@ -133,6 +133,11 @@ def chunk_of(played: Performance, k: int) -> Waveform:
     heard = np.flatnonzero(out.any(axis=0))
     n_frames = max(int(heard[-1]) + 1 if len(heard) else 0, SHORTEST_FRAMES)
     return Waveform(np.ascontiguousarray(out[:, :n_frames].T), RATE_HZ)
+
+
+def mixed(played: Performance, tail_s: float) -> Waveform:
+    """All notes at once, as `kapelle.render.mixing.mix` plays them, with the tones that are kept here, and without `GAIN`."""
+    return mix(played, _tones(), tail_s)
 
 
 def flac(wave: Waveform) -> bytes:
