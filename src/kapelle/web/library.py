@@ -224,7 +224,8 @@ class Library:
         old = self.get(id)
         new = replace(
             old,
-            title=old.title if title is None else clean(title) or old.title,
+            title=clean(title or "") or old.title,
+            named=old.named or bool(clean(title or "")),
             tags=old.tags if tags is None else clean_tags(tags),
             favourite=old.favourite if favourite is None else bool(favourite),
             judge=old.judge if judge is None else finite(judge),

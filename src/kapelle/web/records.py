@@ -52,6 +52,7 @@ class Record:
         tracks: Names of its tracks.
         judge: How it was judged among others, if it was.
         deleted: When it was put into the trash.
+        named: The title was given by somebody.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Record:
     tracks: tuple[str, ...]
     judge: Mapping[str, Any] | None = None
     deleted: float | None = None
+    named: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The record for JSON."""
@@ -105,17 +107,18 @@ def from_row(row: Mapping[str, Any]) -> Record:
 
 def from_dict(table: Mapping[str, Any]) -> Record:
     """The record of a table of `Record.as_dict`."""
-    plain = {**table, "tags": tuple(table["tags"]), "tracks": tuple(table["tracks"]), "favourite": bool(table["favourite"])}
+    plain = {**table, "tags": tuple(table["tags"]), "tracks": tuple(table["tracks"]), "favourite": bool(table["favourite"]),
+             "named": bool(table.get("named"))}  # fmt: skip
     return Record(**plain)
 
 
 def of_piece(piece: Piece, id: str, **given: Any) -> Record:
     """The record of a piece that was composed; `given` are verb, parent, title, tags and judge."""
     facts, wish = piece.report.facts, piece.request
-    title = clean(given.pop("title", "")) or title_of(piece)
+    named = clean(given.pop("title", ""))
     return Record(
-        id=id, title=title, created=time.time(), source="composed", model=wish.model or piece.model, bundle_hash=piece.bundle_hash,
-        seed=wish.seed, request=request_of(piece), favourite=False, parent=given.pop("parent", "") or None,
+        id=id, title=named or title_of(piece), named=bool(named), created=time.time(), source="composed", model=wish.model or piece.model,
+        bundle_hash=piece.bundle_hash, seed=wish.seed, request=request_of(piece), favourite=False, parent=given.pop("parent", "") or None,
         tags=clean_tags(given.pop("tags", ())), **given, **music_of(piece.score, str(facts.get("key") or ""), piece.report.n_bars),
     )  # fmt: skip
 
@@ -127,8 +130,8 @@ def of_file(data: bytes, id: str, title: str) -> Record:
         MidiError: It is none.
     """
     return Record(
-        id=id, title=clean(title) or "MIDI", created=time.time(), source="uploaded", verb="upload", model="", bundle_hash="", seed=None,
-        request={}, parent=None, favourite=False, tags=(), **music_of(read.read(data)),
+        id=id, title=clean(title) or "MIDI", named=True, created=time.time(), source="uploaded", verb="upload", model="", bundle_hash="",
+        seed=None, request={}, parent=None, favourite=False, tags=(), **music_of(read.read(data)),
     )  # fmt: skip
 
 
