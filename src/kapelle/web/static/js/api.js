@@ -1,10 +1,11 @@
 /**
  * The one door to the server: JSON, uploads and streams of events.
  *
- * Paths may be written with or without the leading "/api". The language of the page and the token (from `?token=` of the address,
- * kept for this tab) go with every request. Errors are ApiError, in the page's language, with a hint where the server has one.
+ * Paths may be written with or without the leading "/api". The language of the page goes with every request; a token is a
+ * cookie and goes by itself. Errors are ApiError, in the page's language, with a hint where the server has one.
  */
 
+import { ROOT } from "./dom.js";
 import { language, t } from "./i18n.js";
 
 export class ApiError extends Error {
@@ -23,28 +24,9 @@ export class ApiError extends Error {
   }
 }
 
-const token = takeToken();
-
-function takeToken() {
-  const here = new URL(window.location.href);
-  const given = here.searchParams.get("token");
-  if (given) {
-    sessionStorage.setItem("kapelle.token", given);
-    here.searchParams.delete("token");
-    window.history.replaceState(null, "", here);
-  }
-  return given || sessionStorage.getItem("kapelle.token") || "";
-}
-
 /** The address of an API path. @param {string} path */
 export function address(path) {
-  if (path.startsWith("/api/")) return path;
-  return `/api${path.startsWith("/") ? "" : "/"}${path}`;
-}
-
-function headers(extra = {}) {
-  const out = { "Accept-Language": language(), ...extra };
-  return token ? { ...out, Authorization: `Bearer ${token}` } : out;
+  return ROOT + `api/${path.replace(/^\/?(api\/)?/, "")}`;
 }
 
 /**
@@ -56,7 +38,7 @@ function headers(extra = {}) {
 export async function fetchRaw(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(address(path), { ...options, headers: headers(options.headers) });
+    answer = await fetch(address(path), { ...options, headers: { "Accept-Language": language(), ...options.headers } });
   } catch (why) {
     if (why.name === "AbortError") throw why;
     throw new ApiError(0, { kind: "Offline", message: t("common.error.offline"), hint: t("common.error.offline_hint") });

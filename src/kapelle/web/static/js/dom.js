@@ -4,6 +4,9 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+/** Where the studio stands: "/" or the path that a proxy gives it. */
+export const ROOT = new URL("../../", import.meta.url).pathname;
+
 /**
  * An element with attributes and children.
  *
@@ -38,7 +41,7 @@ export function icon(name) {
   svg.setAttribute("aria-hidden", "true");
   svg.setAttribute("focusable", "false");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/static/icons.svg#${name}`);
+  use.setAttribute("href", `${ROOT}static/icons.svg#${name}`);
   svg.append(use);
   return svg;
 }
@@ -49,7 +52,7 @@ export function icon(name) {
  * @param {string} name
  */
 export function setIcon(svg, name) {
-  svg?.querySelector("use")?.setAttribute("href", `/static/icons.svg#${name}`);
+  svg?.querySelector("use")?.setAttribute("href", `${ROOT}static/icons.svg#${name}`);
 }
 
 /** @param {string} id @returns {any} */

@@ -7,6 +7,7 @@
  */
 
 import { emit } from "./bus.js";
+import { ROOT } from "./dom.js";
 
 export const LANGUAGES = ["en", "ru"];
 const tables = {};
@@ -23,7 +24,7 @@ function chosen() {
 }
 
 async function load(name) {
-  if (!tables[name]) tables[name] = await (await fetch(`/static/strings.${name}.json`)).json();
+  if (!tables[name]) tables[name] = await (await fetch(`${ROOT}static/strings.${name}.json`)).json();
 }
 
 await load(current);

@@ -12,17 +12,7 @@
 
 import * as api from "./api.js";
 import { emit, on } from "./bus.js";
-
-// For a while only: music.js is being written.
-class NoMusic {
-  addNotes() {}
-  addBar() {}
-  reset() {}
-  static fromNotes() {
-    return new NoMusic();
-  }
-}
-const { Music } = await import("./music.js").catch(() => ({ Music: NoMusic }));
+import { Music } from "./music.js";
 
 const FOLLOWED = "kapelle.job"; // this tab's job, over reloads
 const OPENED = "kapelle.open"; // this tab's piece, over reloads
