@@ -166,13 +166,13 @@ def _engraved(score: Score, format: str, title: str) -> list[bytes]:
 def _stems(data: bytes, title: str) -> bytes:
     from kapelle.api.sound import stems
 
-    return _zip((f"{file_stem(title)} {name}", sound) for name, sound in stems(data))
+    return _zip(((f"{file_stem(title)} {name}", sound) for name, sound in stems(data)), level=1)
 
 
-def _zip(members: Iterable[tuple[str, bytes]]) -> bytes:
+def _zip(members: Iterable[tuple[str, bytes]], level: int = 6) -> bytes:
     """Files in a zip, dated as early as a zip can be, so that bytes repeat. Sounds hardly shrink, and drawings much."""
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         for name, content in members:
             item = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             item.compress_type, item.create_system = zipfile.ZIP_DEFLATED, 3
