@@ -1,0 +1,176 @@
+"""The application: routes behind middlewares, over one studio. ``create_app(settings)`` gives a new one each time; nothing is global.
+
+Takes `Settings`; gives a FastAPI application, which opens the studio when it starts and closes what it opened when it ends. It starts no
+process that composes: `kapelle.web.server` does, once, however many of these serve the same folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+import kapelle
+from kapelle.errors import KapelleError, UsageError
+from kapelle.web import errors, security
+from kapelle.web.errors import Refused
+from kapelle.web.feed import Feed
+from kapelle.web.kept_scores import KeptScores
+from kapelle.web.quick import Helpers
+from kapelle.web.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from kapelle.web.studio import Studio
+
+_log = logging.getLogger("kapelle.web")
+
+PURGE_S = 600.0
+"""Between two looks for what has had its time."""
+
+SOUNDS = ("/api/classify/sound",)
+FILES = ("/api/uploads",)
+
+ABOUT = """Everything that the studio's page does, and more: compose, extend, accompany, develop, rank, listen, take away.
+
+Work that takes time is a job: `POST /api/compose` answers with 202 and the job, `GET /api/jobs/{id}/events` tells by server-sent events
+what happens, notes as they are made included. Errors are `{"error": {kind, message, hint, code}}`, in the language of `?lang=` or
+Accept-Language (en, ru). 429 and 503 come with Retry-After. A job that is put again with the same `Idempotency-Key` is the same job.
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the routes share.
+
+    Args:
+        settings: Of this server.
+        studio: Jobs and library.
+        feed: News of jobs.
+        quick: Helpers for what is short.
+        scores: Those that were drawn last.
+    """
+
+    settings: Settings
+    studio: Studio
+    feed: Feed
+    quick: Helpers
+    scores: KeptScores = field(default_factory=KeptScores)
+
+
+def served(request: Request) -> Served:
+    """What the application of a request shares among its routes."""
+    return cast("Served", request.app.state.served)
+
+
+Here = Annotated[Served, Depends(served)]
+"""In a route: what it shares with the others."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """A new application.
+
+    Args:
+        settings: What it is to serve, and to whom.
+
+    Raises:
+        StorageError: When it starts: the folder cannot be used.
+    """
+    from kapelle.web.routes import ROUTERS
+    from kapelle.web.static_files import StaticFiles
+
+    app = FastAPI(
+        title="Kapelle",
+        summary="Composes music, and judges it",
+        description=ABOUT,
+        version=kapelle.__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        root_path=settings.root_path,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        middleware=_middlewares(settings),
+        license_info={"name": "MIT", "identifier": "MIT"},
+    )
+    app.state.settings = settings
+    for kind in (KapelleError, Refused, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _refuse)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(), name="static")
+    return app
+
+
+def _middlewares(settings: Settings) -> list[Middleware]:
+    """From the outside in."""
+    return [
+        Middleware(security.Headers),
+        Middleware(security.Rates, rate=settings.rate),
+        Middleware(security.Hosts, settings=settings),
+        Middleware(security.Origins),
+        Middleware(security.Token, token=settings.token),
+        Middleware(security.Bodies, limits=settings.body, sounds=SOUNDS, files=FILES),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the studio, clean up now and then, close what was opened."""
+    from kapelle.web.studio import open_studio
+
+    settings: Settings = app.state.settings
+    studio = await asyncio.to_thread(open_studio, settings.folder, most_waiting=settings.queue, repair=settings.repair)
+    quick = Helpers(settings.helpers)
+    shared = Served(settings, studio, Feed(studio.jobs, settings.listeners), quick)
+    app.state.served = shared
+    warming = asyncio.create_task(asyncio.to_thread(quick.start))
+    cleaning = asyncio.create_task(_clean(studio))
+    try:
+        yield
+    finally:
+        cleaning.cancel()
+        await shared.feed.close()
+        quick.close()
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await warming
+        studio.database.close()
+
+
+async def _clean(studio: Studio) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(studio.purge)
+        except Exception as error:  # tried again next time
+            _log.warning("what is old could not be deleted: %s", error)
+        await asyncio.sleep(PURGE_S)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Any error as an answer."""
+    return errors.response(_told(request, error), errors.language_of(request.scope), getattr(error, "headers", None))
+
+
+def _told(request: Request, error: Exception) -> BaseException:
+    """What the framework refuses, in our words."""
+    if isinstance(error, RequestValidationError):
+        problems: Any = error.errors()
+        return errors.invalid(problems)
+    if isinstance(error, Refused) or not isinstance(error, HTTPException):
+        return error
+    if error.status_code == 404:
+        return errors.unknown("page", request.url.path)
+    if error.status_code == 405:
+        return Refused(405, UsageError("{method} is not possible here", method=request.method), kind="MethodNotAllowed")
+    return Refused(
+        error.status_code, UsageError("the body is no JSON", hint="send one JSON object, as the documentation shows"), kind="BadRequest"
+    )

@@ -1,0 +1,245 @@
+"""Short work in processes of its own: parsing what came from outside, drawing, rendering. Whoever takes too long is killed.
+
+Takes functions of a module, by name, and arguments that can be pickled; gives their results. A process is replaced when its time is over
+or when it dies, so that no file can hold a server. So many wait at most; more are told to come again. Jobs that compose are not done here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import connection as connections
+from typing import TYPE_CHECKING, Any
+
+from kapelle.errors import KapelleError, NotEnoughMemory, UsageError
+from kapelle.web import errors
+from kapelle.web.errors import Refused
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+_log = logging.getLogger("kapelle.web")
+
+LIMIT_S = 20.0
+START_S = 60.0
+"""A process that has not begun by then has failed; a machine may be very busy."""
+
+WAITING = 32
+"""Pieces of work that may wait for each process."""
+
+MEMORY = 8 << 30
+"""Bytes of address space that a process may have, where the system can limit that."""
+
+
+class Helpers:
+    """Some processes that do short work.
+
+    Args:
+        n: How many.
+        waiting: Pieces of work that may wait.
+    """
+
+    def __init__(self, n: int = 2, waiting: int | None = None) -> None:
+        self.n = max(1, n)
+        self.most = self.n * (1 + (WAITING if waiting is None else waiting))
+        self.under_way = 0
+        self._free: list[_Helper] = []
+        self._all: set[_Helper] = set()
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(self.n, "kapelle-quick")
+        self._closed = False
+
+    async def run(self, function: Callable[..., Any], /, *args: Any, limit_s: float = LIMIT_S, **named: Any) -> Any:
+        """What `function` returns, done in a helper.
+
+        Args:
+            function: A function of a module.
+            args: Its arguments, and `named`.
+            limit_s: Seconds that it may take, without waiting for its turn.
+
+        Raises:
+            KapelleError: Whatever the function raises.
+            Refused: 503, too much waits; 422, it took too long.
+        """
+        if self._closed or self.under_way >= self.most:
+            raise errors.busy(2.0)
+        self.under_way += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._do, (function, args, named), limit_s)
+        finally:
+            self.under_way -= 1
+
+    def start(self) -> None:
+        """Begin all processes, so that the first work need not wait for one."""
+        for helper in [self._taken() for _ in range(self.n)]:
+            self._give_back(helper)
+
+    def close(self) -> None:
+        """End all processes, whatever they do."""
+        self._closed = True
+        with self._lock:
+            held, self._all = self._all, set()
+        for helper in held:
+            helper.kill()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _do(self, work: tuple[Callable[..., Any], Any, Any], limit_s: float) -> Any:
+        helper = self._taken()
+        try:
+            result = helper.do(work, limit_s)
+        except _Lost as lost:
+            self._drop(helper)
+            raise lost.why from None
+        except BaseException:
+            self._give_back(helper)
+            raise
+        self._give_back(helper)
+        return result
+
+    def _taken(self) -> _Helper:
+        with self._lock:
+            while self._free:
+                helper = self._free.pop()
+                if helper.process.is_alive():
+                    return helper
+                self._all.discard(helper)
+            if self._closed:
+                raise errors.busy(2.0)
+            helper = _Helper()
+            self._all.add(helper)
+            return helper
+
+    def _give_back(self, helper: _Helper) -> None:
+        with self._lock:
+            self._free.append(helper)
+
+    def _drop(self, helper: _Helper) -> None:
+        with self._lock:
+            self._all.discard(helper)
+        helper.kill()
+
+
+class _Lost(Exception):
+    """A helper is of no use any more."""
+
+    def __init__(self, why: Exception) -> None:
+        self.why = why
+
+
+class _Helper:
+    """One process, from outside."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True, name="kapelle-quick")
+        self.process.start()
+        theirs.close()
+        self._ready = False
+
+    def do(self, work: tuple[Callable[..., Any], Any, Any], limit_s: float) -> Any:
+        """The result of `work`.
+
+        Raises:
+            _Lost: The process died or took too long.
+        """
+        try:
+            if not self._ready:
+                if not self.pipe.poll(START_S):
+                    raise EOFError
+                self.pipe.recv()
+                self._ready = True
+            self.pipe.send(work)
+            if not self.pipe.poll(limit_s):
+                raise _Lost(_too_long(limit_s))
+            good, result = self.pipe.recv()
+        except (EOFError, OSError) as error:
+            _log.warning("a helper died: %s", type(error).__name__)
+            raise _Lost(
+                NotEnoughMemory("the system ended a process that was at work", hint="close other programs, or ask for less at once")
+            ) from error
+        if good:
+            return result
+        raise result
+
+    def kill(self) -> None:
+        """End it now."""
+        with contextlib.suppress(Exception):
+            self.process.kill()
+        self.pipe.close()
+        self.process.join(0.5)
+
+
+def _too_long(limit_s: float) -> Refused:
+    return Refused(
+        422,
+        UsageError("that took longer than {seconds:g} s and was given up", seconds=limit_s, hint="try a shorter piece"),
+        kind="TooLong",
+    )
+
+
+# --- inside a helper --------------------------------------------------------------------------------------------------------------
+
+
+def _serve(pipe: Connection) -> None:
+    """Do what comes through a pipe, until it closes or the server is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _limit_memory()
+    with contextlib.suppress(EOFError, OSError):
+        pipe.send("ready")
+        while True:
+            function, args, named = pipe.recv()
+            pipe.send(_outcome(function, args, named))
+
+
+def _outcome(function: Callable[..., Any], args: Any, named: Any) -> tuple[bool, Any]:
+    """Whether it went well; the result, or the error in a form that can be sent."""
+    try:
+        return True, function(*args, **named)
+    except KapelleError as error:
+        return False, error
+    except MemoryError:
+        return False, NotEnoughMemory("there is not enough memory", hint="close other programs, or ask for less at once")
+    except Exception as error:
+        _log.exception("a bug in Kapelle")
+        return False, _sendable(error)
+
+
+def _sendable(error: Exception) -> Exception:
+    with contextlib.suppress(Exception):
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+        return error
+    return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent() -> None:
+    """A server that was killed says no goodbye."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connections.wait([parent.sentinel])
+    else:
+        while os.getppid() > 1:
+            time.sleep(1)
+    os._exit(1)
+
+
+def _limit_memory() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -1,0 +1,80 @@
+"""What routes have in common: which errors they describe, how a job is told, how files are sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from kapelle.web import errors
+from kapelle.web.schemas import AN_ID, Error
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from kapelle.web.jobs import Job
+
+MEANINGS = {
+    400: "what was sent is no JSON, or no HTTP as it should be",
+    401: "a token is wanted",
+    403: "a foreign page, or a name that is not this server's",
+    404: "there is no such thing",
+    408: "what was sent came too slowly",
+    413: "what was sent is too large",
+    415: "what was sent is not what it should be",
+    422: "what was asked contradicts itself, is unknown or out of range",
+    424: "a model, an extra or a program is not there",
+    429: "too many requests; Retry-After says when to come again",
+    503: "too much is waiting; Retry-After says when to come again",
+    507: "the disk is full, or there is too little memory",
+}
+
+EXAMPLE = {"error": {"kind": "UsageError", "message": "bars must be 1 to 512, not 1000", "hint": "", "code": 2}}
+
+EVERYWHERE = (401, 403, 429)
+SENDING = (400, 408, 413, 422)
+
+
+def described(*statuses: int, more: dict[int, Any] | None = None) -> dict[int | str, Any]:
+    """The errors of a route for OpenAPI, those that every route has included."""
+    told: dict[int | str, Any] = {
+        status: {"model": Error, "description": MEANINGS[status], "content": {"application/json": {"example": EXAMPLE}}}
+        for status in sorted({*EVERYWHERE, *statuses})
+    }
+    return {**told, **(more or {})}
+
+
+def binary(media_type: str, about: str) -> dict[int, Any]:
+    """A good answer that is bytes, for OpenAPI."""
+    return {200: {"description": about, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def job_table(job: Job, language: str) -> dict[str, Any]:
+    """A job for JSON, its error in a language."""
+    table = job.as_dict()
+    if job.error is not None:
+        table["error"] = error_told(job.error, language)
+    return table
+
+
+def error_told(table: Any, language: str) -> dict[str, Any]:
+    """What is kept of a job's error, as an error is told."""
+    from kapelle.web.jobs import error_of
+
+    return errors.table(error_of(table), language, str(table.get("kind", "")))
+
+
+def language(request: Request) -> str:
+    """The language of who asks."""
+    return errors.language_of(request.scope)
+
+
+def kept(request: Request, tag: str, media_type: str, data: bytes | None = None) -> Response | None:
+    """Bytes that will never be others, with a tag; an empty 304 if the browser has them; None if they are not given and it has not."""
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, max-age=86400, immutable"}
+    if f'"{tag}"' in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return None if data is None else Response(data, 200, headers, media_type)
+
+
+IDS = {"piece": AN_ID}
