@@ -35,7 +35,8 @@ EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "fluidsynth": ("playing SoundFonts with FluidSynth", {"fluidsynth": "pyfluidsynth"}),
     "data": ("fetching datasets from Kaggle", {"kagglehub": "kagglehub"}),
     "classify": ("growing classifiers as trees", {"catboost": "catboost"}),
-    "distributed": ("work over the machines of a Ray cluster", {"ray": "ray[data]"}),
+    "distributed": ("work over the machines of a Ray cluster", {"ray": "ray[data,serve]"}),
+    "midi": ("playing into MIDI ports", {"rtmidi": "python-rtmidi"}),
 }
 """Extra -> what it is for, and its packages: name to import -> name to install."""
 

@@ -2,7 +2,7 @@
 
 Takes paths, names and plain values; gives scores, pieces, reports. Heavy libraries are loaded when a verb needs them. `requests` composes,
 `development` composes on a theme, `files` and `themes` do what is done with files, `sharing` compares with
-what a model learned from, `studies` puts pieces side by side, `workshop` trains.
+what a model learned from, `playing` and `stage` play into MIDI ports, `studies` puts pieces side by side, `workshop` trains.
 """
 
 from kapelle.api.classification import Classified, classify, classify_files
@@ -21,6 +21,7 @@ from kapelle.api.files import (
 )
 from kapelle.api.listening import gallery, listening_answers, listening_test
 from kapelle.api.offers import Offer, offer, offers
+from kapelle.api.playing import Manner, Moment, Played, open_port, panic, play, ports
 from kapelle.api.ranking import candidate, choice_of, compose_best, given_weights, rank
 from kapelle.api.requests import (
     ACCOMPANISTS,
@@ -41,6 +42,7 @@ from kapelle.api.requests import (
 )
 from kapelle.api.sharing import add_index, index_of, originality, originality_plot
 from kapelle.api.sound import piece_chunk, stems, stems_file
+from kapelle.api.stage import LiveManner, check_live, live
 from kapelle.api.studies import PLANS, StudyWay, plan_path, study, study_bridge, study_models
 from kapelle.api.themes import themes_file
 from kapelle.api.workshop import (
@@ -65,7 +67,11 @@ __all__ = [
     "PLANS",
     "RECIPES",
     "Classified",
+    "LiveManner",
+    "Manner",
+    "Moment",
     "Offer",
+    "Played",
     "StudyWay",
     "accompaniment",
     "accompany",
@@ -73,6 +79,7 @@ __all__ = [
     "analyse_file",
     "bundle",
     "candidate",
+    "check_live",
     "choice_of",
     "classify",
     "classify_files",
@@ -99,17 +106,22 @@ __all__ = [
     "length_of",
     "listening_answers",
     "listening_test",
+    "live",
     "midi_bytes",
     "models",
     "offer",
     "offers",
+    "open_port",
     "order_dataset",
     "originality",
     "originality_plot",
+    "panic",
     "piece_chunk",
     "plan_path",
+    "play",
     "plot_file",
     "plot_row",
+    "ports",
     "prepare",
     "rank",
     "read_midi",

@@ -41,6 +41,7 @@ EXTRAS = {
     "data": ("kagglehub",),
     "classify": ("catboost",),
     "distributed": ("ray",),
+    "midi": ("rtmidi",),
 }
 """Extra -> packages that it brings."""
 

@@ -66,6 +66,8 @@ VERBS: Mapping[str, Verb] = {
             "answers": Verb("count what listeners answered", "kapelle.cli.study_answers"),
         },
     ),
+    "play": Verb("play a MIDI file into a MIDI port, for a DAW or a synthesizer", "kapelle.cli.play"),
+    "live": Verb("compose, and play into a MIDI port what is composed so far", "kapelle.cli.live"),
     "models": Verb("list the models that are installed", "kapelle.cli.models"),
     "doctor": Verb("tell what was found on this machine, and how to add what is missing", "kapelle.cli.doctor"),
     "data": Verb(

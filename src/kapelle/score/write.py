@@ -106,18 +106,23 @@ def to_bytes(score: Score, *, text: str = "", end_ticks: int | None = None) -> b
         end_ticks: Where all tracks end; the bar line after the last note if left out. Later if a note sounds longer. Tempi, metres,
             keys and markers after it are left out, controls after it moved there.
     """
-    tracks = [track for track in score.tracks if len(track.notes)]
-    channels, shared = _channels(tracks)
-    parts = [list(_conductor(score, text))]
-    parts += [list(_instrument(track, channel)) for track, channel in zip(tracks, channels, strict=True)]
-    for channel in shared:
-        _change_programs([i for i, other in enumerate(channels) if other == channel], tracks, channel, parts)
+    parts = [list(_conductor(score, text)), *instruments(score)[0]]
     end = units.final_bar_line(score) if end_ticks is None else end_ticks
     end = max([end, 0, *(tick for part in parts for tick, _, data in part if data[0] & 0xF0 == 0x80)])
     parts[0] = [event for event in parts[0] if event[0] <= end]
     chunks = [_chunk([(min(tick, end), rank, data) for tick, rank, data in part], end) for part in parts]
     tpq = min(max(score.tpq, 1), 32767)
     return b"MThd" + b"".join(n.to_bytes(size, "big") for n, size in ((6, 4), (1, 2), (len(chunks), 2), (tpq, 2))) + b"".join(chunks)
+
+
+def instruments(score: Score) -> tuple[list[list[Event]], list[int]]:
+    """The events of every track that has notes, its name and program first, and the channels that several programs share."""
+    tracks = [track for track in score.tracks if len(track.notes)]
+    channels, shared = _channels(tracks)
+    parts = [list(_instrument(track, channel)) for track, channel in zip(tracks, channels, strict=True)]
+    for channel in shared:
+        _change_programs([i for i, other in enumerate(channels) if other == channel], tracks, channel, parts)
+    return parts, shared
 
 
 def _chunk(events: list[Event], end: int) -> bytes:
@@ -221,14 +226,11 @@ def _channels(tracks: Sequence[Track]) -> tuple[list[int], list[int]]:
 
 
 def _change_programs(members: Iterable[int], tracks: Sequence[Track], channel: int, parts: list[list[Any]]) -> None:
-    """Add a program change to the track of every note that follows one of another program on its channel.
-
-    `parts` has the conductor first, so track i is part i + 1.
-    """
+    """Add a program change to the events of every track whose note follows one of another program on its channel."""
     firsts = [(int(tick), i) for i in members for tick in np.unique(tracks[i].notes.numpy()["time"])]
     sounding = None
     for tick, i in sorted(firsts):
         program = _seven_bits(tracks[i].program)
         if program != sounding:
-            parts[i + 1].append((max(tick, 0), _CHANGE, bytes((0xC0 | channel, program))))
+            parts[i].append((max(tick, 0), _CHANGE, bytes((0xC0 | channel, program))))
             sounding = program
