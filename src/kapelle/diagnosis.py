@@ -23,7 +23,7 @@ from kapelle.errors import KapelleError
 
 PACKAGES = (
     "kapelle", "numpy", "symusic", "onnxruntime", "pretty_midi", "soundfile", "matplotlib", "resvg-py", "music21", "verovio",
-    "typer", "rich",
+    "typer", "rich", "fastapi", "uvicorn",
 )  # fmt: skip
 
 EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
