@@ -30,6 +30,9 @@ LIKED = [
     "synth pad", "drums",
 ]  # fmt: skip
 """Instruments that people ask for; all of General MIDI can be had."""
+SEVERAL = ("instruments",)
+"""Options that take several of the suggested values, with commas between them."""
+
 PLACEHOLDER = {"en": "Composes.", "ru": "Сочиняет."}
 
 
@@ -58,7 +61,8 @@ class Offer:
         family: Of networks.
         verbs: What it can be asked to do; all but ``compose`` need a MIDI file.
         about: One line, in English and Russian.
-        options: JSON Schema of its options, with labels under ``x-label`` and values that people may like under ``x-suggest``.
+        options: JSON Schema of its options, with labels under ``x-label`` and values that people may like under ``x-suggest``
+            (several of them, with commas between, where ``x-several`` is true).
         sampling: JSON Schema of how tokens are drawn, with the bundle's own defaults; None for a model that draws none.
         lengths: Unit -> smallest and largest amount; empty if the file that is brought decides.
         default_length: Amount and unit; None if the file that is brought decides.
@@ -217,6 +221,8 @@ def _narrowed(schema: dict[str, Any], choices: Mapping[str, Sequence[str]]) -> d
             entry["enum"] = [*free, *choices[name]]
         elif name in _suggestions():
             entry["x-suggest"] = _suggestions()[name]
+            if name in SEVERAL:
+                entry["x-several"] = True
         properties[name] = entry
     return {**schema, "properties": properties}
 
