@@ -23,7 +23,7 @@ from kapelle.errors import KapelleError
 
 PACKAGES = (
     "kapelle", "numpy", "symusic", "onnxruntime", "pretty_midi", "soundfile", "matplotlib", "resvg-py", "music21", "verovio",
-    "typer", "rich", "fastapi", "uvicorn",
+    "typer", "rich", "fastapi", "uvicorn", "markdown-it-py",
 )  # fmt: skip
 
 EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
