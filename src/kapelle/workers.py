@@ -88,8 +88,19 @@ _asked_to_stop: Callable[[], bool] = bool
 
 
 def stopped() -> bool:
-    """In a worker: whether nobody waits for its result any more; elsewhere False."""
+    """In a worker, or inside `asking`: whether nobody waits for its result any more; elsewhere False."""
     return _asked_to_stop()
+
+
+@contextmanager
+def asking(stop: Callable[[], bool]) -> Iterator[None]:
+    """Inside, `stopped` asks `stop`: for a process that does somebody's work by itself, and may be told to leave it."""
+    global _asked_to_stop
+    before, _asked_to_stop = _asked_to_stop, stop
+    try:
+        yield
+    finally:
+        _asked_to_stop = before
 
 
 def _in_processes(work: Callable[[Any], Any], things: Sequence[Any], processes: int) -> Iterator[Any]:

@@ -7,6 +7,7 @@ when. It does no work itself.
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kapelle import errors
 from kapelle.errors import KapelleError, UsageError
 from kapelle.web.database import Database, Row
 from kapelle.web.folder import NotFound, new_id
@@ -191,7 +193,7 @@ class Jobs:
         self.get(id)
         return bool(running)
 
-    def events_after(self, number: int, job: str | None = None, limit: int = 2000) -> list[Event]:
+    def events_after(self, number: int, job: str | None = None, limit: int = 2000) -> builtins.list[Event]:
         """Events after the one with a number, of a job or of all, the oldest first."""
         of, values = ("AND job = ?", (number, job, limit)) if job is not None else ("", (number, limit))
         rows = self.database.rows(f"SELECT * FROM events WHERE number > ? {of} ORDER BY number LIMIT ?", values)
@@ -292,14 +294,14 @@ class Jobs:
                 self._requeue(row["id"], row["worker"], count=True)
         return len(dead)
 
-    def purge(self, now: float | None = None) -> list[str]:
+    def purge(self, now: float | None = None) -> builtins.list[str]:
         """Forget old events and old jobs; ids of the jobs that are forgotten."""
         now = time.time() if now is None else now
         with self.database.writing() as connection:
             connection.execute("DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE finished < ?)", (now - EVENTS_S,))
             return [row["id"] for row in connection.execute("DELETE FROM jobs WHERE finished < ? RETURNING id", (now - JOBS_S,))]
 
-    def finished_before(self, moment: float) -> list[str]:
+    def finished_before(self, moment: float) -> builtins.list[str]:
         """Ids of the jobs that ended before a moment."""
         return [row["id"] for row in self.database.rows("SELECT id FROM jobs WHERE finished < ?", (moment,))]
 
@@ -360,19 +362,20 @@ def error_table(error: KapelleError) -> dict[str, Any]:
     }
 
 
-def _plain(value: object) -> int | float | str:
-    """A value of a message for JSON; numbers stay numbers, since the message may format them."""
+def _plain(value: object) -> Any:
+    """A value of a message for JSON; numbers stay numbers, since the message may format them, and errors stay errors."""
+    if isinstance(value, KapelleError):
+        return error_table(value)
     value = value.item() if hasattr(value, "item") else value  # numpy's
     return value if isinstance(value, int | float) and math.isfinite(value) else str(value)
 
 
 def error_of(table: Mapping[str, Any]) -> KapelleError:
     """The error in a table of `error_table`: of its class where that is one of `kapelle.errors`."""
-    from kapelle import errors
-
     kind = getattr(errors, str(table.get("kind")), KapelleError)
     error: KapelleError = kind.__new__(kind)
-    KapelleError.__init__(error, table["template"], hint=table.get("hint_template", ""), **table.get("values", {}))
+    values = {name: error_of(value) if isinstance(value, Mapping) else value for name, value in dict(table.get("values", {})).items()}
+    KapelleError.__init__(error, table["template"], hint=table.get("hint_template", ""), **values)
     return error
 
 

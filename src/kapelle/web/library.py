@@ -89,14 +89,26 @@ class Library:
         title: str = "",
         tags: Iterable[str] = (),
         judge: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
         id: str = "",
     ) -> Record:
         """The record of a piece that is kept from now on; a piece of the same id is replaced.
+
+        Args:
+            piece: What was composed.
+            verb: By which.
+            parent: Id of the piece that it came from.
+            title: Made from what the piece is, if it is empty.
+            tags: By the user.
+            judge: How it was judged among others.
+            asked: What was asked beyond the request that the piece bears.
+            id: Its id; a new one if it is empty.
 
         Raises:
             StorageError: The disk is full, or may not be written to; then nothing is left behind.
         """
         record = records.of_piece(piece, id or new_id(), verb=verb, parent=parent, title=title, tags=tags, judge=finite(judge))
+        record = replace(record, request={**record.request, **(asked or {})})
         recipe = piece.to_json()
         del recipe["midi"]
         return self._put(record, piece.to_midi(), recipe)
@@ -142,7 +154,7 @@ class Library:
         row = self.database.one("SELECT * FROM pieces WHERE id = ?", (id,))
         if row is None:
             raise NotFound("there is no piece {id!r}", id=id[:40])
-        return from_row(row)
+        return from_row(dict(row))
 
     def search(
         self,
@@ -190,7 +202,7 @@ class Library:
         of = f"FROM pieces WHERE {' AND '.join(where)}"
         total = self.database.rows(f"SELECT count(*) {of}", values)[0][0]
         rows = self.database.rows(f"SELECT * {of} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?", (*values, max(0, limit), max(0, offset)))
-        return [from_row(row) for row in rows], int(total)
+        return [from_row(dict(row)) for row in rows], int(total)
 
     def midi(self, id: str) -> bytes:
         """The MIDI file of a piece.

@@ -15,6 +15,7 @@ from kapelle.web.database import Database
 from kapelle.web.folder import Folder, open_folder
 from kapelle.web.jobs import MAX_WAITING, Jobs
 from kapelle.web.library import Library
+from kapelle.web.locks import is_held
 
 SOUNDS_S = 3600.0
 """So long the sounds of a job are kept after its end."""
@@ -35,6 +36,25 @@ class Studio:
         for job in [*self.jobs.finished_before(now - SOUNDS_S), *self.jobs.purge(now)]:
             shutil.rmtree(self.folder.job(job), ignore_errors=True)
         self.library.purge(now)
+        self.drop_used_uploads()
+
+    def drop_used_uploads(self) -> None:
+        """Delete the uploads whose jobs have all ended."""
+        used = self.database.rows(
+            "SELECT id FROM uploads WHERE EXISTS (SELECT 1 FROM jobs WHERE finished >= uploads.created AND instr(body, uploads.id)) "
+            "AND NOT EXISTS (SELECT 1 FROM jobs WHERE state IN ('queued', 'running') AND instr(body, uploads.id))"
+        )
+        for row in used:
+            self.library.drop_upload(row["id"])
+
+    def is_alive(self, worker: str) -> bool:
+        """Whether a worker lives."""
+        return is_held(self.folder.lock(worker))
+
+    def tidy_locks(self) -> None:
+        """Delete the locks that dead workers left behind."""
+        for path in self.folder.workers.glob("*.lock"):
+            is_held(path)
 
 
 def open_studio(named: str | Path | None = None, *, most_waiting: int = MAX_WAITING, repair: bool = False) -> Studio:
@@ -54,5 +74,6 @@ def open_studio(named: str | Path | None = None, *, most_waiting: int = MAX_WAIT
     database = Database(folder.database)
     studio = Studio(folder, database, Jobs(database, most_waiting), Library(database, folder))
     if repair:
+        studio.tidy_locks()
         studio.library.rebuild()
     return studio

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kapelle.errors import KapelleError
-from kapelle.web.locks import is_held
 
 if TYPE_CHECKING:
     from kapelle.web.studio import Studio
 
 _log = logging.getLogger("kapelle.web")
 
-LOOK_S = 0.2
+LOOK_S = 0.1
+REQUEUE_S = 0.5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 """A worker that died begins again after a pause, which doubles while it dies young."""
 
@@ -93,18 +93,25 @@ class Supervisor:
                 process.wait()
 
     def _watch(self) -> None:
-        cleaned = 0.0
+        looked = cleaned = 0.0
+        trouble = ""
         while not self._stop.wait(LOOK_S):
             now = time.monotonic()
             for place in self._places:
                 self._look_after(place, now)
+            if now - looked < REQUEUE_S:
+                continue
+            looked = now
             try:
-                self.studio.jobs.requeue_dead(lambda worker: is_held(self.studio.folder.lock(worker)))
+                self.studio.jobs.requeue_dead(self.studio.is_alive)
                 if now - cleaned > CLEAN_S:
                     cleaned = now
                     self.studio.purge()
+                trouble = ""
             except KapelleError as error:
-                _log.warning("%s", error)
+                if str(error) != trouble:  # once: a full disk stays full for long
+                    _log.warning("%s", error)
+                trouble = str(error)
 
     def _look_after(self, place: _Place, now: float) -> None:
         if place.process is not None and place.process.poll() is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kapelle import api
+from kapelle import api, workers
 from kapelle.composing.events import BarDone, Done, NotesAdded, Progress, Restarted
 from kapelle.composing.piece import request_of
 from kapelle.errors import CannotObey, Interrupted, UsageError
@@ -150,6 +150,7 @@ def _keep(
         title=f"{title} {number + 1}" if title and int(body.get("count") or body.get("best") or 1) > 1 else title,
         tags=body.get("tags") or (),
         judge=judge,
+        asked={"max_copied_notes": int(body.get("max_copied_notes") or 0)},
         id=id_of(context.job, number),
     )
     context.tell("piece", {"number": number, "id": record.id})
@@ -185,7 +186,8 @@ def _best(wish: ComposeRequest, choice: Choice, verb: str, body: Body, context: 
         context.teller.progress(done / wish.count)
         context.check()
 
-    found = api.compose_best(wish, choice, weights=api.given_weights(body.get("weights")), each=each)
+    with workers.asking(context.cancelled):
+        found = api.compose_best(wish, choice, weights=api.given_weights(body.get("weights")), each=each)
     table = found.ranking.as_dict()
     by_place = {row.index: row for row in found.ranking.rows}
     ids: dict[str, str] = {}
@@ -251,8 +253,10 @@ def vary(body: Body, context: Context) -> dict[str, Any]:
     checked = api.request(wish.model, options=given).options if given else {}
     options = {name: value for name, value in {**wish.options, **checked}.items() if given.get(name, "") is not None}
     seed = seed_of(body, context.job)
-    new = replace(wish, seed=seed if seed != wish.seed else seed + 1, options=options)
-    return _each(new, "vary", {"title": record.title if record.named else "", "tags": record.tags}, context, parent=record.id)
+    limit = int(record.request.get("max_copied_notes") or 0)  # the piece has the seed of its try, and no limit any more
+    new = replace(wish, seed=seed if seed != wish.seed else seed + 1, options=options, max_copied_notes=limit)
+    same = {"title": record.title if record.named else "", "tags": record.tags, "max_copied_notes": limit}
+    return _each(new, "vary", same, context, parent=record.id)
 
 
 def _composed(body: Body, context: Context) -> Record:

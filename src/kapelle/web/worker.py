@@ -23,7 +23,7 @@ from typing import Any
 from kapelle.errors import Interrupted, KapelleError, NotEnoughMemory, StorageError, UnknownName
 from kapelle.web.folder import new_id
 from kapelle.web.jobs import Job
-from kapelle.web.locks import Lock, is_held
+from kapelle.web.locks import Lock
 from kapelle.web.studio import Studio, open_studio
 from kapelle.web.telling import Teller
 
@@ -69,7 +69,7 @@ class Worker:
                     job = self.studio.jobs.claim(self.id, self.most_slow)
                     if job is None and time.monotonic() - looked > LOOK_S:
                         looked = time.monotonic()
-                        self.studio.jobs.requeue_dead(lambda worker: is_held(self.studio.folder.lock(worker)))
+                        self.studio.jobs.requeue_dead(self.studio.is_alive)
                 except StorageError as error:  # a full disk may have room again
                     _log.warning("%s", error)
                     self.last_job.wait(1.0)
@@ -130,6 +130,7 @@ class Worker:
                 break
             except StorageError as error:
                 _log.warning("%s", error)
+                shutil.rmtree(self.studio.folder.job(job.id), ignore_errors=True)  # its sounds may take the room that its end needs
                 time.sleep(1.0)
         else:
             raise SystemExit(StorageError.exit_code)
@@ -138,15 +139,9 @@ class Worker:
                 self._tidy(job)
 
     def _tidy(self, job: Job) -> None:
-        """Delete what was only there for a job: its uploads, unless another job that waits uses them, and its folder but for the sounds."""
-        from kapelle.web.wishes import uploads_in
-
+        """Delete what was only there for a job: its uploads, unless another job uses them, and its folder but for the sounds."""
         shutil.rmtree(self.studio.folder.job(job.id) / "evaluate", ignore_errors=True)
-        mine = uploads_in(job.body)
-        if mine:
-            others = self.studio.jobs.list(("queued", "running"), limit=10_000)
-            for upload in mine - set().union(*(uploads_in(other.body) for other in others)):
-                self.studio.library.drop_upload(upload)
+        self.studio.drop_used_uploads()
 
 
 def _ours(error: Exception) -> KapelleError:
