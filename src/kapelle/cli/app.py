@@ -68,6 +68,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "play": Verb("play a MIDI file into a MIDI port, for a DAW or a synthesizer", "kapelle.cli.play"),
     "live": Verb("compose, and play into a MIDI port what is composed so far", "kapelle.cli.live"),
+    "serve": Verb("open the studio: a page to compose, hear, keep and take away", "kapelle.cli.serve"),
     "models": Verb("list the models that are installed", "kapelle.cli.models"),
     "doctor": Verb("tell what was found on this machine, and how to add what is missing", "kapelle.cli.doctor"),
     "data": Verb(
@@ -158,7 +159,8 @@ class _Command(TyperCommand):
         for place, text in enumerate(args):
             flag = implied.get(text)
             following = args[place + 1] if place + 1 < len(args) else ""
-            bare = flag is not None and not following.lower().endswith(tuple(flag.meta["suffixes"]))
+            given = bool(following) and not following.startswith("-")
+            bare = flag is not None and not (given and following.lower().endswith(tuple(flag.meta["suffixes"])))
             out.append(f"{text}={flag.meta['implied']}" if bare and flag else text)
         return super().parse_args(ctx, out)
 

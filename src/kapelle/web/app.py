@@ -1,14 +1,13 @@
 """The application: routes behind middlewares, over one studio. ``create_app(settings)`` gives a new one each time; nothing is global.
 
 Takes `Settings`; gives a FastAPI application, which opens the studio when it starts and closes what it opened when it ends. It starts no
-process that composes: `kapelle.web.server` does, once, however many of these serve the same folder.
+process that composes, and deletes nothing that is old: `kapelle.web.server` does, once, however many of these serve the same folder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -31,11 +30,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from kapelle.web.studio import Studio
-
-_log = logging.getLogger("kapelle.web")
-
-PURGE_S = 600.0
-"""Between two looks for what has had its time."""
 
 SOUNDS = ("/api/classify/sound",)
 FILES = ("/api/uploads",)
@@ -125,34 +119,23 @@ def _middlewares(settings: Settings) -> list[Middleware]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open the studio, clean up now and then, close what was opened."""
+    """Open the studio, and close what was opened."""
     from kapelle.web.studio import open_studio
 
     settings: Settings = app.state.settings
-    studio = await asyncio.to_thread(open_studio, settings.folder, most_waiting=settings.queue, repair=settings.repair)
+    studio = await asyncio.to_thread(open_studio, settings.folder, most_waiting=settings.queue)
     quick = Helpers(settings.helpers)
     shared = Served(settings, studio, Feed(studio.jobs, settings.listeners), quick)
     app.state.served = shared
     warming = asyncio.create_task(asyncio.to_thread(quick.start))
-    cleaning = asyncio.create_task(_clean(studio))
     try:
         yield
     finally:
-        cleaning.cancel()
         await shared.feed.close()
         quick.close()
         with contextlib.suppress(Exception, asyncio.CancelledError):
             await warming
         studio.database.close()
-
-
-async def _clean(studio: Studio) -> None:
-    while True:
-        try:
-            await asyncio.to_thread(studio.purge)
-        except Exception as error:  # tried again next time
-            _log.warning("what is old could not be deleted: %s", error)
-        await asyncio.sleep(PURGE_S)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

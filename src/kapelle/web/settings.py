@@ -51,7 +51,6 @@ class Settings:
         listeners: Streams of events that one server keeps open.
         behind_proxy: Believe X-Forwarded-For and X-Forwarded-Proto.
         root_path: Below which a reverse proxy offers the page, such as ``/studio``.
-        repair: Set a damaged database aside and list the pieces anew; only one server of a folder does.
         body: How much may be sent.
     """
 
@@ -66,7 +65,6 @@ class Settings:
     listeners: int = 512
     behind_proxy: bool = False
     root_path: str = ""
-    repair: bool = False
     body: BodyLimits = BodyLimits()
 
     def to_json(self) -> str:
