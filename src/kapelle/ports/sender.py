@@ -25,6 +25,11 @@ _LONGEST_SLEEP_S = 0.25
 """Windows looks for Ctrl-C between sleeps."""
 
 
+STALL_S = 1.0
+"""A message that is later than this was held up by a process that stood still (Ctrl-Z, a lid that was closed): the music goes on where
+it was, and does not hurry after the clock."""
+
+
 class Timer(Protocol):
     """A clock that can be waited on."""
 
@@ -70,12 +75,19 @@ class Sender:
     Args:
         port: Where to.
         timer: Which clock.
+
+    Attributes:
+        n_notes: Notes sent so far.
+        n_messages: Messages sent so far.
+        lost_s: How long the process stood still: its own clock, `now`, stood still as well.
+        late_s: How late each message left that had a time.
     """
 
     port: Port
     timer: Timer = field(default_factory=SystemTimer)
     n_notes: int = 0
     n_messages: int = 0
+    lost_s: float = 0.0
     late_s: list[float] = field(default_factory=list, repr=False)
     _queue: list[tuple[float, int, int, int, bytes]] = field(default_factory=list, repr=False)
     _count: int = 0
@@ -104,8 +116,8 @@ class Sender:
         heapq.heapify(self._queue)
 
     def now(self) -> float:
-        """What the clock shows."""
-        return self.timer.now()
+        """What the clock shows, without the time that was lost."""
+        return self.timer.now() - self.lost_s
 
     def run(self, until_s: float) -> None:
         """Send what is due until the clock shows so much, that moment included; then come back.
@@ -115,11 +127,13 @@ class Sender:
         """
         while self._queue and self._queue[0][0] <= until_s:
             at_s, _, _, _, message = self._queue[0]
-            self.timer.wait(at_s)
+            self.timer.wait(at_s + self.lost_s)
+            if self.now() - at_s > STALL_S:
+                self.lost_s += self.now() - at_s
             heapq.heappop(self._queue)
             self._send(message)
-            self.late_s.append(max(0.0, self.timer.now() - at_s))
-        self.timer.wait(until_s)
+            self.late_s.append(max(0.0, self.now() - at_s))
+        self.timer.wait(until_s + self.lost_s)
 
     def send_now(self, these: Iterable[bytes]) -> None:
         """Send messages past the queue."""

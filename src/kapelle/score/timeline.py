@@ -7,7 +7,7 @@ is told first; notes that began before it are not heard. It sends nothing.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,10 +65,10 @@ def timeline(score: Score, first_bar: int = 0) -> Timeline:
     start, end, tpq = int(lines[first_bar]), int(lines[-1]), max(score.tpq, 1)
     tempi = units.tempo_map(score)
     zero_s = float(tempi.to_seconds(start))
-    events = sorted((event for part in parts for event in part if event[2][0] != _META), key=lambda event: event[:2])
+    events = sorted((event for part in parts for event in _heard(part, start)), key=lambda event: event[:2])
     first = [tick < start or (tick == start and _is_state(data) and data[0] & 0x0F not in shared) for tick, _, data in events]
     before = [data for (_, _, data), early in zip(events, first, strict=True) if early]
-    heard = _heard([(tick, data) for (tick, _, data), early in zip(events, first, strict=True) if not early], before)
+    heard = [(tick, data) for (tick, _, data), early in zip(events, first, strict=True) if not early]
     seconds = (tempi.to_seconds(np.minimum([tick for tick, _ in heard], end)) - zero_s).tolist() if heard else []
     pulses = np.arange(start * PULSES_PER_QUARTER, end * PULSES_PER_QUARTER, tpq, dtype=np.int64) / PULSES_PER_QUARTER
     return Timeline(
@@ -88,19 +88,16 @@ def _is_state(data: bytes) -> bool:
 
 def _standing(before: list[bytes]) -> list[bytes]:
     """The last message of every kind that says how things stand; programs first, as they may put controllers back."""
-    found = {data[:2] if data[0] & 0xF0 == _CONTROL else data[:1]: data for data in before if _is_state(data)}
+    found = {data[:2] if data[0] & 0xF0 == _CONTROL else data[:1]: data for data in before}
     return sorted(found.values(), key=lambda data: data[0] & 0xF0 != _PROGRAM)
 
 
-def _heard(events: list[tuple[int, bytes]], before: list[bytes]) -> list[tuple[int, bytes]]:
-    """Events without the ends of notes that began before: such an end would cut a note of the same pitch that is heard."""
-    begun = Counter(bytes((data[0] & 0x0F, data[1])) for data in before if data[0] & 0xF0 == _NOTE_ON)
-    begun.subtract(bytes((data[0] & 0x0F, data[1])) for data in before if data[0] & 0xF0 == _NOTE_OFF)
-    out = []
-    for tick, data in events:
-        key = bytes((data[0] & 0x0F, data[1]))
-        if data[0] & 0xF0 == _NOTE_OFF and begun[key] > 0:
-            begun[key] -= 1
-        else:
-            out.append((tick, data))
-    return out
+def _heard(part: Iterable[write.Event], start: int) -> Iterator[write.Event]:
+    """The events of an instrument without names, and without notes that begin before `start`."""
+    unheard = False
+    for event in part:
+        kind = event[2][0] & 0xF0
+        if kind == _NOTE_ON:
+            unheard = event[0] < start
+        if event[2][0] != _META and not (unheard and kind in (_NOTE_ON, _NOTE_OFF)):
+            yield event

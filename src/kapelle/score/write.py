@@ -116,7 +116,10 @@ def to_bytes(score: Score, *, text: str = "", end_ticks: int | None = None) -> b
 
 
 def instruments(score: Score) -> tuple[list[list[Event]], list[int]]:
-    """The events of every track that has notes, its name and program first, and the channels that several programs share."""
+    """The events of every track that has notes, and the channels that several programs share.
+
+    They are not in order of time: first come name, program and controls, then every note, its end behind its beginning.
+    """
     tracks = [track for track in score.tracks if len(track.notes)]
     channels, shared = _channels(tracks)
     parts = [list(_instrument(track, channel)) for track, channel in zip(tracks, channels, strict=True)]
