@@ -10,7 +10,7 @@ import { emit, on } from "./bus.js";
 import { el, icon } from "./dom.js";
 import { pick, t } from "./i18n.js";
 import { menuAt } from "./menu.js";
-import { tell, toast } from "./toast.js";
+import { failed, toast } from "./toast.js";
 
 /** @typedef {{name: string, media_type: string, suffix: string, label: Record<string, string>, about: Record<string, string>, group: string}} Format */
 
@@ -118,7 +118,7 @@ export async function save(record, format) {
     link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } catch (error) {
-    tell(error);
+    failed(error);
   } finally {
     clearTimeout(wait);
   }
