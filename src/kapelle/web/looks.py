@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kapelle import api
 from kapelle.errors import MidiError
 from kapelle.web.jobs import finite
 
+if TYPE_CHECKING:
+    from kapelle.score.info import TrackInfo
+
 SOUND_SUFFIXES = {
-    "audio/wav": ".wav", "audio/x-wav": ".wav", "audio/wave": ".wav", "audio/vnd.wave": ".wav", "audio/flac": ".flac", "audio/x-flac": ".flac",
+    "audio/wav": ".wav", "audio/x-wav": ".wav", "audio/wave": ".wav", "audio/vnd.wave": ".wav", "audio/flac": ".flac",
+    "audio/x-flac": ".flac",
     "audio/ogg": ".ogg", "audio/opus": ".opus", "audio/mpeg": ".mp3", "audio/mp3": ".mp3",
 }  # fmt: skip
 """Media type -> suffix by which the reader of sounds knows it."""
@@ -37,9 +41,13 @@ def midi_info(data: bytes) -> dict[str, Any]:
         "key": found.key,
         "tempo": found.tempos_bpm[0] if found.tempos_bpm else None,
         "metre": found.metres[0] if found.metres else None,
-        "tracks": [{"name": one.name[:120], "program": -1 if one.is_drum else one.program, "instrument": one.instrument, "n_notes": one.n_notes}
-                   for one in found.tracks],
-    }  # fmt: skip
+        "tracks": [_track(one) for one in found.tracks],
+    }
+
+
+def _track(one: TrackInfo) -> dict[str, Any]:
+    program = -1 if one.is_drum else one.program
+    return {"name": one.name[:120], "program": program, "instrument": one.instrument, "n_notes": one.n_notes}
 
 
 def analysis(data: bytes, per: str = "bar") -> dict[str, Any]:

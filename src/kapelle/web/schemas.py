@@ -246,7 +246,8 @@ class Offer(Answer):
     """What a model can be asked for."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{
-        "name": "genre", "bundle": "genre", "family": "gpt", "verbs": ["compose", "extend"], "about": {"en": "Composes.", "ru": "Сочиняет."},
+        "name": "genre", "bundle": "genre", "family": "gpt", "verbs": ["compose", "extend"],
+        "about": {"en": "Composes.", "ru": "Сочиняет."},
         "options": {"type": "object", "properties": {}}, "sampling": None, "lengths": {"bars": [1, 512]},
         "default_length": {"amount": 16, "unit": "bars"}, "presets": [], "band": True, "licence": "MIT",
     }]})  # fmt: skip
@@ -321,7 +322,8 @@ class Upload(Answer):
     """A MIDI file that was sent. It is deleted after a while unless it is kept."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{
-        "id": AN_ID, "name": "tune.mid", "info": {"n_bars": 16, "n_notes": 240, "duration_s": 32.0, "key": "D minor"}, "expires": 1750003600.0,
+        "id": AN_ID, "name": "tune.mid", "info": {"n_bars": 16, "n_notes": 240, "duration_s": 32.0, "key": "D minor"},
+        "expires": 1750003600.0,
     }]})  # fmt: skip
 
     id: str

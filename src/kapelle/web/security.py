@@ -68,6 +68,7 @@ class Headers:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; add to its answer."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # there are none here
             return
@@ -109,6 +110,7 @@ class Rates:
         self.buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
         if self.rate > 0 and scope["type"] == "http" and not scope["path"].startswith("/static/"):
             wait = self.wait(client_of(scope), 1.0 if scope["method"] in SAFE else 4.0)
             if wait > 0:
@@ -157,6 +159,7 @@ class Hosts:
         self.addresses = settings.host not in LOOPBACK
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
         if scope["type"] == "http":
             values = [value for name, value in scope["headers"] if name == b"host"]
             name = host_name(values[0].decode("latin-1")) if len(values) == 1 else ""
@@ -211,6 +214,7 @@ class Origins:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
         if scope["type"] == "http" and self.foreign(scope):
             raise Refused(
                 403, UsageError("another page may not ask this", hint="open the studio's own page, or use a program"), kind="ForeignOrigin"
@@ -254,6 +258,7 @@ class Token:
         self.seal = proof_of(token, "studies")[:32]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
         if not self.token or scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self.app(scope, receive, send)
             return
@@ -348,6 +353,7 @@ class Bodies:
         self.by_path = dict.fromkeys(sounds, limits.sound_bytes) | dict.fromkeys(files, limits.midi_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, its body counted, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -114,7 +114,7 @@ def _refusal(host: str, port: int, error: OSError) -> UsageError:
 
 def address_of(settings: Settings, port: int) -> str:
     """Where the page is opened from this machine, with the token."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - a name for it, nothing is bound
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
     host = everywhere.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     return f"http://{host}:{port}/" + (f"?token={settings.token}" if settings.token else "")
 
@@ -204,7 +204,7 @@ def _serve_one(settings: Settings, held: socket.socket, ready: Callable[[], None
 
     app = create_app(settings)
 
-    class Server(uvicorn.Server):
+    class Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
         """Tells when it answers, and lets listeners go when it ends: their answers would never be done."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -237,7 +237,7 @@ def _serve_many(settings: Settings, way: Way, held: socket.socket, ready: Callab
         begin()
         threading.Thread(target=tell, daemon=True).start()
 
-    servers.init_processes = begin_and_tell  # type: ignore[method-assign]
+    servers.init_processes = begin_and_tell
     servers.run()
 
 

@@ -6,7 +6,7 @@ Browsers ask again each time and are mostly told that nothing has changed, so th
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.staticfiles import StaticFiles as Files
 
@@ -36,7 +36,7 @@ class StaticFiles(Files):
         self, full_path: os.PathLike[str] | str, stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         """A file of a known type, to be asked for again each time."""
-        answer: Any = super().file_response(full_path, stat_result, scope, status_code)
+        answer = super().file_response(full_path, stat_result, scope, status_code)
         kind = TYPES.get(Path(full_path).suffix)
         if kind and "content-type" in answer.headers:
             answer.headers["content-type"] = kind

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from kapelle.web import errors
-from kapelle.web.schemas import AN_ID, Error
+from kapelle.web.schemas import Error
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -35,13 +36,14 @@ EVERYWHERE = (401, 403, 429)
 SENDING = (400, 408, 413, 422)
 
 
-def described(*statuses: int, more: dict[int, Any] | None = None) -> dict[int | str, Any]:
+def described(*statuses: int, more: Mapping[int, Any] | None = None) -> dict[int | str, Any]:
     """The errors of a route for OpenAPI, those that every route has included."""
     told: dict[int | str, Any] = {
         status: {"model": Error, "description": MEANINGS[status], "content": {"application/json": {"example": EXAMPLE}}}
         for status in sorted({*EVERYWHERE, *statuses})
     }
-    return {**told, **(more or {})}
+    told.update({status: table for status, table in (more or {}).items()})
+    return told
 
 
 def binary(media_type: str, about: str) -> dict[int, Any]:
@@ -75,6 +77,3 @@ def kept(request: Request, tag: str, media_type: str, data: bytes | None = None)
     if f'"{tag}"' in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return None if data is None else Response(data, 200, headers, media_type)
-
-
-IDS = {"piece": AN_ID}

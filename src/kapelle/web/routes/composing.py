@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Path, Request, Response
 
@@ -16,6 +16,8 @@ from kapelle.web.schemas import ID, Compose, Evaluate, Interpolate, Job, Rank, S
 
 router = APIRouter(tags=["composing"])
 
+Route = TypeVar("Route", bound=Callable[..., Any])
+
 Key = Annotated[
     str,
     Header(
@@ -26,7 +28,7 @@ PieceId = Annotated[str, Path(pattern=ID, description="id of a piece")]
 ERRORS = described(*SENDING, 404, 424, 503, 507)
 
 
-def _asked(path: str, name: str, summary: str) -> Any:
+def _asked(path: str, name: str, summary: str) -> Callable[[Route], Route]:
     return router.post(path, status_code=202, response_model=Job, responses=ERRORS, operation_id=name, summary=summary)
 
 

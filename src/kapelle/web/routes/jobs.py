@@ -113,7 +113,7 @@ def sound(
     here: Here,
     request: Request,
 ) -> Response:
-    """The chunk, once the event `sound` told of it; it begins at chunk times `chunk_s` seconds. It is deleted an hour after the job's end."""
+    """The chunk, once the event `sound` told of it; it begins at chunk times `chunk_s` seconds. It is kept for an hour after the end."""
     path = here.studio.folder.sound(id, number, chunk, program)
     if not path.is_file():
         raise errors.unknown("sound", f"{number}/{chunk}/{program}")

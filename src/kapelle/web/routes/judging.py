@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request
 
@@ -20,6 +21,7 @@ Classifier = Annotated[
     str, Query(pattern=r"^[a-z0-9-]{0,64}$", description="name of a model; what suits if left out", examples=["genre-midi"])
 ]
 ERRORS = described(404, 415, 422, 424, 503)
+Route = TypeVar("Route", bound=Callable[..., Any])
 
 SOUND_BODY = {
     "requestBody": {
@@ -29,11 +31,15 @@ SOUND_BODY = {
 }
 
 
+def _asked(name: str, summary: str) -> Callable[[Route], Route]:
+    return router.get(f"/pieces/{{id}}/{name}", summary=summary, operation_id=name, response_model=Told, responses=ERRORS)
+
+
 async def _midi(here: Here, id: str) -> bytes:
     return await asyncio.to_thread(here.studio.library.midi, id)
 
 
-@router.get("/pieces/{id}/analysis", summary="What a piece is made of", operation_id="analysis", response_model=Told, responses=ERRORS)
+@_asked("analysis", "What a piece is made of")
 async def analysis(
     id: PieceId, here: Here, chords: Annotated[Literal["bar", "beat"], Query(description="a chord for each of these")] = "bar"
 ) -> Any:
@@ -41,27 +47,19 @@ async def analysis(
     return await here.quick.run(looks.analysis, await _midi(here, id), chords)
 
 
-@router.get(
-    "/pieces/{id}/classification", summary="The genre of a piece", operation_id="classification", response_model=Told, responses=ERRORS
-)
+@_asked("classification", "The genre of a piece")
 async def classification(id: PieceId, here: Here, model: Classifier = "") -> Any:
     """Every class with its probability."""
     return await here.quick.run(looks.classification, await _midi(here, id), model)
 
 
-@router.get(
-    "/pieces/{id}/originality",
-    summary="What of a piece is in the training music",
-    operation_id="originality",
-    response_model=Told,
-    responses=ERRORS,
-)
+@_asked("originality", "What of a piece is in the training music")
 async def originality(id: PieceId, here: Here, model: Classifier = "") -> Any:
     """The longest run of notes that both share, beside figures of human music; null where the model has no index."""
     return await here.quick.run(looks.originality, await _midi(here, id), model)
 
 
-@router.get("/pieces/{id}/themes", summary="The theme of a piece", operation_id="themes", response_model=Told, responses=ERRORS)
+@_asked("themes", "The theme of a piece")
 async def themes(id: PieceId, here: Here) -> Any:
     """The two bars of its melody that come back most, and where."""
     return await here.quick.run(looks.themes, await _midi(here, id))

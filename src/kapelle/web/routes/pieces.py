@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from kapelle import api
-from kapelle.api import downloads
+from kapelle.api import downloads, score_pages
+from kapelle.api import notes as notes_of
 from kapelle.web import errors
 from kapelle.web.app import Here
 from kapelle.web.routes.answers import SENDING, binary, described, kept
@@ -17,6 +18,9 @@ from kapelle.web.schemas import AN_ID, ID, Change, Found, Keep, Notes, Record, S
 router = APIRouter(prefix="/api/pieces", tags=["pieces"])
 
 PieceId = Annotated[str, Path(pattern=ID, description="id of a piece", examples=[AN_ID])]
+CHANGING = described(404, 422, 507)
+READING = described(404, 415, 422, 503)
+DRAWING = described(404, 415, 422, 424, 503)
 LONG_S = 120.0
 """Some formats take long: minutes of sound, a score of many pages."""
 
@@ -71,9 +75,7 @@ def change(id: PieceId, wish: Change, here: Here) -> dict[str, Any]:
     return here.studio.library.change(id, title=wish.title, tags=wish.tags, favourite=wish.favourite).as_dict()
 
 
-@router.delete(
-    "/{id}", summary="Put a piece into the trash", operation_id="delete", response_model=Record, responses=described(404, 422, 507)
-)
+@router.delete("/{id}", summary="Put a piece into the trash", operation_id="delete", response_model=Record, responses=CHANGING)
 def delete(id: PieceId, here: Here) -> dict[str, Any]:
     """It can be restored for a week."""
     return here.studio.library.delete(id).as_dict()
@@ -84,7 +86,7 @@ def delete(id: PieceId, here: Here) -> dict[str, Any]:
     summary="Take a piece out of the trash",
     operation_id="restore",
     response_model=Record,
-    responses=described(404, 422, 507),
+    responses=CHANGING,
 )
 def restore(id: PieceId, here: Here) -> dict[str, Any]:
     """The record as it is now."""
@@ -95,12 +97,10 @@ async def _midi(here: Here, id: str) -> bytes:
     return await asyncio.to_thread(here.studio.library.midi, id)
 
 
-@router.get(
-    "/{id}/notes", summary="The notes of a piece", operation_id="notes", response_model=Notes, responses=described(404, 415, 422, 503)
-)
+@router.get("/{id}/notes", summary="The notes of a piece", operation_id="notes", response_model=Notes, responses=READING)
 async def notes(id: PieceId, here: Here) -> Any:
     """In seconds, as a piano roll draws them."""
-    return await here.quick.run(api.notes, await _midi(here, id))
+    return await here.quick.run(notes_of.notes, await _midi(here, id))
 
 
 @router.get(
@@ -159,7 +159,7 @@ async def file(
     summary="The score of a piece",
     operation_id="score",
     response_model=ScorePages,
-    responses=described(404, 415, 422, 424, 503),
+    responses=DRAWING,
 )
 async def score(id: PieceId, here: Here) -> dict[str, Any]:
     """How many pages it has, and where each bar begins."""
@@ -190,6 +190,6 @@ async def _score(id: str, here: Here) -> dict[str, Any]:
     key = f"{id}/{record.title}"
     found = here.scores.get(key)
     if found is None:
-        made: dict[str, Any] = await here.quick.run(api.score_pages, await _midi(here, id), record.title, limit_s=60.0)
+        made: dict[str, Any] = await here.quick.run(score_pages.score_pages, await _midi(here, id), record.title, limit_s=60.0)
         found = here.scores.put(key, made, sum(map(len, made["svgs"])))
     return found

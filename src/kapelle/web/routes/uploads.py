@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from kapelle import api
+from kapelle.api import notes as notes_of
 from kapelle.errors import MidiError
 from kapelle.web import looks
 from kapelle.web.app import Here
@@ -65,4 +65,4 @@ def drop(id: UploadId, here: Here) -> Response:
 async def notes(id: UploadId, here: Here) -> Any:
     """In seconds, as a piano roll draws them."""
     data = await asyncio.to_thread(here.studio.library.upload, id)
-    return await here.quick.run(api.notes, data)
+    return await here.quick.run(notes_of.notes, data)
