@@ -9,6 +9,8 @@ import { session } from "./session.js";
 
 /** Every module of the page: file, function it exports, region. A module gets (element, session, player). */
 const MODULES = [
+  ["library", "mountLibrary", "library"],
+  ["downloads", "mountDownloads", "piece-actions"],
 ];
 
 const ROOMS = new Set(["studio", "models", "studies"]);
