@@ -5,12 +5,19 @@
 import { emit, on } from "./bus.js";
 import { byId } from "./dom.js";
 import { t } from "./i18n.js";
+import { Player } from "./player.js";
 import { session } from "./session.js";
 
 /** Every module of the page: file, function it exports, region. A module gets (element, session, player). */
 const MODULES = [
-  ["library", "mountLibrary", "library"],
+  ["settings", "mountSettings", "tools"],
+  ["composer", "mountComposer", "composer"],
+  ["head", "mountHead", "piece"],
   ["downloads", "mountDownloads", "piece-actions"],
+  ["transport", "mountTransport", "transport"],
+  ["library", "mountLibrary", "library"],
+  ["upload", "mountUpload", null],
+  ["keyboard", "mountKeyboard", null],
 ];
 
 const ROOMS = new Set(["studio", "models", "studies"]);
@@ -31,7 +38,7 @@ async function start() {
 }
 
 async function makePlayer() {
-  return null;
+  return new Player(session);
 }
 
 /** Which room the address names: {room, name}. */

@@ -1,10 +1,9 @@
 /**
- * The bar that plays: to the start, play or pause, loop, position, time, volume, all bound to the player; and the head of the open piece.
+ * The bar that plays: to the start, play or pause, loop, position, time, volume, all bound to the player.
  */
 
-import { again, favourite, rename, vary } from "./actions.js";
 import { on } from "./bus.js";
-import { byId, clock, el, icon, setIcon } from "./dom.js";
+import { clock, el, icon, setIcon } from "./dom.js";
 import { t } from "./i18n.js";
 import { failed } from "./toast.js";
 
@@ -114,61 +113,3 @@ function set(range, value) {
 function fill(range) {
   range.style.setProperty("--fill", `${((range.value - range.min) / (range.max - range.min)) * 100}%`);
 }
-
-/** The name of what is open, its facts, and what one can do with it. @param {HTMLElement} element @param {any} session */
-export function mountHead(element, session) {
-  const title = byId("stage-title");
-  const facts = byId("piece-facts");
-  const actions = byId("piece-actions");
-  const act = (drawing, key, fn, text = false) => {
-    const words = t(key);
-    const button = el(
-      "button",
-      { type: "button", class: text ? "button quiet" : "icon-button", on: { click: () => Promise.resolve(fn(session.current.record)).catch(failed) } },
-      icon(drawing),
-      text ? words : null,
-    );
-    if (!text) button.setAttribute("aria-label", words);
-    button.title = words;
-    return button;
-  };
-  const show = () => {
-    const { record, job } = session.current;
-    title.textContent = record ? record.title : job ? t("shell.being_made") : t("shell.nothing_open");
-    facts.textContent = record ? factsOf(record) : "";
-    if (!record) return actions.replaceChildren();
-    const star = act(record.favourite ? "starred" : "star", record.favourite ? "library.unfavourite" : "library.favourite", favourite);
-    star.setAttribute("aria-pressed", String(record.favourite));
-    const composed = record.source === "composed";
-    return actions.replaceChildren(...(composed ? [act("vary", "library.vary", vary, true), act("reset", "library.again", again)] : []), star);
-  };
-  title.addEventListener("dblclick", () => session.current.record && editTitle(title, session.current.record, show));
-  for (const name of ["job", "open", "closed", "changed", "language", "failed", "cancelled"]) on(name, show);
-  show();
-}
-
-function editTitle(title, record, done) {
-  const input = el("input", { class: "input", value: record.title, maxlength: 200, "aria-label": t("library.title_of_piece") });
-  title.replaceChildren(input);
-  input.select();
-  const end = (keep) => {
-    input.onblur = null;
-    const text = input.value.trim();
-    done();
-    if (keep && text && text !== record.title) rename(record, text).catch(failed);
-  };
-  input.onblur = () => end(true);
-  input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") end(true);
-    if (event.key === "Escape") end(false);
-  });
-}
-
-function factsOf(record) {
-  const parts = [record.key, record.metre, record.tempo_bpm ? t("common.bpm", { n: Math.round(record.tempo_bpm) }) : ""];
-  if (record.n_bars) parts.push(t("common.bars", { n: record.n_bars }));
-  if (record.duration_s) parts.push(clock(record.duration_s));
-  if (record.seed !== null && record.seed !== undefined) parts.push(t("common.seed", { seed: String(record.seed) }));
-  return parts.filter(Boolean).join("  ·  ");
-}
-

@@ -1,0 +1,63 @@
+/**
+ * The one big button: composes; while something is being composed it shows how far that is and cancels.
+ */
+
+import { on } from "./bus.js";
+import { el, icon, setIcon } from "./dom.js";
+import { t } from "./i18n.js";
+import { announce, failed, toast } from "./toast.js";
+
+/**
+ * @param {any} session
+ * @param {() => string} verb the verb that the composer is set to
+ */
+export function makeButton(session, verb) {
+  const fill = el("span", { class: "fill" });
+  const word = el("span", { class: "word" });
+  const drawing = icon("compose");
+  const button = el("button", { type: "submit", id: "compose-button", class: "compose-button", "aria-keyshortcuts": "C" }, fill, drawing, word);
+  const status = el("p", { class: "compose-status", id: "compose-status" });
+  const bar = el("div", { role: "progressbar", class: "unseen", "aria-valuemin": 0, "aria-valuemax": 100 });
+  button.setAttribute("aria-describedby", status.id);
+  const element = el("div", { class: "compose" }, button, status, bar);
+  let left = null;
+
+  const show = () => {
+    const { job } = session;
+    element.classList.toggle("busy", session.busy);
+    element.classList.toggle("queued", session.busy && job.state !== "running");
+    setIcon(drawing, session.busy ? "stop" : verb());
+    word.textContent = session.busy ? t("composer.cancel") : t(`composer.verb.${verb()}`);
+    bar.setAttribute("aria-label", t("composer.progress"));
+    bar.hidden = !session.busy;
+    progress(session.busy ? job.progress || 0 : 0);
+    status.textContent = session.busy ? statusOf(job, left) : t("composer.ready");
+    status.classList.toggle("idle", !session.busy);
+  };
+  const progress = (done) => {
+    fill.style.transform = `scaleX(${done})`;
+    bar.setAttribute("aria-valuenow", String(Math.round(done * 100)));
+  };
+  on("progress", ({ left_s: seconds, job }) => {
+    left = job === session.job ? seconds : left;
+    show();
+  });
+  for (const name of ["asked", "job", "state"]) on(name, show);
+  on("asked", () => {
+    left = null;
+    announce(t("composer.started"));
+  });
+  on("idle", show);
+  on("done", ({ pieces }) => announce(t("composer.done", { n: pieces.length })));
+  on("failed", ({ error }) => failed(error || { message: t("common.error.unknown", { status: "" }) }));
+  on("cancelled", () => toast(t("composer.cancelled")));
+  return { element, show };
+}
+
+function statusOf(job, left) {
+  if (job.state === "queued" && job.position > 1) return t("composer.queued", { n: job.position - 1 });
+  if (job.state !== "running") return t("composer.starting");
+  const percent = Math.round((job.progress || 0) * 100);
+  if (left === null || left === undefined || !Number.isFinite(left)) return t("composer.percent", { n: percent });
+  return left < 60 ? t("composer.left_s", { percent, n: Math.max(1, Math.round(left)) }) : t("composer.left_min", { percent, n: Math.round(left / 60) });
+}
