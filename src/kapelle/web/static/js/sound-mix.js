@@ -1,0 +1,35 @@
+/**
+ * Which tracks are muted, solo, and how loud: one number per track, 0 to 1. Track ids are those of music.js.
+ */
+
+export class Mix {
+  constructor() {
+    this.clear();
+  }
+
+  /** Everything as loud as it is. */
+  clear() {
+    this.muted = new Set();
+    this.solo = new Set();
+    this.volumes = new Map();
+  }
+
+  /** How loud a track was made, whether it is heard or not. @param {string} id */
+  volume(id) {
+    return this.volumes.get(id) ?? 1;
+  }
+
+  /** How loud a track is heard. @param {string} id */
+  level(id) {
+    return this.muted.has(id) || (this.solo.size > 0 && !this.solo.has(id)) ? 0 : this.volume(id);
+  }
+
+  /** What was asked of a program while it was composed is asked of the tracks of a file that play it. @param {any} music */
+  carry(music) {
+    for (const track of music.tracks) {
+      const told = `p${track.program}`;
+      for (const set of [this.muted, this.solo]) if (set.has(told)) set.add(track.id);
+      if (this.volumes.has(told)) this.volumes.set(track.id, this.volumes.get(told));
+    }
+  }
+}
