@@ -68,9 +68,8 @@ class Refused(HTTPException):
 
 def unknown(what: str, name: str) -> Refused:
     """404: there is no such thing; `what` is its kind in the singular."""
-    return Refused(
-        404, UsageError("there is no {what} {name}", what=what, name=name[:40], hint="it may have been deleted"), kind="NotFound"
-    )
+    hint = "it may have been deleted" if what in ("piece", "upload", "sound", "report") else ""
+    return Refused(404, UsageError("there is no {what} {name}", what=what, name=name[:40], hint=hint), kind="NotFound")
 
 
 def busy(seconds: float) -> Refused:

@@ -42,7 +42,8 @@ def described(*statuses: int, more: Mapping[int, Any] | None = None) -> dict[int
         status: {"model": Error, "description": MEANINGS[status], "content": {"application/json": {"example": EXAMPLE}}}
         for status in sorted({*EVERYWHERE, *statuses})
     }
-    told.update({status: table for status, table in (more or {}).items()})
+    for status, table in (more or {}).items():
+        told[status] = table
     return told
 
 

@@ -28,61 +28,61 @@ PieceId = Annotated[str, Path(pattern=ID, description="id of a piece")]
 ERRORS = described(*SENDING, 404, 424, 503, 507)
 
 
-def _asked(path: str, name: str, summary: str) -> Callable[[Route], Route]:
+def asked(path: str, name: str, summary: str) -> Callable[[Route], Route]:
     return router.post(path, status_code=202, response_model=Job, responses=ERRORS, operation_id=name, summary=summary)
 
 
-@_asked("/api/compose", "compose", "Compose a piece, or many")
+@asked("/api/compose", "compose", "Compose a piece, or many")
 def compose(wish: Compose, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The job that composes. With `best` or `of`, the best of many candidates are taken."""
     return _put("compose", wish, here, request, response, key)
 
 
-@_asked("/api/bridge", "bridge", "Let a band invent a theme, and develop it into a piece")
+@asked("/api/bridge", "bridge", "Let a band invent a theme, and develop it into a piece")
 def bridge(wish: Compose, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The same as composing with the model `bridge`."""
     return _put("compose", wish, here, request, response, key, more={"model": "bridge"})
 
 
-@_asked("/api/extend", "extend", "Go on where a piece or an upload ends")
+@asked("/api/extend", "extend", "Go on where a piece or an upload ends")
 def extend(wish: Work, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The job that composes what follows."""
     return _put("extend", wish, here, request, response, key)
 
 
-@_asked("/api/accompany", "accompany", "Play a band around a piece or an upload")
+@asked("/api/accompany", "accompany", "Play a band around a piece or an upload")
 def accompany(wish: Work, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The job that composes the accompaniment."""
     return _put("accompany", wish, here, request, response, key)
 
 
-@_asked("/api/develop", "develop", "Compose a piece on a theme that is brought")
+@asked("/api/develop", "develop", "Compose a piece on a theme that is brought")
 def develop(wish: Work, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The job that develops the first bars of what is brought."""
     return _put("develop", wish, here, request, response, key)
 
 
-@_asked("/api/interpolate", "interpolate", "Compose pieces on the way from one seed to another")
+@asked("/api/interpolate", "interpolate", "Compose pieces on the way from one seed to another")
 def interpolate(wish: Interpolate, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The job that composes them, the first seed's piece first."""
     return _put("interpolate", wish, here, request, response, key)
 
 
-@_asked("/api/pieces/{id}/again", "again", "Make a piece again")
+@asked("/api/pieces/{id}/again", "again", "Make a piece again")
 def again(id: PieceId, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The job that composes the same bytes; its result says whether they are."""
     here.studio.library.get(id)
     return _queued("again", {"piece": id}, here, request, response, key)
 
 
-@_asked("/api/pieces/{id}/vary", "vary", "Make a piece with another seed, all else kept")
+@asked("/api/pieces/{id}/vary", "vary", "Make a piece with another seed, all else kept")
 def vary(id: PieceId, here: Here, request: Request, response: Response, wish: Vary | None = None, key: Key = "") -> dict[str, Any]:
     """The job that composes the variation, whose parent is the piece."""
     here.studio.library.get(id)
     return _queued("vary", {"piece": id, **_sent(wish)}, here, request, response, key)
 
 
-@_asked("/api/rank", "rank", "Put pieces in order, the best first")
+@asked("/api/rank", "rank", "Put pieces in order, the best first")
 def rank(wish: Rank, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The job that judges; its result holds the figures of each piece."""
     body = _sent(wish)
@@ -92,7 +92,7 @@ def rank(wish: Rank, here: Here, request: Request, response: Response, key: Key 
     return _queued("rank", body, here, request, response, key)
 
 
-@_asked("/api/evaluate", "evaluate", "Measure pieces against others")
+@asked("/api/evaluate", "evaluate", "Measure pieces against others")
 def evaluate(wish: Evaluate, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The job that measures; its result has the `report_url` of a page that tells all."""
     body = _sent(wish)

@@ -31,7 +31,7 @@ SOUND_BODY = {
 }
 
 
-def _asked(name: str, summary: str) -> Callable[[Route], Route]:
+def asked(name: str, summary: str) -> Callable[[Route], Route]:
     return router.get(f"/pieces/{{id}}/{name}", summary=summary, operation_id=name, response_model=Told, responses=ERRORS)
 
 
@@ -39,7 +39,7 @@ async def _midi(here: Here, id: str) -> bytes:
     return await asyncio.to_thread(here.studio.library.midi, id)
 
 
-@_asked("analysis", "What a piece is made of")
+@asked("analysis", "What a piece is made of")
 async def analysis(
     id: PieceId, here: Here, chords: Annotated[Literal["bar", "beat"], Query(description="a chord for each of these")] = "bar"
 ) -> Any:
@@ -47,19 +47,19 @@ async def analysis(
     return await here.quick.run(looks.analysis, await _midi(here, id), chords)
 
 
-@_asked("classification", "The genre of a piece")
+@asked("classification", "The genre of a piece")
 async def classification(id: PieceId, here: Here, model: Classifier = "") -> Any:
     """Every class with its probability."""
     return await here.quick.run(looks.classification, await _midi(here, id), model)
 
 
-@_asked("originality", "What of a piece is in the training music")
+@asked("originality", "What of a piece is in the training music")
 async def originality(id: PieceId, here: Here, model: Classifier = "") -> Any:
     """The longest run of notes that both share, beside figures of human music; null where the model has no index."""
     return await here.quick.run(looks.originality, await _midi(here, id), model)
 
 
-@_asked("themes", "The theme of a piece")
+@asked("themes", "The theme of a piece")
 async def themes(id: PieceId, here: Here) -> Any:
     """The two bars of its melody that come back most, and where."""
     return await here.quick.run(looks.themes, await _midi(here, id))
