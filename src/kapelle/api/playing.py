@@ -165,7 +165,7 @@ def play(
                 sender.send_now([messages.STOP])
         seconds = max(0.0, sender.now() - rounds.began_s)
     late, shared = sender.lateness(), len(music.shared)
-    return Played(out.name, sender.n_notes, sender.n_messages, seconds, late, rounds.n, interrupted, shared=shared)
+    return Played(out.name, sender.n_notes, sender.n_messages, seconds, late, rounds.n_begun, interrupted, shared=shared)
 
 
 def panic(port: str | Port) -> str:
@@ -213,6 +213,11 @@ class _Rounds:
                 return
             self._run(max(zero, end - _AHEAD_S))
             zero = end
+
+    @property
+    def n_begun(self) -> int:
+        """Rounds that have begun to sound; one more may be waiting."""
+        return self.n - (len(self._zeros) > 1 and self.sender.now() < self._zeros[-1])
 
     def _queue(self, zero: float) -> None:
         if self.n:
