@@ -48,7 +48,7 @@ def known_id(text: str) -> str:
         NotFound: It cannot.
     """
     if not ID.fullmatch(text):
-        raise NotFound("there is nothing with the id {id!r}", id=text[:40])
+        raise NotFound("there is nothing with the id {id!r}", id=text[:40].encode("utf-8", "replace").decode())
     return text
 
 

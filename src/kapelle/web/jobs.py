@@ -18,7 +18,7 @@ from typing import Any
 from kapelle import errors
 from kapelle.errors import KapelleError, UsageError
 from kapelle.web.database import Database, Row
-from kapelle.web.folder import NotFound, new_id
+from kapelle.web.folder import NotFound, known_id, new_id
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = STATES = ("queued", "running", "done", "failed", "cancelled")
 ENDED = (DONE, FAILED, CANCELLED)
@@ -164,9 +164,9 @@ class Jobs:
         Raises:
             NotFound: There is none.
         """
-        row = self.database.one("SELECT * FROM jobs WHERE id = ?", (id,))
+        row = self.database.one("SELECT * FROM jobs WHERE id = ?", (known_id(id),))
         if row is None:
-            raise NotFound("there is no job {id!r}", id=id[:40])
+            raise NotFound("there is no job {id!r}", id=id)
         return self._placed(_job(row))
 
     def list(self, states: Sequence[str] = (), limit: int = 100) -> list[Job]:
@@ -182,6 +182,7 @@ class Jobs:
         Raises:
             NotFound: There is none.
         """
+        known_id(id)
         with self.database.writing() as connection:
             ended = connection.execute(
                 "UPDATE jobs SET state = 'cancelled', finished = ?, cancel = 1 WHERE id = ? AND state = 'queued'", (time.time(), id)
@@ -367,7 +368,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, KapelleError):
         return error_table(value)
     value = value.item() if hasattr(value, "item") else value  # numpy's
-    return value if isinstance(value, int | float) and math.isfinite(value) else str(value)
+    return value if isinstance(value, int | float) and math.isfinite(value) else str(value).encode("utf-8", "replace").decode()
 
 
 def error_of(table: Mapping[str, Any]) -> KapelleError:

@@ -20,7 +20,7 @@ from kapelle.score.limits import DEFAULT
 from kapelle.score.write import write_bytes
 from kapelle.web import records
 from kapelle.web.database import Database
-from kapelle.web.folder import ID, Folder, NotFound, new_id
+from kapelle.web.folder import ID, Folder, NotFound, known_id, new_id
 from kapelle.web.jobs import finite
 from kapelle.web.records import COLUMNS, Record, clean, clean_tags, from_row
 
@@ -151,9 +151,9 @@ class Library:
         Raises:
             NotFound: There is none.
         """
-        row = self.database.one("SELECT * FROM pieces WHERE id = ?", (id,))
+        row = self.database.one("SELECT * FROM pieces WHERE id = ?", (known_id(id),))
         if row is None:
-            raise NotFound("there is no piece {id!r}", id=id[:40])
+            raise NotFound("there is no piece {id!r}", id=id)
         return from_row(dict(row))
 
     def search(
@@ -290,9 +290,9 @@ class Library:
         Raises:
             NotFound: There is none.
         """
-        row = self.database.one("SELECT * FROM uploads WHERE id = ?", (id,))
+        row = self.database.one("SELECT * FROM uploads WHERE id = ?", (known_id(id),))
         if row is None:
-            raise NotFound("there is no upload {id!r}", id=id[:40], hint="uploads are deleted after their job: send the file again")
+            raise NotFound("there is no upload {id!r}", id=id, hint="uploads are deleted after their job: send the file again")
         return Upload(row["id"], row["name"], row["created"], row["n_bytes"])
 
     def upload(self, id: str) -> bytes:
@@ -306,9 +306,10 @@ class Library:
 
     def drop_upload(self, id: str) -> None:
         """Delete an upload; nothing happens if there is none."""
-        if ID.fullmatch(id):
-            with suppress(OSError):
-                self.folder.upload(id).unlink(missing_ok=True)
+        if not ID.fullmatch(id):
+            return
+        with suppress(OSError):
+            self.folder.upload(id).unlink(missing_ok=True)
         with self.database.writing() as connection:
             connection.execute("DELETE FROM uploads WHERE id = ?", (id,))
 
