@@ -70,7 +70,7 @@ def test_bars_and_seconds_are_told_ten_times_a_second():
 
 def test_round_after_round_the_beat_goes_on_until_ctrl_c():
     timer = FakeTimer()
-    port = FailingPort(now=timer.now, fails_at=68)
+    port = FailingPort(now=timer.now, fails_at=60)
     rounds = set()
     played = api.play(two_bars(), port, api.Manner(loop=True), told=lambda moment: rounds.add(moment.piece), timer=timer)
     assert played.interrupted

@@ -217,7 +217,9 @@ class Composer:
         for event in self._compose(begun.wish, self._stopped.is_set):
             self._inbox.put(event)
             piece = event.piece if isinstance(event, Done) else None
-        if piece is None or not self._manner.endless:
+        if piece is None:
+            raise Interrupted("composing ended without a piece")
+        if not self._manner.endless:
             return None
         return following(begun.wish, piece, go_on=self._manner.go_on)
 
@@ -347,7 +349,7 @@ class Stage:
 
     def _end(self, error: BaseException | None) -> None:
         self._over = True
-        if error is not None and not isinstance(error, Interrupted):
+        if error is not None:
             raise error
 
     def _finish(self, part: _Part, piece: Piece) -> None:
