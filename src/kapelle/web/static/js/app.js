@@ -7,6 +7,7 @@ import { byId } from "./dom.js";
 import { t } from "./i18n.js";
 import { Player } from "./player.js";
 import { session } from "./session.js";
+import { toast } from "./toast.js";
 
 /** Every module of the page: file, function it exports, region. A module gets (element, session, player). */
 const MODULES = [
@@ -15,6 +16,9 @@ const MODULES = [
   ["head", "mountHead", "piece"],
   ["downloads", "mountDownloads", "piece-actions"],
   ["transport", "mountTransport", "transport"],
+  ["tracks", "mountTracks", "tracks"],
+  ["roll", "mountRoll", "roll"],
+  ["score", "mountScore", "score"],
   ["library", "mountLibrary", "library"],
   ["upload", "mountUpload", null],
   ["keyboard", "mountKeyboard", null],
@@ -23,13 +27,16 @@ const MODULES = [
 const ROOMS = new Set(["studio", "models", "studies"]);
 
 async function start() {
-  const player = await makePlayer();
+  const player = new Player(session);
   window.kapelle = { session, player };
   for (const [file, name, region] of MODULES) {
     const module = await import(`./${file}.js`);
     window.kapelle[file] = module[name](region ? byId(region) : null, session, player);
   }
   tabs();
+  connection();
+  on("asked", showStage);
+  on("open", ({ job }) => job || showStage());
   window.addEventListener("hashchange", showRoom);
   showRoom();
   on("language", () => emit("room", room()));
@@ -39,6 +46,23 @@ async function start() {
 
 async function makePlayer() {
   return new Player(session);
+}
+
+/** Where one column is all there is, what is being made is below what asks for it: go there. */
+function showStage() {
+  if (window.matchMedia("(max-width: 47.99em)").matches) byId("stage").scrollIntoView({ block: "start" });
+}
+
+/** A calm line while the server does not answer. */
+function connection() {
+  const notice = byId("notice");
+  let lost = false;
+  on("connection", ({ ok }) => {
+    if (lost && ok) toast(t("shell.online"), { kind: "ok" });
+    lost = !ok;
+    notice.hidden = ok;
+    notice.textContent = ok ? "" : t("shell.offline");
+  });
 }
 
 /** Which room the address names: {room, name}. */

@@ -13,13 +13,19 @@ import { announce, failed, toast } from "./toast.js";
  */
 export function makeButton(session, verb) {
   const fill = el("span", { class: "fill" });
-  const word = el("span", { class: "word" });
+  const word = el("span", { class: "word", id: "compose-word" });
+  const status = el("span", { class: "status", id: "compose-status" });
   const drawing = icon("compose");
-  const button = el("button", { type: "submit", id: "compose-button", class: "compose-button", "aria-keyshortcuts": "C" }, fill, drawing, word);
-  const status = el("p", { class: "compose-status", id: "compose-status" });
+  const button = el(
+    "button",
+    { type: "submit", id: "compose-button", class: "compose-button", "aria-keyshortcuts": "C", "aria-labelledby": word.id, "aria-describedby": status.id },
+    fill,
+    drawing,
+    el("span", { class: "words" }, word, status),
+    el("kbd", { "aria-hidden": "true", text: "C" }),
+  );
   const bar = el("div", { role: "progressbar", class: "unseen", "aria-valuemin": 0, "aria-valuemax": 100 });
-  button.setAttribute("aria-describedby", status.id);
-  const element = el("div", { class: "compose" }, button, status, bar);
+  const element = el("div", { class: "compose" }, button, bar);
   let left = null;
 
   const show = () => {
@@ -31,8 +37,7 @@ export function makeButton(session, verb) {
     bar.setAttribute("aria-label", t("composer.progress"));
     bar.hidden = !session.busy;
     progress(session.busy ? job.progress || 0 : 0);
-    status.textContent = session.busy ? statusOf(job, left) : t("composer.ready");
-    status.classList.toggle("idle", !session.busy);
+    status.textContent = session.busy ? statusOf(job, left) : "";
   };
   const progress = (done) => {
     fill.style.transform = `scaleX(${done})`;

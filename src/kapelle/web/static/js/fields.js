@@ -11,7 +11,7 @@ import { el, icon } from "./dom.js";
 import { has, number, pick, t } from "./i18n.js";
 
 const FEW = 5;
-const SHORT = 26; // characters of all segments together
+const SHORT = 36; // characters of all segments together
 const MOST_STEPS = 1000; // a slider with more is no use
 let serial = 0;
 
@@ -55,7 +55,7 @@ export function control(name, schema, value, changed) {
 export function kindOf(schema) {
   const types = [schema.type].flat();
   if (types.includes("boolean")) return "switch";
-  if (schema.enum) return fits(schema.enum) ? "segments" : "list";
+  if (schema.enum) return fits(schema.enum.map((one) => nameOf(one, schema["x-names"]))) ? "segments" : "list";
   if (types.includes("number") || types.includes("integer")) return slides(schema) ? "slider" : "number";
   if (schema.contentEncoding === "base64") return "file";
   if (schema["x-suggest"]) return schema["x-several"] ? "several" : "list";
@@ -63,7 +63,7 @@ export function kindOf(schema) {
 }
 
 function fits(choices) {
-  return choices.length <= FEW && choices.map((one) => String(one ?? "").length + 2).reduce((a, b) => a + b, 0) <= SHORT;
+  return choices.length <= FEW && choices.map((one) => one.length + 2).reduce((a, b) => a + b, 0) <= SHORT;
 }
 
 function slides({ minimum, maximum, "x-step": step = 1 }) {

@@ -5,7 +5,7 @@
 import { again, favourite, rename, vary } from "./actions.js";
 import { on } from "./bus.js";
 import { byId, clock, el, icon } from "./dom.js";
-import { t } from "./i18n.js";
+import { has, t } from "./i18n.js";
 import { failed } from "./toast.js";
 
 /** @param {HTMLElement} element @param {any} session */
@@ -59,7 +59,8 @@ function editTitle(title, record, done) {
 }
 
 function factsOf(record) {
-  const parts = [record.key, record.metre, record.tempo_bpm ? t("common.bpm", { n: Math.round(record.tempo_bpm) }) : ""];
+  const key = record.key && has(`composer.value.${record.key}`) ? t(`composer.value.${record.key}`) : record.key;
+  const parts = [key, record.metre, record.tempo_bpm ? t("common.bpm", { n: Math.round(record.tempo_bpm) }) : ""];
   if (record.n_bars) parts.push(t("common.bars", { n: record.n_bars }));
   if (record.duration_s) parts.push(clock(record.duration_s));
   if (record.seed !== null && record.seed !== undefined) parts.push(t("common.seed", { seed: String(record.seed) }));

@@ -52,13 +52,13 @@ function build(player) {
   const button = (drawing, press, more = {}) => el("button", { type: "button", class: "icon-button", on: { click: press }, ...more }, icon(drawing));
   const volume = Number(localStorage.getItem("kapelle.volume") ?? 80);
   const parts = {
-    start: button("start", () => player.seek(0)),
+    start: button("start", () => player.seek(0), { class: "icon-button to-start" }),
     play: button("play", () => Promise.resolve(player.toggle()).catch(failed), { class: "icon-button play" }),
     loop: button("loop", () => {
       const wanted = parts.loop.getAttribute("aria-pressed") !== "true";
       parts.loop.setAttribute("aria-pressed", String(wanted));
       player.setLoop(wanted);
-    }, { "aria-pressed": "false" }),
+    }, { class: "icon-button loop", "aria-pressed": "false" }),
     elapsed: el("output", { class: "time", text: "0:00", "aria-live": "off" }),
     position: el("input", { type: "range", class: "position", min: 0, max: 1000, step: 1, value: 0 }),
     total: el("span", { class: "time number", text: "0:00" }),
