@@ -5,7 +5,7 @@
 import { familyOf } from "./colors.js";
 import { language } from "./i18n.js";
 
-const table = await (await fetch("/static/instruments.json")).json();
+const table = await (await fetch(new URL("../instruments.json", import.meta.url))).json();
 
 /** The name of a program; -1: drums. @param {number} program */
 export function programName(program) {

@@ -3,8 +3,8 @@
  * button and key. Two canvases lie over each other, so that the playhead moves without the notes being drawn again, and a strip below
  * shows the whole piece. roll-view.js says where things are, roll-paint.js draws them, roll-input.js takes hands and keys.
  *
- * Listens to "music", "music-grown", "open", "position", "playing", "paused", "ended", "loop", "mix" {silent: ids of tracks}, "job",
- * "idle", "language". Tells "loop" {loop: [from, to] | null}. It makes no sound and changes no note.
+ * Listens to "music", "music-grown", "open", "position", "playing", "paused", "ended", "loop", "mix", "job", "idle", "state", "closed",
+ * "language". Tells "loop" {loop: [from, to] | null}, and takes {loop: true} for the whole piece. It makes no sound and changes no note.
  */
 
 import { emit, on } from "./bus.js";
@@ -76,12 +76,9 @@ class Roll {
     on("music-grown", (told) => told.music === this.music && this._grown(told));
     on("position", ({ seconds, playing }) => this._moved(seconds, playing));
     for (const name of ["playing", "paused", "ended"]) on(name, () => this._moved(this.player.position(), name === "playing"));
-    on("mix", ({ silent }) => {
-      this.silent = new Set(silent);
-      this.redraw();
-    });
+    on("mix", () => this._mixed());
     on("loop", ({ loop }) => {
-      this.loop = loop;
+      this.loop = Array.isArray(loop) ? loop : null;
       this.request();
     });
     for (const name of ["job", "idle", "state", "closed"]) on(name, () => this._words());
@@ -107,12 +104,12 @@ class Roll {
     this.view.take(this.music);
     if (!same) {
       this.view.open(this.music);
-      this.position = this.player?.position?.() || 0;
+      this.position = this.player.position();
       this.setFollow(true);
       this.setLoop(null);
     }
     this._words();
-    this.redraw();
+    this._mixed();
   }
 
   _grown({ added, reset }) {
@@ -127,6 +124,12 @@ class Roll {
     }
     if (this.empty.hidden !== this.music.nNotes > 0 || reset) this._words();
     this._tableLater();
+    this.redraw();
+  }
+
+  /** Tracks that are not heard are pale. */
+  _mixed() {
+    this.silent = new Set(this.music.tracks.filter(({ id }) => this.player.level(id) === 0).map(({ id }) => id));
     this.redraw();
   }
 
@@ -198,15 +201,14 @@ class Roll {
   setLoop(range) {
     if (!range && !this.loop) return;
     this.loop = range;
-    if (range) this.player?.setLoop?.(range[0], range[1]);
-    else this.player?.setLoop?.(null);
+    this.player.setLoop(range ? { start: range[0], end: range[1] } : null);
     emit("loop", { loop: range });
   }
 
   /** Play on from `seconds`. */
   seek(seconds) {
     const at = Math.max(0, Math.min(seconds, this.music.duration));
-    this.player?.seek(at);
+    this.player.seek(at);
     this._moved(at, this.playing);
   }
 

@@ -2,7 +2,7 @@
  * The bar that plays: to the start, play or pause, loop, position, time, volume, all bound to the player.
  */
 
-import { on } from "./bus.js";
+import { emit, on } from "./bus.js";
 import { clock, el, icon, setIcon } from "./dom.js";
 import { t } from "./i18n.js";
 import { failed } from "./toast.js";
@@ -37,6 +37,7 @@ export function mountTransport(element, session, player) {
     player.seek((parts.position.value / 1000) * duration());
   });
   on("position", ({ seconds }) => show(seconds));
+  on("loop", ({ loop }) => parts.loop.setAttribute("aria-pressed", String(Boolean(loop))));
   on("music", grown);
   on("music-grown", grown);
   for (const name of ["playing", "paused", "ended", "waiting"]) on(name, () => playing(parts.play, player, name));
@@ -58,6 +59,7 @@ function build(player) {
       const wanted = parts.loop.getAttribute("aria-pressed") !== "true";
       parts.loop.setAttribute("aria-pressed", String(wanted));
       player.setLoop(wanted);
+      emit("loop", { loop: wanted || null });
     }, { class: "icon-button loop", "aria-pressed": "false" }),
     elapsed: el("output", { class: "time", text: "0:00", "aria-live": "off" }),
     position: el("input", { type: "range", class: "position", min: 0, max: 1000, step: 1, value: 0 }),
