@@ -14,6 +14,16 @@ export class Mix {
     this.volumes = new Map();
   }
 
+  /** @param {string} id @param {boolean} muted */
+  mute(id, muted) {
+    this.muted[muted ? "add" : "delete"](id);
+  }
+
+  /** @param {string} id @param {boolean} only whether it is among those that alone are heard */
+  soloed(id, only) {
+    this.solo[only ? "add" : "delete"](id);
+  }
+
   /** How loud a track was made, whether it is heard or not. @param {string} id */
   volume(id) {
     return this.volumes.get(id) ?? 1;
