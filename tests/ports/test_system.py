@@ -2,9 +2,9 @@
 
 import sys
 
-import machines
 import pytest
 
+import midi_machines
 from kapelle.errors import Missing, UsageError
 from kapelle.ports import messages, system
 
@@ -23,14 +23,14 @@ def windows(monkeypatch):
 
 
 def test_ports_are_listed_as_the_system_calls_them(monkeypatch, linux):
-    log = machines.pretend(monkeypatch, NAMES)
+    log = midi_machines.pretend(monkeypatch, NAMES)
     assert system.names() == list(NAMES)
     assert log[-1] == ("deleted",)
 
 
 @pytest.mark.parametrize(("name", "place"), [("iac", 3), ("THROUGH", 0), ("loopmidi port 1", 1), ("loopMIDI Port", 2)])
 def test_a_port_is_found_by_a_part_of_its_name_and_the_whole_name_comes_first(monkeypatch, linux, name, place):
-    log = machines.pretend(monkeypatch, NAMES)
+    log = midi_machines.pretend(monkeypatch, NAMES)
     port = system.open_port(name)
     assert (port.name, port.virtual) == (NAMES[place], False)
     port.send(messages.note_on(0, 60, 90))
@@ -42,7 +42,7 @@ def test_a_port_is_found_by_a_part_of_its_name_and_the_whole_name_comes_first(mo
 
 
 def test_a_name_of_several_ports_is_refused_with_their_names(monkeypatch, linux):
-    log = machines.pretend(monkeypatch, NAMES)
+    log = midi_machines.pretend(monkeypatch, NAMES)
     with pytest.raises(UsageError, match="2 MIDI ports have 'loop'") as caught:
         system.open_port("loop")
     assert "loopMIDI Port 1, loopMIDI Port" in caught.value.hint
@@ -50,21 +50,21 @@ def test_a_name_of_several_ports_is_refused_with_their_names(monkeypatch, linux)
 
 
 def test_without_a_name_the_ports_are_named(monkeypatch, linux):
-    machines.pretend(monkeypatch, NAMES)
+    midi_machines.pretend(monkeypatch, NAMES)
     with pytest.raises(UsageError, match="no MIDI port is named") as caught:
         system.open_port()
     assert "IAC Driver Bus 1" in caught.value.hint
 
 
 def test_a_port_that_is_not_there_is_made(monkeypatch, linux):
-    log = machines.pretend(monkeypatch, NAMES)
+    log = midi_machines.pretend(monkeypatch, NAMES)
     port = system.open_port("My synth")
     assert (port.name, port.virtual) == ("My synth", True)
     assert ("made port", "My synth") in log
 
 
 def test_a_port_can_be_made_beside_one_of_the_same_name_or_without_a_name(monkeypatch, linux):
-    log = machines.pretend(monkeypatch, NAMES)
+    log = midi_machines.pretend(monkeypatch, NAMES)
     assert system.open_port("IAC", virtual=True).name == "IAC"
     assert system.open_port(virtual=True).name == "Kapelle"
     assert [entry for entry in log if entry[0] == "made port"] == [("made port", "IAC"), ("made port", "Kapelle")]
@@ -72,7 +72,7 @@ def test_a_port_can_be_made_beside_one_of_the_same_name_or_without_a_name(monkey
 
 @pytest.mark.parametrize("virtual", [True, False])
 def test_windows_makes_no_ports_and_loopmidi_is_named(monkeypatch, windows, virtual):
-    log = machines.pretend(monkeypatch, NAMES)
+    log = midi_machines.pretend(monkeypatch, NAMES)
     with pytest.raises(Missing) as caught:
         system.open_port("My synth", virtual=virtual)
     assert "loopMIDI" in caught.value.hint
@@ -91,7 +91,7 @@ def test_without_the_extra_the_line_to_install_it_is_told(monkeypatch):
 def test_a_machine_without_a_sequencer_is_told_what_to_do(monkeypatch, tmp_path, capfd):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(system, "ALSA", tmp_path / "none")
-    log = machines.pretend(monkeypatch, fails="no server")
+    log = midi_machines.pretend(monkeypatch, fails="no server")
     with pytest.raises(Missing, match="neither ALSA's sequencer nor a JACK server") as caught:
         system.names()
     assert "modprobe snd-seq" in caught.value.hint
@@ -101,13 +101,13 @@ def test_a_machine_without_a_sequencer_is_told_what_to_do(monkeypatch, tmp_path,
 
 def test_a_mac_without_midi_says_why(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    machines.pretend(monkeypatch, fails="CoreMIDI is not there")
+    midi_machines.pretend(monkeypatch, fails="CoreMIDI is not there")
     with pytest.raises(Missing, match="CoreMIDI is not there"):
         system.names()
 
 
 def test_a_device_that_is_unplugged_is_told_as_such(monkeypatch, linux):
-    machines.pretend(monkeypatch, NAMES, gone_after=0)
+    midi_machines.pretend(monkeypatch, NAMES, gone_after=0)
     port = system.open_port("IAC")
     with pytest.raises(Missing, match="IAC Driver Bus 1 does not answer: the device was unplugged"):
         port.send(messages.CLOCK)
@@ -124,7 +124,7 @@ def test_a_real_virtual_port_of_jack():
     rtmidi = pytest.importorskip("rtmidi")
     if sys.platform != "linux" or system.ALSA.exists():
         pytest.skip("JACK is asked on Linux without ALSA's sequencer alone")
-    with machines.jack() as server:
+    with midi_machines.jack() as server:
         if server is None:
             pytest.skip("there is no JACK server to start")
         exchange(rtmidi, rtmidi.API_UNIX_JACK)

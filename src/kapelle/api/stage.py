@@ -39,6 +39,9 @@ HEARD_BARS = 8
 _NOBODY = -1
 """Owner of messages that stay in the queue when a piece is given up."""
 
+_SAME_S = 0.05
+"""Bar lines that are nearer than this are one: a file rounds its tempo, and what is told while composing does not."""
+
 _LATE_S = 0.02
 """Composing that is later than so much is heard."""
 
@@ -358,7 +361,7 @@ class Stage:
         last = max((note.start_s for note in part.staged), default=0.0)
         end_s = float(units.tempo_map(piece.score).to_seconds(piece.end_ticks))
         part.known_s = max(end_s, part.known_s, last + 1e-6)
-        if part.known_s > part.lines_s[-1]:
+        if part.known_s > part.lines_s[-1] + _SAME_S:
             part.lines_s.append(part.known_s)
         self._release(part)
         if part.zero_s is not None:
