@@ -19,6 +19,7 @@ const MODULES = [
   ["tracks", "mountTracks", "tracks"],
   ["roll", "mountRoll", "roll"],
   ["score", "mountScore", "score"],
+  ["details", "mountDetails", "details"],
   ["library", "mountLibrary", "library"],
   ["upload", "mountUpload", null],
   ["keyboard", "mountKeyboard", null],

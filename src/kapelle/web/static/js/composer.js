@@ -2,8 +2,8 @@
  * The composer: what to do (compose, continue, accompany, develop), with which model, told what; and the one big button.
  *
  * Everything about a model comes from its offer (/api/models): a new model needs no new code here. What is set is remembered per model in
- * this browser. Tells on the bus: nothing; listens to what session.js tells. Others ask it by "compose-with" {verb, source: {piece|upload,
- * title}}: it shows that verb with that source.
+ * this browser. Others ask it by "compose-with" {verb, source: {piece|upload, file, title}}: it shows that verb with that source; and by
+ * "compose-like" {record}: it is set as it was for that piece.
  */
 
 import * as api from "./api.js";
@@ -36,6 +36,7 @@ class Composer {
     element.append(this.form);
     on("language", () => this.show());
     on("compose-with", ({ verb, source }) => this.composeWith(verb, source));
+    on("compose-like", ({ record }) => this.composeLike(record));
     for (const name of ["open", "closed", "job", "idle"]) on(name, () => this.source.refresh());
     this.show();
   }
@@ -109,6 +110,25 @@ class Composer {
     this.save();
     this.element.scrollIntoView({ block: "start" });
     byId("compose-button").focus();
+  }
+
+  composeLike({ model, verb, seed, request = {} }) {
+    const able = this.can(verb).some((offer) => offer.name === model);
+    const offer = this.offers.find((one) => one.name === model);
+    if (!offer) {
+      toast(t("composer.no_such_model", { model }), { kind: "error" });
+      return;
+    }
+    this.kept.verb = able ? verb : offer.verbs[0];
+    this.kept.chosen[this.kept.verb] = model;
+    const { options, sampling, length, band, max_copied_notes } = request;
+    this.kept.models[model] = { options, sampling: sampling || {}, length, band, max_copied_notes };
+    this.seed.value = String(seed ?? this.seed.value);
+    this.setLock(true);
+    this.show();
+    this.save();
+    byId("compose-button").focus();
+    toast(t("composer.set_like"));
   }
 
   apply({ body }) {

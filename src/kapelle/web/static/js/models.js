@@ -6,8 +6,12 @@ import { showDialog } from "./dialog.js";
 import { el, icon } from "./dom.js";
 import { number, pick, t } from "./i18n.js";
 
-/** A model's name as people write it. @param {string} name */
-export const titleOf = (name) => (name ? name[0].toLocaleUpperCase() + name.slice(1).replaceAll("-", " ") : "");
+/** A model's name as people write it: what has no vowel is an abbreviation. @param {string} name */
+export function titleOf(name) {
+  const parts = (name || "").split("-").map((part) => (/^[^aeiouy\d]+$/i.test(part) ? part.toUpperCase() : part));
+  const text = parts.join(" ");
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
 
 /**
  * The button that shows the chosen model and opens the dialog.
