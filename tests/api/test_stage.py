@@ -8,8 +8,9 @@ import pytest
 
 from clocks import FailingPort, FakeTimer, notes, sounding
 from kapelle import api
-from kapelle.api.playing import SET_UP_S
-from kapelle.api.stage import Begun, Composer, LiveManner, Over, Stage, following
+from kapelle.api.composer import Begun, Composer, Over, following
+from kapelle.api.playing import SET_UP_S, LiveManner
+from kapelle.api.stage import Stage
 from kapelle.composing.events import BarDone, Done, Note, NotesAdded, Progress, Restarted
 from kapelle.composing.piece import Piece
 from kapelle.composing.request import ComposeRequest, Length

@@ -21,7 +21,7 @@ from kapelle.api.files import (
 )
 from kapelle.api.listening import gallery, listening_answers, listening_test
 from kapelle.api.offers import Offer, offer, offers
-from kapelle.api.playing import Manner, Moment, Played, open_port, panic, play, ports
+from kapelle.api.playing import LiveManner, Manner, Moment, Played, open_port, panic, play, ports
 from kapelle.api.ranking import candidate, choice_of, compose_best, given_weights, rank
 from kapelle.api.requests import (
     ACCOMPANISTS,
@@ -42,7 +42,7 @@ from kapelle.api.requests import (
 )
 from kapelle.api.sharing import add_index, index_of, originality, originality_plot
 from kapelle.api.sound import piece_chunk, stems, stems_file
-from kapelle.api.stage import LiveManner, check_live, live
+from kapelle.api.stage import check_live, live
 from kapelle.api.studies import PLANS, StudyWay, plan_path, study, study_bridge, study_models
 from kapelle.api.themes import themes_file
 from kapelle.api.workshop import (

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SET_UP_S = 0.25
 """Between programs and the first note: synthesizers load instruments meanwhile."""
 
+LEAD_S = 2.0
+"""Seconds of music that are there before it begins to sound."""
+
 TELL_S = 0.1
 """Between two tellings of where the music is."""
 
@@ -110,6 +113,23 @@ class Manner:
 
     from_bar: int = 1
     loop: bool = False
+    clock: bool = False
+
+
+@dataclass(frozen=True)
+class LiveManner:
+    """How music is played while it is composed.
+
+    Args:
+        lead_s: Seconds of music that must be there before it sounds; more than the piece has: when it is done.
+        endless: Compose the next piece while the former sounds, until Ctrl-C; each has the next seed.
+        go_on: Of endless ones, each goes on from the end of the former, with a model that can.
+        clock: Send start, tempo and stop too.
+    """
+
+    lead_s: float = LEAD_S
+    endless: bool = False
+    go_on: bool = False
     clock: bool = False
 
 

@@ -7,34 +7,29 @@ if a piece is given up, what sounds is ended and the new attempt begins. It keep
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kapelle import composing
 from kapelle.api import requests
-from kapelle.api.playing import SET_UP_S, TELL_S, Moment, Played, Told, bar_at, opened
-from kapelle.composing.events import BarDone, Done, Event, NotesAdded, Restarted
+from kapelle.api.composer import Begun, Composer, Item, Over
+from kapelle.api.playing import SET_UP_S, TELL_S, LiveManner, Moment, Played, Told, bar_at, opened
+from kapelle.composing.events import BarDone, Done, NotesAdded, Restarted
 from kapelle.composing.piece import Piece
 from kapelle.composing.request import ComposeRequest
-from kapelle.errors import CannotObey, Interrupted, UsageError
+from kapelle.errors import CannotObey, UsageError
 from kapelle.ports import messages
 from kapelle.ports.channels import Channels
 from kapelle.ports.sender import Sender, SystemTimer, Timer
-from kapelle.score import edit, units, write
+from kapelle.score import units
 
 if TYPE_CHECKING:
     from kapelle.composing.events import Note
     from kapelle.ports.port import Port
 
-LEAD_S = 2.0
-"""Seconds of music that are there before it begins to sound."""
-
 POLL_S = 0.01
-HEARD_BARS = 8
-"""So much of a piece does the next one hear that goes on from it."""
+"""Between two looks at what was composed."""
 
 _NOBODY = -1
 """Owner of messages that stay in the queue when a piece is given up."""
@@ -44,47 +39,6 @@ _SAME_S = 0.05
 
 _LATE_S = 0.02
 """Composing that is later than so much is heard."""
-
-
-@dataclass(frozen=True)
-class LiveManner:
-    """How music is played while it is composed.
-
-    Args:
-        lead_s: Seconds of music that must be there before it sounds; more than the piece has: when it is done.
-        endless: Compose the next piece while the former sounds, until Ctrl-C; each has the next seed.
-        go_on: Of endless ones, each goes on from the end of the former, with a model that can.
-        clock: Send start, tempo and stop too.
-    """
-
-    lead_s: float = LEAD_S
-    endless: bool = False
-    go_on: bool = False
-    clock: bool = False
-
-
-@dataclass(frozen=True)
-class Begun:
-    """The next piece is being composed.
-
-    Args:
-        wish: Its request.
-        origin_s: The second of its events with which it begins: behind what it goes on from.
-    """
-
-    wish: ComposeRequest
-    origin_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Over:
-    """No piece follows; `error` is why, if it is an error."""
-
-    error: BaseException | None = None
-
-
-Item = Begun | Event | Over
-Composing = Callable[[ComposeRequest, Callable[[], bool]], Iterable[Event]]
 
 
 def live(
@@ -149,82 +103,6 @@ def _with_a_metre(wish: ComposeRequest) -> ComposeRequest:
     """The request with a metre said beforehand: pulses must be counted before the piece is known."""
     names = composing.way_of(requests.bundle(wish.model).manifest.codec, wish.model).Options.__dataclass_fields__
     return replace(wish, options={"metre": "4/4", **wish.options}) if "metre" in names else wish
-
-
-def following(wish: ComposeRequest, former: Piece, *, go_on: bool) -> Begun:
-    """What is composed after a piece: the same wish with the next seed, or what goes on from its last bars."""
-    seed = wish.seed + 1
-    if not go_on:
-        return Begun(replace(wish, seed=seed))
-    n_bars = units.n_bars(former.score)
-    heard = edit.crop_bars(former.score, max(0, n_bars - HEARD_BARS), HEARD_BARS)
-    options = {name: value for name, value in wish.options.items() if name == "genre"}
-    origin_s = float(units.tempo_map(heard).to_seconds(units.final_bar_line(heard)))
-    return Begun(replace(wish, seed=seed, prompt=write.to_bytes(heard), options=options), origin_s)
-
-
-class Composer:
-    """A thread that composes piece after piece, each when it is asked to. As a context it ends when left.
-
-    Args:
-        wish: The first piece.
-        manner: Whether others follow.
-        compose: How.
-    """
-
-    def __init__(self, wish: ComposeRequest, manner: LiveManner, compose: Composing = requests.compose_events) -> None:
-        self._first, self._manner, self._compose = wish, manner, compose
-        self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._asked = threading.Semaphore(1)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kapelle-composer", daemon=True)
-
-    def __enter__(self) -> Composer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stopped.set()
-        self._asked.release()
-        self._thread.join(timeout=5)
-
-    def go(self) -> None:
-        """Compose the next piece."""
-        self._asked.release()
-
-    def news(self) -> Iterator[Item]:
-        """What happened since it was asked last."""
-        while True:
-            try:
-                yield self._inbox.get_nowait()
-            except queue.Empty:
-                return
-
-    def _run(self) -> None:
-        try:
-            next_one: Begun | None = Begun(self._first)
-            while next_one is not None and self._is_asked():
-                next_one = self._one(next_one)
-            self._inbox.put(Over())
-        except BaseException as error:  # crosses to the thread that plays
-            self._inbox.put(Over(error))
-
-    def _is_asked(self) -> bool:
-        self._asked.acquire()
-        return not self._stopped.is_set()
-
-    def _one(self, begun: Begun) -> Begun | None:
-        """Compose a piece, and say which follows."""
-        self._inbox.put(begun)
-        piece = None
-        for event in self._compose(begun.wish, self._stopped.is_set):
-            self._inbox.put(event)
-            piece = event.piece if isinstance(event, Done) else None
-        if piece is None:
-            raise Interrupted("composing ended without a piece")
-        if not self._manner.endless:
-            return None
-        return following(begun.wish, piece, go_on=self._manner.go_on)
 
 
 @dataclass
