@@ -16,6 +16,7 @@ from kapelle.composing.piece import request_of
 from kapelle.errors import CannotObey, Interrupted, UsageError
 from kapelle.web import records
 from kapelle.web.folder import Folder, NotFound, id_of
+from kapelle.web.judged import ranking_table, row_table
 from kapelle.web.live_sound import LiveSound
 from kapelle.web.telling import Teller
 from kapelle.web.wishes import MAX_CANDIDATES, Body, name_of, options_of, seed_of, source_of, wish_of
@@ -188,12 +189,12 @@ def _best(wish: ComposeRequest, choice: Choice, verb: str, body: Body, context: 
 
     with workers.asking(context.cancelled):
         found = api.compose_best(wish, choice, weights=api.given_weights(body.get("weights")), each=each)
-    table = found.ranking.as_dict()
+    table = ranking_table(found.ranking)
     by_place = {row.index: row for row in found.ranking.rows}
     ids: dict[str, str] = {}
     reports = []
     for number, (piece, row) in enumerate(zip(found.pieces, found.ranking.chosen, strict=True)):
-        record = _keep(piece, number, verb, body, context, judge=by_place[row.index].as_dict())
+        record = _keep(piece, number, verb, body, context, judge=row_table(by_place[row.index]))
         ids[row.name] = record.id
         reports.append(report_of(piece, record))
     for candidate in table["candidates"]:
@@ -285,7 +286,7 @@ def rank(body: Body, context: Context) -> dict[str, Any]:
         weights=body.get("weights"), seed=int(body.get("seed") or 0), progress=progress,
     )  # fmt: skip
     ids = {str(context.folder.midi(record.id)): record for record in chosen}
-    table = found.ranking.as_dict()
+    table = ranking_table(found.ranking)
     for row in table["candidates"]:
         record = ids[row["name"]]
         row |= {"piece": record.id, "name": record.title}
