@@ -210,8 +210,12 @@ class Composer {
     return el(
       "div",
       { class: "composer-foot" },
-      el("div", { class: "field" }, this.seedLabel, el("div", { class: "seed" }, this.seed, this.dice, this.lock)),
-      el("div", { class: "field" }, this.countLabel, this.count),
+      el(
+        "div",
+        { class: "composer-draw" },
+        el("div", { class: "field" }, this.seedLabel, el("div", { class: "seed" }, this.seed, this.dice, this.lock)),
+        el("div", { class: "field" }, this.countLabel, this.count),
+      ),
       this.button.element,
     );
   }

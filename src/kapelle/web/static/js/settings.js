@@ -21,7 +21,7 @@ export function mountSettings(element) {
     ...LANGUAGES.map((name) => el("option", { value: name, lang: name, text: NAMES[name] })),
   );
   const themes = el("button", { class: "icon-button", type: "button", on: { click: () => setTheme(next(theme())) } }, icon("auto"));
-  const keys = el("button", { class: "icon-button", type: "button", on: { click: showKeys } }, icon("keys"));
+  const keys = el("button", { class: "icon-button keys-button", type: "button", on: { click: showKeys } }, icon("keys"));
   element.append(languages, themes, keys);
   const show = () => {
     languages.value = language();

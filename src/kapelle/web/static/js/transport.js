@@ -24,6 +24,7 @@ export function mountTransport(element, session, player) {
   const grown = () => {
     parts.total.textContent = clock(duration());
     const empty = duration() === 0;
+    element.classList.toggle("is-empty", empty && !session.busy);
     for (const one of [parts.play, parts.start, parts.position]) one.disabled = empty;
     show(player.position());
   };
