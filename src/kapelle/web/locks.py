@@ -45,22 +45,23 @@ class Lock:
 
 def is_held(path: Path) -> bool:
     """Whether a process holds the lock; the file of one that nobody holds is deleted."""
-    try:
-        handle = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True  # who cannot look must not take anybody for dead
-    try:
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # who cannot look must not take anybody for dead
         try:
             _lock(handle, wait=False)
+            if _is_still(path, handle):  # else another one tidied it away, and somebody may hold a new one
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+                return False
         except OSError:
             return True
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        return False
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
 
 
 def _is_still(path: Path, handle: int) -> bool:
