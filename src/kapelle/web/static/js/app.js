@@ -19,6 +19,8 @@ const MODULES = [
   ["tracks", "mountTracks", "tracks"],
   ["roll", "mountRoll", "roll"],
   ["score", "mountScore", "score"],
+  ["candidates", "mountCandidates", "candidates"],
+  ["judge", "mountJudge", "judge"],
   ["details", "mountDetails", "details"],
   ["library", "mountLibrary", "library"],
   ["upload", "mountUpload", null],
