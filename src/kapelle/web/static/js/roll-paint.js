@@ -24,7 +24,7 @@ export const pitchName = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12
 export function colours(element) {
   const style = getComputedStyle(element);
   const value = (name) => style.getPropertyValue(name).trim();
-  const own = ["ground", "panel", "shade", "beat", "bar", "octave", "ruler", "text", "muted", "white-key", "black-key", "key-line", "spark"];
+  const own = ["ground", "panel", "shade", "beat", "bar", "octave", "ruler", "text", "muted", "white-key", "black-key", "key-line", "spark", "sounding"];
   const out = Object.fromEntries(own.map((name) => [name, value(`--roll-${name}`)]));
   out.marks = [0, 1, 2, 3, 4, 5].map((i) => value(`--roll-mark-${i}`));
   out.theme = value("--roll-mark-theme");
@@ -333,7 +333,9 @@ export class Painter {
       if (scene.playing) this._sounding(ctx, scene);
     });
     if (scene.playing) this._pressed(ctx, scene);
-    this._clipped(ctx, KEYS - 7, 0, view.timeWidth + 7, view.height, () => this._playhead(ctx, view.x(scene.position)));
+    if (scene.music.nNotes > 0) {
+      this._clipped(ctx, KEYS - 7, 0, view.timeWidth + 7, view.height, () => this._playhead(ctx, view.x(scene.position)));
+    }
   }
 
   _loop(ctx, [from, to]) {
@@ -382,7 +384,11 @@ export class Painter {
       const list = track.drum ? struck(track, position) : track.sounding(position);
       for (const note of list) {
         const [x, y, width, height] = this.box(track, note);
-        ctx.fillStyle = mix(track.color, this.hues.spark, 0.62);
+        ctx.globalAlpha = 0.3;
+        ctx.fillStyle = track.color;
+        ctx.fillRect(x - 3, y - 3, width + 6, height + 6);
+        ctx.globalAlpha = 1;
+        ctx.fillStyle = mix(track.color, this.hues.sounding, 0.7);
         ctx.fillRect(x - 1, y - 1, width + 2, height + 2);
       }
     }

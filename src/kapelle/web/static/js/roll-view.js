@@ -13,6 +13,7 @@ const ROW = { least: 3, most: 28 };
 const PPS = { least: 0.5, most: 900 };
 const LEAST_PITCHES = 30;
 const FIRST_VIEW_S = 16;
+const MOST_GROWING_S = 36; // and the most of a piece that is shown while it grows
 const LEAD = 0.33; // the playhead stands at a third of the width while the roll follows it
 
 /** Drums from above, as on a sheet: General MIDI's percussion in rows. */
@@ -101,17 +102,23 @@ export class View {
   /** Show all pitches, if rows of three pixels can. */
   fitPitches() {
     this.byHand = false;
-    this.row = clamp(this.pitchHeight / (this.high - this.low + 1), 5, 18);
+    this.row = clamp(this.pitchHeight / (this.high - this.low + 1), 4, 18);
     this.scroll = Math.max(0, (this.pitchesHeight - this.pitchHeight) / 2);
   }
 
   /** The first look at a piece: all of it if it is short, else its first bars. @param {import("./music.js").Music} music */
   open(music) {
-    const wanted = music.end > 0 && music.end <= FIRST_VIEW_S * 1.6 ? music.end * 1.03 : FIRST_VIEW_S;
+    const short = !music.live && music.end > 0 && music.end <= FIRST_VIEW_S * 1.6;
+    const wanted = short ? music.end * 1.03 : FIRST_VIEW_S;
     this.pps = clamp(this.timeWidth / wanted, PPS.least, PPS.most);
     this.left = 0;
     this.fitPitches();
     this._bound();
+  }
+
+  /** The pixels of a second at which music that grows is seen to grow. */
+  get growing() {
+    return this.timeWidth / clamp(this.end * 1.06, FIRST_VIEW_S, MOST_GROWING_S);
   }
 
   /** Show the whole piece. */

@@ -104,6 +104,7 @@ class Roll {
     this.view.take(this.music);
     if (!same) {
       this.view.open(this.music);
+      this._fresh = true; // until it is moved or zoomed, a new size gets a new first look
       this.position = this.player.position();
       this.setFollow(true);
       this.setLoop(null);
@@ -216,6 +217,7 @@ class Roll {
   zoomTime(factor, x) {
     const { view } = this;
     const middle = view.shows(this.position) ? view.x(this.position) : view.x(view.left + view.span / 2);
+    this._fresh = false;
     view.zoomTime(factor, x ?? middle);
     this.redraw();
   }
@@ -228,6 +230,7 @@ class Roll {
 
   /** Move by pixels; moving in time is no longer following. */
   pan(dx, dy) {
+    this._fresh = false;
     this.view.pan(dx, dy);
     if (dx !== 0) this.setFollow(false);
     this.redraw();
@@ -235,6 +238,7 @@ class Roll {
 
   /** Show the whole piece. */
   fit() {
+    this._fresh = false;
     this.view.fit();
     this.redraw();
   }
@@ -276,7 +280,9 @@ class Roll {
     for (const canvas of [this.still, this.canvas]) size(canvas, box.width, box.height, dpr);
     const strip = this.map.parentElement.getBoundingClientRect();
     size(this.map, strip.width, strip.height, dpr);
+    const width = this.view.width;
     this.view.resize(box.width, box.height);
+    if (this._fresh && width !== this.view.width) this.view.open(this.music);
     this._stale = true;
     this._mapStale = true;
   }
@@ -317,13 +323,24 @@ class Roll {
     this._last = now;
     if (!this.follow || this.music.nNotes === 0 || this.held) return false;
     const { view } = this;
+    const widens = this._widen(passed);
     const composing = this.music.live && this.session.busy && !this.playing;
     const wanted = composing ? Math.max(0, this.music.end - view.span * 0.86) : this.playing || !view.shows(this.position) ? view.leftFor(this.position) : view.left;
-    if (calm.matches && !composing && this.playing && view.shows(this.position) && this.position < view.left + view.span * 0.94) return false;
+    if (calm.matches && !composing && this.playing && view.shows(this.position) && this.position < view.left + view.span * 0.94) return widens;
     const way = wanted - view.left;
-    if (Math.abs(way) * view.pps < 0.05) return false;
+    if (Math.abs(way) * view.pps < 0.05) return widens;
     const far = Math.abs(way) * view.pps > view.timeWidth * 2;
     view.left += calm.matches || far || Math.abs(way) * view.pps < 0.5 ? way : way * (1 - Math.exp(-passed / CALM_MS));
+    this._stale = true;
+    return true;
+  }
+
+  /** Show more time while a piece grows, until somebody moves or zooms; whether that goes on. */
+  _widen(passed) {
+    const { view } = this;
+    const way = view.growing / view.pps - 1;
+    if (!this.music.live || !this._fresh || way > -0.002) return false;
+    view.pps *= 1 + way * (calm.matches ? 1 : 1 - Math.exp(-passed / (3 * CALM_MS)));
     this._stale = true;
     return true;
   }

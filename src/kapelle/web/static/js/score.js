@@ -29,7 +29,7 @@ class Score {
     this.record = null;
     this.bar = -1;
     this.follow = true;
-    this.size = Number(localStorage.getItem(KEPT)) || 100;
+    this.size = Number(localStorage.getItem(KEPT)) || 80;
     this._asked = 0;
     this._sight = new IntersectionObserver((seen) => this._seen(seen), { rootMargin: "600px 0px", scrollMargin: "600px 0px" });
     on("open", ({ record }) => this._open(record));
@@ -204,7 +204,7 @@ class Score {
     const box = this.element.querySelector(`.measure[data-bar="${bar}"] > rect`)?.getBoundingClientRect();
     const room = this.element.getBoundingClientRect();
     if (!box || (box.top >= room.top + 48 && box.bottom <= room.bottom)) return;
-    const top = this.element.scrollTop + box.top - room.top - Math.max(56, (room.height - box.height) / 4);
+    const top = this.element.scrollTop + box.top - room.top - Math.max(84, (room.height - box.height) / 4);
     this.element.scrollTo({ top, behavior: calm.matches ? "auto" : "smooth" });
   }
 

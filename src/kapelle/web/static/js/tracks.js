@@ -7,7 +7,7 @@
 
 import { on } from "./bus.js";
 import { el } from "./dom.js";
-import { t } from "./i18n.js";
+import { number, t } from "./i18n.js";
 import { instrumentOf, ownName, programName } from "./instruments.js";
 
 const FULL = 100;
@@ -32,7 +32,7 @@ class Tracks {
 
   _grown(reset) {
     if (reset || this.music.tracks.some((track) => !this.rows.has(track.id))) this._build();
-    else for (const track of this.music.tracks) this.rows.get(track.id).about.textContent = about(track);
+    else for (const track of this.music.tracks) count(this.rows.get(track.id), track);
   }
 
   /** Show which tracks are heard, and how loud. */
@@ -90,14 +90,14 @@ class Tracks {
         on: { input: (event) => this.player.setTrackVolume(track.id, (Number(event.target.value) / FULL) ** 2) }, // the ear hears squares as even steps
       }),
       colour: el("canvas", { class: "track-colour", width: 1, height: 1, "aria-hidden": "true" }),
-      about: el("span", { class: "track-about number", text: about(track) }),
+      count: el("span", { class: "track-count number" }),
     };
-    const words = el("span", { class: "track-words" }, el("span", { class: "track-name", text: ownName(track) || programName(track.program), title: name }), row.about);
-    row.item = el(
-      "div",
-      { class: "track", role: "group", "aria-label": name, "data-track": track.id },
-      row.colour, words, el("span", { class: "track-mix" }, row.mute, row.solo), row.volume,
-    );
+    const own = ownName(track);
+    const words = el("span", { class: "track-words", title: name }, el("span", { class: "track-name", text: own || programName(track.program) }));
+    if (own) words.append(el("span", { class: "track-about", text: programName(track.program) }));
+    const mix = el("span", { class: "track-mix" }, row.volume, row.mute, row.solo);
+    row.item = el("div", { class: "track", role: "group", "aria-label": name, "data-track": track.id }, row.colour, words, row.count, mix);
+    count(row, track);
     return row;
   }
 
@@ -111,9 +111,9 @@ class Tracks {
   }
 }
 
-function about(track) {
-  const notes = t("tracks.notes", { n: track.notes.length });
-  return ownName(track) ? `${programName(track.program)} · ${notes}` : notes;
+function count(row, track) {
+  row.count.textContent = number(track.notes.length);
+  row.count.title = t("tracks.notes", { n: track.notes.length });
 }
 
 /**
