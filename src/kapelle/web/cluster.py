@@ -148,7 +148,8 @@ def _by_replicas() -> stateless.Composer:
                 yield batch
         except BackPressureError as error:
             raise errors.busy(5) from error
-        finally:
+        except BaseException:  # nobody wants more
             answers.cancel()
+            raise
 
     return compose

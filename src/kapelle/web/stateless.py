@@ -272,14 +272,19 @@ async def _lines(batches: Batches, coming: asyncio.Future[Sequence[Message]], la
 
 async def _refuse(request: Request, error: Exception) -> Response:
     """Any error as an answer."""
-    told: BaseException = error
+    return errors.response(_in_our_words(request, error), errors.language_of(request.scope))
+
+
+def _in_our_words(request: Request, error: Exception) -> BaseException:
+    """What the framework refuses, told as we tell it."""
     if isinstance(error, RequestValidationError):
-        told = errors.invalid(cast("Any", error.errors()))
-    elif isinstance(error, HTTPException) and error.status_code == 404:
-        told = errors.unknown("page", request.url.path)
-    elif isinstance(error, HTTPException) and error.status_code == 405:
-        told = Refused(405, UsageError("{method} is not possible here", method=request.method), kind="MethodNotAllowed")
-    elif isinstance(error, HTTPException):
-        hint = "send one JSON object, as the documentation shows"
-        told = Refused(error.status_code, UsageError("the body is no JSON", hint=hint), kind="BadRequest")
-    return errors.response(told, errors.language_of(request.scope))
+        return errors.invalid(cast("Any", error.errors()))
+    if isinstance(error, Refused) or not isinstance(error, HTTPException):
+        return error
+    if error.status_code == 404:
+        return errors.unknown("page", request.url.path)
+    if error.status_code == 405:
+        return Refused(405, UsageError("{method} is not possible here", method=request.method), kind="MethodNotAllowed")
+    return Refused(
+        error.status_code, UsageError("the body is no JSON", hint="send one JSON object, as the documentation shows"), kind="BadRequest"
+    )
