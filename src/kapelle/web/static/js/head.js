@@ -26,16 +26,30 @@ export function mountHead(element, session) {
     button.title = words;
     return button;
   };
+  const bar = el("span", {});
+  const progress = el("div", { class: "progress", "aria-hidden": "true", hidden: true }, bar);
+  element.append(progress);
+  const done = () => {
+    progress.hidden = !session.busy;
+    bar.style.transform = `scaleX(${session.job?.progress || 0})`;
+  };
+  const cancel = () => {
+    const button = act("stop", "composer.cancel", () => session.cancel(), true);
+    button.classList.add("phone-only");
+    return button;
+  };
   const show = () => {
+    done();
     const { record, job } = session.current;
     title.textContent = record ? record.title : job ? t("shell.being_made") : t("shell.nothing_open");
     facts.textContent = record ? factsOf(record) : "";
-    if (!record) return actions.replaceChildren();
+    if (!record) return actions.replaceChildren(...(job && session.busy ? [cancel()] : []));
     const star = act(record.favourite ? "starred" : "star", record.favourite ? "library.unfavourite" : "library.favourite", favourite);
     star.setAttribute("aria-pressed", String(record.favourite));
     const composed = record.source === "composed";
     return actions.replaceChildren(...(composed ? [act("vary", "library.vary", vary, true), act("reset", "library.again", again)] : []), star);
   };
+  for (const name of ["asked", "progress", "idle"]) on(name, done);
   title.addEventListener("dblclick", () => session.current.record && editTitle(title, session.current.record, show));
   for (const name of ["job", "open", "closed", "changed", "language", "failed", "cancelled"]) on(name, show);
   show();
