@@ -23,7 +23,9 @@ from kapelle.web import errors, security
 from kapelle.web.errors import Refused
 from kapelle.web.feed import Feed
 from kapelle.web.kept_scores import KeptScores
+from kapelle.web.offered import Offered
 from kapelle.web.quick import Helpers
+from kapelle.web.schemas import Error
 from kapelle.web.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Served:
         studio: Jobs and library.
         feed: News of jobs.
         quick: Helpers for what is short.
+        offered: What models can be asked for.
         scores: Those that were drawn last.
     """
 
@@ -58,6 +61,7 @@ class Served:
     studio: Studio
     feed: Feed
     quick: Helpers
+    offered: Offered = field(default_factory=Offered)
     scores: KeptScores = field(default_factory=KeptScores)
 
 
@@ -102,7 +106,24 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", StaticFiles(), name="static")
+    _describe(app)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Tell in OpenAPI what an error is: the framework would say of errors what it says of good answers."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            error = Error.model_json_schema(ref_template="#/components/schemas/{model}")
+            held = plain()["components"]["schemas"]
+            held.update(error.pop("$defs"), Error=error)
+            for name in ("HTTPValidationError", "ValidationError"):
+                held.pop(name, None)
+        return plain()
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _middlewares(settings: Settings) -> list[Middleware]:

@@ -53,7 +53,7 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
 
 Table = Annotated[dict[str, Any], AfterValidator(_plain)]
 Id = Annotated[str, Field(pattern=ID, description="an id that the server gave", examples=[AN_ID])]
-Model = Annotated[str, Field(pattern=MODEL, description="name of a model, see /api/models", examples=["genre"])]
+Model = Annotated[str, Field(pattern=MODEL, description="name of a model, see /api/models", examples=["genre-small"])]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED - MAX_COUNT, description="same seed, same piece; drawn if left out", examples=[7])]
 Tag = Annotated[str, Field(min_length=1, max_length=40)]
 Title = Annotated[str, Field(max_length=200, description="what the piece is called", examples=["Evening in Riga"])]
@@ -94,7 +94,7 @@ class Compose(Sent):
     model_config = ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False,
         json_schema_extra={"examples": [
-            {"model": "genre", "length": {"amount": 8, "unit": "bars"}, "seed": 7, "options": {"genre": "jazz"}, "title": "Night train"}
+            {"model": "genre-small", "length": {"amount": 8, "unit": "bars"}, "seed": 7, "options": {"genre": "jazz"}, "title": "Night"}
         ]},
     )  # fmt: skip
 
@@ -125,6 +125,19 @@ class Work(Compose):
     )  # fmt: skip
 
     source: Source
+
+
+class Bridge(Compose):
+    """A wish for a band's theme, developed."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        json_schema_extra={"examples": [{"length": {"amount": 16, "unit": "bars"}, "seed": 7}]},
+    )
+
+    model: Literal["", "bridge"] = "bridge"
 
 
 class Interpolate(Sent):
@@ -246,7 +259,7 @@ class Offer(Answer):
     """What a model can be asked for."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{
-        "name": "genre", "bundle": "genre", "family": "gpt", "verbs": ["compose", "extend"],
+        "name": "genre-small", "bundle": "genre-small", "family": "gpt", "verbs": ["compose", "extend"],
         "about": {"en": "Composes.", "ru": "Сочиняет."},
         "options": {"type": "object", "properties": {}}, "sampling": None, "lengths": {"bars": [1, 512]},
         "default_length": {"amount": 16, "unit": "bars"}, "presets": [], "band": True, "licence": "MIT",
@@ -297,7 +310,7 @@ class Record(Answer):
     """A piece of the library."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{
-        "id": AN_ID, "title": "Night train", "created": 1750000000.0, "source": "composed", "verb": "compose", "model": "genre",
+        "id": AN_ID, "title": "Night train", "created": 1750000000.0, "source": "composed", "verb": "compose", "model": "genre-small",
         "bundle_hash": "0f3a5c7e9b1d2468", "seed": 7, "request": {"length": {"amount": 8, "unit": "bars"}}, "parent": None,
         "favourite": False, "tags": [], "n_bars": 8, "n_notes": 312, "duration_s": 17.5, "key": "F major", "tempo_bpm": 110.0,
         "metre": "4/4", "tracks": ["Piano", "Bass", "Drums"], "judge": None, "deleted": None,

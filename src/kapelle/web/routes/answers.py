@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from kapelle.web import errors
-from kapelle.web.schemas import Error
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -30,24 +28,23 @@ MEANINGS = {
     507: "the disk is full, or there is too little memory",
 }
 
+ERROR = {"$ref": "#/components/schemas/Error"}
 EXAMPLE = {"error": {"kind": "UsageError", "message": "bars must be 1 to 512, not 1000", "hint": "", "code": 2}}
 
 EVERYWHERE = (401, 403, 429)
 SENDING = (400, 408, 413, 422)
 
 
-def described(*statuses: int, more: Mapping[int, Any] | None = None) -> dict[int | str, Any]:
+def described(*statuses: int, more: dict[int | str, Any] | None = None) -> dict[int | str, Any]:
     """The errors of a route for OpenAPI, those that every route has included."""
     told: dict[int | str, Any] = {
-        status: {"model": Error, "description": MEANINGS[status], "content": {"application/json": {"example": EXAMPLE}}}
+        status: {"description": MEANINGS[status], "content": {"application/json": {"schema": ERROR, "example": EXAMPLE}}}
         for status in sorted({*EVERYWHERE, *statuses})
     }
-    for status, table in (more or {}).items():
-        told[status] = table
-    return told
+    return told | (more or {})
 
 
-def binary(media_type: str, about: str) -> dict[int, Any]:
+def binary(media_type: str, about: str) -> dict[int | str, Any]:
     """A good answer that is bytes, for OpenAPI."""
     return {200: {"description": about, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
 

@@ -12,7 +12,7 @@ from kapelle.errors import CannotObey
 from kapelle.web import security, wishes
 from kapelle.web.app import Here, Served
 from kapelle.web.routes.answers import SENDING, described, job_table, language
-from kapelle.web.schemas import ID, Compose, Evaluate, Interpolate, Job, Rank, Sent, Vary, Work
+from kapelle.web.schemas import ID, Bridge, Compose, Evaluate, Interpolate, Job, Rank, Sent, Vary, Work
 
 router = APIRouter(tags=["composing"])
 
@@ -29,6 +29,7 @@ ERRORS = described(*SENDING, 404, 424, 503, 507)
 
 
 def asked(path: str, name: str, summary: str) -> Callable[[Route], Route]:
+    """Makes a route that answers with a job."""
     return router.post(path, status_code=202, response_model=Job, responses=ERRORS, operation_id=name, summary=summary)
 
 
@@ -39,7 +40,7 @@ def compose(wish: Compose, here: Here, request: Request, response: Response, key
 
 
 @asked("/api/bridge", "bridge", "Let a band invent a theme, and develop it into a piece")
-def bridge(wish: Compose, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def bridge(wish: Bridge, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
     """The same as composing with the model `bridge`."""
     return _put("compose", wish, here, request, response, key, more={"model": "bridge"})
 
@@ -123,10 +124,10 @@ def check(verb: str, body: Mapping[str, Any], here: Served) -> None:
         CannotObey: The model has no means to do it.
         NotFound: There is no such piece or upload.
     """
-    offer = api.offer(wishes.model_of(verb, wishes.name_of(body.get("model"))))
+    offer = here.offered.named(wishes.model_of(verb, wishes.name_of(body.get("model"))))
     does = "compose" if verb == "interpolate" else verb
     if does not in offer.verbs:
-        able = ", ".join(one.name for one in api.offers() if does in one.verbs)
+        able = ", ".join(one.name for one in here.offered.all() if does in one.verbs)
         raise CannotObey("{model} cannot {verb}", model=offer.name, verb=does, hint="these can: {able}", able=able or "-")
     given = dict(body.get("options") or {})
     files = {name: value for name, value in given.items() if isinstance(value, dict)}

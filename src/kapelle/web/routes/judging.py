@@ -32,6 +32,7 @@ SOUND_BODY = {
 
 
 def asked(name: str, summary: str) -> Callable[[Route], Route]:
+    """Makes a route that tells something about a piece."""
     return router.get(f"/pieces/{{id}}/{name}", summary=summary, operation_id=name, response_model=Told, responses=ERRORS)
 
 

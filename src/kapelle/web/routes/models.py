@@ -6,21 +6,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from kapelle import api
 from kapelle.errors import UsageError
 from kapelle.web import errors
+from kapelle.web.app import Here
 from kapelle.web.routes.answers import described
 from kapelle.web.schemas import MODEL, ModelCard, Offer
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
-Name = Annotated[str, Path(pattern=MODEL, description="name of a model", examples=["genre"])]
+Name = Annotated[str, Path(pattern=MODEL, description="name of a model", examples=["genre-small"])]
 
 
 @router.get("", summary="What can be asked of each model", operation_id="models", response_model=list[Offer], responses=described())
-def models() -> list[dict[str, Any]]:
+def models(here: Here) -> list[dict[str, Any]]:
     """The default model first."""
-    return [offer.as_dict() for offer in api.offers()]
+    return [offer.as_dict() for offer in here.offered.all()]
 
 
 @router.get(
@@ -30,13 +30,13 @@ def models() -> list[dict[str, Any]]:
     response_model=ModelCard,
     responses=described(404, 422),
 )
-def model(name: Name) -> dict[str, Any]:
+def model(name: Name, here: Here) -> dict[str, Any]:
     """The offer of a model, with what it is, what it learned from and how good it is."""
     from kapelle.bundles import load
     from kapelle.web import rooms
 
     try:
-        offer = api.offer(name)
+        offer = here.offered.named(name)
     except UsageError:
         raise errors.unknown("model", name) from None
     card = load.find(offer.bundle) / "card.md"

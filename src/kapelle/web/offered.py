@@ -1,0 +1,41 @@
+"""What models can be asked for, remembered for a moment: each request asks, and the answer is read from files of every model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from kapelle import api
+
+FRESH_S = 5.0
+"""So soon a model is noticed that was installed just now."""
+
+
+@dataclass
+class Offered:
+    """Offers, not older than `FRESH_S`."""
+
+    _all: tuple[api.Offer, ...] = ()
+    _named: dict[str, api.Offer] = field(default_factory=dict)
+    _until: float = 0.0
+
+    def all(self) -> tuple[api.Offer, ...]:
+        """Of every model, the default one first."""
+        self._look()
+        return self._all
+
+    def named(self, name: str) -> api.Offer:
+        """Of one model; of the default one if the name is empty.
+
+        Raises:
+            UnknownName: There is none of the name.
+        """
+        self._look()
+        found = self._named.get(name) or api.offer(name)
+        self._named[name] = found
+        return found
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now >= self._until:
+            self._all, self._named, self._until = tuple(api.offers()), {}, now + FRESH_S
