@@ -72,6 +72,17 @@ export function firstAbove(list, value) {
   return low;
 }
 
+/** The index of the first note that begins after `seconds`. @param {{start: number}[]} notes @param {number} seconds */
+export function firstAfter(notes, seconds) {
+  let [low, high] = [0, notes.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (notes[middle].start > seconds) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
 export class Music {
   constructor() {
     this._clear();

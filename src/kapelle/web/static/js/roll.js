@@ -1,7 +1,7 @@
 /**
  * The piano roll: notes while they arrive and while they sound, with bars, regions, keys and drums; moved and zoomed by wheel, finger,
  * button and key. Two canvases lie over each other, so that the playhead moves without the notes being drawn again, and a strip below
- * shows the whole piece. roll-view.js says where things are, roll-paint.js draws them, roll-input.js takes hands and keys.
+ * shows the whole piece. roll-view.js says where things are, roll-paint.js and roll-motion.js draw them, roll-input.js takes hands and keys.
  *
  * Listens to "music", "music-grown", "open", "position", "playing", "paused", "ended", "loop", "mix", "job", "idle", "state", "closed",
  * "language". Tells "loop" {loop: [from, to] | null}, and takes {loop: true} for the whole piece. It makes no sound and changes no note.
@@ -12,6 +12,7 @@ import { clock, el, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { instrumentOf } from "./instruments.js";
 import { takeInput } from "./roll-input.js";
+import { Motion } from "./roll-motion.js";
 import { Painter, pitchName } from "./roll-paint.js";
 import { DRUM_ROWS, View } from "./roll-view.js";
 
@@ -25,6 +26,7 @@ class Roll {
     Object.assign(this, { element, session, player });
     this.view = new View();
     this.painter = new Painter(this.view);
+    this.motion = new Motion(this.painter);
     this.music = session.current.music;
     this.silent = new Set();
     this.position = 0;
@@ -125,13 +127,13 @@ class Roll {
     }
     if (this.empty.hidden !== this.music.nNotes > 0 || reset) this._words();
     this._tableLater();
-    this.redraw();
+    this.renew();
   }
 
   /** Tracks that are not heard are pale. */
   _mixed() {
     this.silent = new Set(this.music.tracks.filter(({ id }) => this.player.level(id) === 0).map(({ id }) => id));
-    this.redraw();
+    this.renew();
   }
 
   _moved(seconds, playing) {
@@ -160,7 +162,7 @@ class Roll {
     }
     this.drumWords = Object.fromEntries([...DRUM_ROWS.map((name) => [name, t(`roll.drum.${name}`)]), ["bar", t("roll.bar")]]);
     this._describe();
-    this.redraw();
+    this.renew();
   }
 
   _tableLater() {
@@ -188,7 +190,7 @@ class Roll {
   /** Take the colours of the page, which may have changed. */
   recolour() {
     this.painter.recolour(this.element);
-    this.redraw();
+    this.renew();
   }
 
   /** Follow the playhead, or stop following it. @param {boolean} wanted */
@@ -255,11 +257,16 @@ class Roll {
 
   // -- frames ---------------------------------------------------------------------------------------------------------------------
 
-  /** Draw everything again in the next frame. */
+  /** Draw the picture again in the next frame. */
   redraw() {
     this._stale = true;
-    this._mapStale = true;
     this.request();
+  }
+
+  /** Draw everything again in the next frame, the strip of the whole piece too. */
+  renew() {
+    this._mapStale = true;
+    this.redraw();
   }
 
   /** Draw what moves in the next frame. */
@@ -269,7 +276,7 @@ class Roll {
 
   _resize() {
     this._dpr = 0;
-    this.redraw();
+    this.renew();
   }
 
   _measure() {
@@ -310,11 +317,11 @@ class Roll {
       this.stats.stillMax = Math.max(this.stats.stillMax, this.stats.stillMs);
     }
     const half = performance.now();
-    this.painter.moving(context(this.canvas, this._dpr), scene);
+    this.motion.moving(context(this.canvas, this._dpr), scene);
     this.stats.movingMs = performance.now() - half;
     this._strip(now);
     this.stats.frames += 1;
-    if (moves || this.sparks.length > 0) this.request();
+    if (moves || this.sparks.length > 0 || this._mapStale) this.request();
   }
 
   /** Move the picture towards the playhead, or the end of what is composed; whether it still moves. */
@@ -346,17 +353,20 @@ class Roll {
   }
 
   _strip(now) {
-    if (this.foot.hidden) return;
+    if (this.foot.hidden) {
+      this._mapStale = false;
+      return;
+    }
     if (this._mapStale && now - (this._mapAt || 0) > (this.music.live ? 250 : 0)) {
       this._mapStale = false;
       this._mapAt = now;
       this._mapCopy ??= document.createElement("canvas");
       this._mapCopy.width = this.map.width;
       this._mapCopy.height = this.map.height;
-      this.painter.strip(context(this._mapCopy, this._dpr), this.music, this.silent, this.map.width / this._dpr, this.map.height / this._dpr);
+      this.motion.strip(context(this._mapCopy, this._dpr), this.music, this.silent, this.map.width / this._dpr, this.map.height / this._dpr);
     }
     if (!this._mapCopy?.width) return;
-    this.painter.stripNow(context(this.map, this._dpr), this._mapCopy, this, this.map.width / this._dpr, this.map.height / this._dpr);
+    this.motion.stripNow(context(this.map, this._dpr), this._mapCopy, this, this.map.width / this._dpr, this.map.height / this._dpr);
   }
 }
 
