@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pickle
@@ -21,7 +22,7 @@ from kapelle.errors import MidiError, Missing, StorageError, UsageError
 from kapelle.score import edit, units
 from kapelle.score.limits import Limits
 from kapelle.score.read import read, read_with_report
-from kapelle.score.write import to_bytes, write
+from kapelle.score.write import to_bytes, write, write_bytes
 
 NoteTuple = tuple[int, int, int, int]
 
@@ -258,6 +259,18 @@ def test_where_writing_is_not_possible_the_error_says_so(tmp_path: Path) -> None
     with pytest.raises(StorageError, match="cannot write"):
         write(Score(480), tmp_path / "folder.mid", force=True)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["file", "folder.mid"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_full_disk_is_told_as_such_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool) -> None:
+    def full(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StorageError, match="the disk is full") as caught:
+        write_bytes(tmp_path / "piece.mid", b"x", durable=durable)
+    assert "make room" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_file_gets_a_clear_error(tmp_path: Path) -> None:

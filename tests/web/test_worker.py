@@ -411,7 +411,7 @@ def test_a_worker_whose_job_was_taken_away_says_nothing_more(studio, worker):
 def test_a_full_disk_fails_the_job_and_leaves_the_library_whole(studio, do, monkeypatch):
     before = studio.library.search(limit=500)
 
-    def full(path, data):
+    def full(path, data, **how):
         raise StorageError("cannot write {path}: {why}", path=path, why="No space left on device")
 
     from kapelle.web import library, live_sound

@@ -15,6 +15,7 @@ Source: Standard MIDI Files 1.0, MIDI Manufacturers Association, RP-001.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ Event = tuple[int, int, bytes]
 
 _PITCHED_CHANNELS = tuple(channel for channel in range(16) if channel != 9)
 _MAX_DELTA = 0x0FFF_FFFF
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 # Within one tick: names and programs, then what ends, then controls, then what begins. A note that ends and one of the same
 # pitch that begins at that tick must come in this order, or readers pair them wrongly.
 _SET_UP, _OFF, _CONTROL, _CHANGE, _ON = range(5)
@@ -66,8 +68,13 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     """`data` in the file `path`, by way of a temporary file beside it: a reader never sees half of it.
+
+    Args:
+        path: Where to; folders on the way are made.
+        data: What to write.
+        durable: Wait until it would survive a power cut; not worth it for what can be made again.
 
     Raises:
         StorageError: The disk is full, or writing is not allowed there.
@@ -79,14 +86,17 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except (OSError, ValueError) as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+        if getattr(error, "errno", None) in _FULL:
+            raise StorageError("the disk is full: cannot write {path}", path=path, hint="make room on the disk, then try again") from error
         why = getattr(error, "strerror", None) or error
         raise StorageError("cannot write {path}: {why}", path=path, why=why, hint="choose a folder that you may write to") from error
 

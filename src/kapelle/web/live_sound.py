@@ -70,7 +70,7 @@ class LiveSound:
             self._made[k, program] = len(notes)
             with suppress(UsageError):  # too many notes for a sound; the piece itself is well
                 data = chunks.flac(chunks.chunk_of_notes(notes, k))
-                write_bytes(self._folder.sound(self._job, self._number, k, program), data)
+                write_bytes(self._folder.sound(self._job, self._number, k, program), data, durable=False)
                 programs.append(program)
         if programs:
             self._tell("sound", {"number": self._number, "chunk": k, "programs": programs})

@@ -86,6 +86,7 @@ class Worker:
         jobs = self.studio.jobs
         teller = Teller(jobs, job.id, self.id, self.leaving.is_set)
         end: Callable[[], bool]
+        full = False
         try:
             result = self._result(job, teller)
             end = partial(jobs.finish, job.id, self.id, result)
@@ -98,6 +99,9 @@ class Worker:
                 end = partial(jobs.fail, job.id, self.id, error)
         except Exception as error:
             end = partial(jobs.fail, job.id, self.id, _ours(error))
+            full = isinstance(error, StorageError)
+        if full:  # the sounds of a job that failed may take the room that the next one needs
+            shutil.rmtree(self.studio.folder.job(job.id), ignore_errors=True)
         self._end(job, end)
 
     def _result(self, job: Job, teller: Teller) -> dict[str, Any]:
@@ -130,7 +134,6 @@ class Worker:
                 break
             except StorageError as error:
                 _log.warning("%s", error)
-                shutil.rmtree(self.studio.folder.job(job.id), ignore_errors=True)  # its sounds may take the room that its end needs
                 time.sleep(1.0)
         else:
             raise SystemExit(StorageError.exit_code)
