@@ -22,6 +22,7 @@ const MODULES = [
   ["candidates", "mountCandidates", "candidates"],
   ["judge", "mountJudge", "judge"],
   ["details", "mountDetails", "details"],
+  ["rooms", "mountRooms", "room"],
   ["library", "mountLibrary", "library"],
   ["upload", "mountUpload", null],
   ["keyboard", "mountKeyboard", null],

@@ -165,7 +165,7 @@ class Candidates {
     if (this.shown.get(id)?.record.source !== "composed") return;
     try {
       const found = await originality(id);
-      place.textContent = found ? t("candidates.original", { notes: String(found.longest_run), verdict: verdict(found) }) : "";
+      place.textContent = !found ? "" : found.longest_run ? t("candidates.original", { notes: String(found.longest_run), verdict: verdict(found) }) : verdict(found);
     } catch (error) {
       place.textContent = "";
       if (error.status === 503 || error.status === 429) setTimeout(() => card.isConnected && this.seen.observe(card), 2000);

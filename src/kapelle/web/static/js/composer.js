@@ -37,6 +37,7 @@ class Composer {
     on("language", () => this.show());
     on("compose-with", ({ verb, source }) => this.composeWith(verb, source));
     on("compose-like", ({ record }) => this.composeLike(record));
+    on("compose-model", ({ name, verb }) => this.choose(name, verb));
     for (const name of ["open", "closed", "job", "idle"]) on(name, () => this.source.refresh());
     this.show();
   }
