@@ -206,7 +206,8 @@ def ask(app, path, chunks, headers=(), method="POST"):
     fields = [(b"host", b"127.0.0.1"), *((name.encode(), value.encode()) for name, value in headers)]
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
              "headers": fields,
-             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http", "http_version": "1.1", "root_path": ""}  # fmt: skip
+             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http",
+             "http_version": "1.1", "root_path": ""}  # fmt: skip
 
     async def call():
         async with asyncio.timeout(20):
