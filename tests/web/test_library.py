@@ -77,6 +77,8 @@ def test_search_finds_words_in_title_tags_model_genre_and_key_whatever_their_cas
     assert titles(library.search("ВЕЧЕР büro")) == ["Ärger im Büro"]
     assert library.search("jazz")[1] == library.search("a minor")[1] == library.search("genre-small")[1] == 2
     assert library.search("100%_")[1] == 0
+    chance = library.add(api.compose(model="genre-small", bars=1, seed=2), verb="compose", title="By chance")
+    assert titles(library.search(f"chance {chance.facts['genre']}")) == ["By chance"]
     assert library.search("\ud800")[1] == 0
 
 
@@ -198,6 +200,9 @@ def test_an_upload_that_is_no_music_cannot_be_kept_nor_one_that_is_too_large(lib
     upload = library.put_upload(b"no music", "a.mid")
     with pytest.raises(MidiError):
         library.keep(upload.id)
+    library.database.rows("UPDATE uploads SET n_bytes = ?", (1 << 30,))
+    with pytest.raises(StorageError, match="too many files"):
+        library.put_upload(b"x", "c.mid")
     with pytest.raises(UnreadableInput, match="bytes, more than"):
         library.put_upload(b"x" * (8 * 1024 * 1024 + 1), "b.mid")
 

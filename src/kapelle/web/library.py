@@ -33,10 +33,13 @@ TRASH_S = 7 * 24 * 3600.0
 UPLOAD_S = 24 * 3600.0
 """So long an upload is kept that no job used."""
 
+UPLOADS_BYTES = 1 << 30
+"""All uploads together take so much of the disk at most."""
+
 ORDERS = {
     "newest": "created DESC, rowid DESC",
     "oldest": "created, rowid",
-    "title": "lower(title), created DESC",
+    "title": "words, created DESC",  # they begin with the title, in lower case
     "longest": "duration_s DESC, created DESC",
     "shortest": "duration_s, created DESC",
     "favourite": "favourite DESC, created DESC, rowid DESC",
@@ -266,10 +269,13 @@ class Library:
 
         Raises:
             UnreadableInput: There are too many of them.
-            StorageError: The disk is full.
+            StorageError: The disk is full, or uploads take too much of it.
         """
         if len(data) > DEFAULT.bytes:
             raise UnreadableInput("the file has {size} bytes, more than {limit}", size=len(data), limit=DEFAULT.bytes)
+        held = self.database.rows("SELECT coalesce(sum(n_bytes), 0) FROM uploads")[0][0]
+        if held + len(data) > UPLOADS_BYTES:
+            raise StorageError("too many files were sent and not used yet", hint="they are deleted after their jobs, or within a day")
         upload = Upload(new_id(), clean(name), time.time(), len(data))
         path = self.folder.upload(upload.id)
         write_bytes(path, data)

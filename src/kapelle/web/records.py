@@ -9,7 +9,7 @@ import json
 import time
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from kapelle.errors import UsageError
@@ -53,6 +53,7 @@ class Record:
         judge: How it was judged among others, if it was.
         deleted: When it was put into the trash.
         named: The title was given by somebody.
+        facts: What was found or chosen while it was composed: genre, key, tempo ...
     """
 
     id: str
@@ -77,6 +78,7 @@ class Record:
     judge: Mapping[str, Any] | None = None
     deleted: float | None = None
     named: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The record for JSON."""
@@ -85,13 +87,12 @@ class Record:
     @property
     def words(self) -> str:
         """What a search looks into."""
-        options = self.request.get("options") or {}
-        genre = options.get("genre") or options.get("composer") or ""
-        return " ".join(map(str, (self.title, *self.tags, self.model, genre, self.key or ""))).casefold()
+        what = [self.facts.get(name) or "" for name in ("genre", "composer")]
+        return " ".join(map(str, (self.title, *self.tags, self.model, *what, self.key or ""))).casefold()
 
 
 COLUMNS = (*(item.name for item in fields(Record)), "words")
-_JSON = ("request", "tags", "tracks", "judge")
+_JSON = ("request", "tags", "tracks", "judge", "facts")
 
 
 def to_row(record: Record) -> tuple[Any, ...]:
@@ -118,7 +119,8 @@ def of_piece(piece: Piece, id: str, **given: Any) -> Record:
     named = clean(given.pop("title", ""))
     return Record(
         id=id, title=named or title_of(piece), named=bool(named), created=time.time(), source="composed", model=wish.model or piece.model,
-        bundle_hash=piece.bundle_hash, seed=wish.seed, request=request_of(piece), favourite=False, parent=given.pop("parent", "") or None,
+        bundle_hash=piece.bundle_hash, seed=wish.seed, request=request_of(piece), facts=facts_of(piece),
+        favourite=False, parent=given.pop("parent", "") or None,
         tags=clean_tags(given.pop("tags", ())), **given, **music_of(piece.score, str(facts.get("key") or ""), piece.report.n_bars),
     )  # fmt: skip
 
@@ -162,6 +164,18 @@ def title_of(piece: Piece) -> str:
     tempo = facts.get("tempo")
     parts = (what[:1].upper() + what[1:], str(facts.get("key") or ""), f"{float(tempo):.0f} bpm" if isinstance(tempo, int | float) else "")
     return " · ".join(filter(None, parts))
+
+
+def facts_of(piece: Piece) -> dict[str, Any]:
+    """What was found or chosen while a piece was composed, for JSON."""
+    return {str(name): _told(value) for name, value in piece.report.facts.items()}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_told(item) for item in value]
+    value = value.item() if hasattr(value, "item") else value  # numpy's
+    return value if isinstance(value, int | float | str | None) else str(value)
 
 
 def request_of(piece: Piece) -> dict[str, Any]:

@@ -108,9 +108,9 @@ class Supervisor:
                     cleaned = now
                     self.studio.purge()
                 trouble = ""
-            except KapelleError as error:
+            except Exception as error:  # whatever it is, the workers must be looked after
                 if str(error) != trouble:  # once: a full disk stays full for long
-                    _log.warning("%s", error)
+                    _log.warning("%s", error, exc_info=None if isinstance(error, KapelleError) else error)
                 trouble = str(error)
 
     def _look_after(self, place: _Place, now: float) -> None:

@@ -161,8 +161,6 @@ def _keep(
 def report_of(piece: Piece, record: Record) -> dict[str, Any]:
     """How a piece came about, for JSON."""
     report = piece.report
-    facts = {str(name): value if isinstance(value, int | float | str | list | tuple | None) else str(value)
-             for name, value in report.facts.items()}  # fmt: skip
     return {
         "id": record.id,
         "seed": record.seed,
@@ -171,7 +169,7 @@ def report_of(piece: Piece, record: Record) -> dict[str, Any]:
         "problems": list(report.problems),
         "dropped": report.dropped,
         "closed": report.closed,
-        "facts": facts,
+        "facts": dict(record.facts),
     }
 
 

@@ -54,6 +54,7 @@ CREATE TABLE pieces (
   judge       TEXT,
   deleted     REAL,
   named       INTEGER NOT NULL DEFAULT 0,  -- the title was given by somebody
+  facts       TEXT NOT NULL DEFAULT '{}',
   words       TEXT NOT NULL  -- what is searched, in lower case: SQLite's own LIKE folds ASCII alone
 );
 CREATE INDEX pieces_by_time ON pieces (deleted, created);
