@@ -57,7 +57,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,t
 RUN useradd --uid 1000 --create-home kapelle && chmod 755 /home/kapelle \
     && mkdir -p /kapelle/data /kapelle/runs /kapelle/out && chown -R kapelle:kapelle /kapelle
 # Any user may run it: caches are in /tmp, and who has no name gets one. KAPELLE_BIN tells the Makefile that all is installed.
-ENV PATH=/opt/kapelle/bin:${PATH} KAPELLE_BIN=/opt/kapelle/bin BIND=0.0.0.0 PYTHONUNBUFFERED=1 \
+ENV PATH=/opt/kapelle/bin:${PATH} KAPELLE_BIN=/opt/kapelle/bin BIND=0.0.0.0 KAPELLE_STUDIO=/kapelle/out/studio PYTHONUNBUFFERED=1 \
     HOME=/home/kapelle LOGNAME=kapelle XDG_CACHE_HOME=/tmp/cache MPLCONFIGDIR=/tmp/matplotlib \
     KAGGLEHUB_CACHE=/tmp/kagglehub HF_HOME=/tmp/huggingface
 WORKDIR /kapelle

@@ -10,7 +10,7 @@
 #   make download-data DATASETS="groove maestro"   others than the default; `kapelle data list` names them
 #   make train RECIPE=genre-small DATA=midi SET="training.steps=2000"
 #   make generate MODEL=runs/genre-small/bundle COUNT=8 OPTIONS="--bars 32"
-#   make serve PORT=8080             another port; BIND=0.0.0.0 lets other machines in
+#   make serve PORT=8080             another port; BIND=0.0.0.0 lets other machines in, SERVE="--processes 2" says more
 #   make docker-train GPU=1          on the first GPU
 
 PYTHON ?= python3
@@ -28,7 +28,8 @@ MODEL ?=
 COUNT ?= 4
 OPTIONS ?=
 BIND ?= 127.0.0.1
-PORT ?= 8000
+PORT ?=
+SERVE ?=
 
 # A set of tools, and the stamp that says it is installed for the present pyproject.toml and constraints.txt. Training adds to the
 # first set. In a container all is there from the beginning: KAPELLE_BIN says where, and nothing has to be made ready.
@@ -71,10 +72,8 @@ generate: $(PLAY_READY) ## compose COUNT pieces with MODEL into out/, with their
 	@$(PLAY)/kapelle compose $(if $(MODEL),--model $(MODEL)) --count $(COUNT) -o out --wav --plot $(OPTIONS)
 	@$(PLAY)/python examples/listening_page.py out
 
-serve: $(PLAY_READY) ## serve a page to hear and see what is in out/, at PORT
-	@mkdir -p out
-	@$(PLAY)/python examples/listening_page.py out
-	@$(PLAY)/python -m http.server $(PORT) --bind $(BIND) --directory out
+serve: $(PLAY_READY) ## open the studio: a page to compose, hear, keep and take away, at PORT or the next free one from 8000 on
+	@$(PLAY)/kapelle serve --host $(BIND) $(if $(PORT),--port $(PORT)) $(SERVE)
 
 tensorboard: $(TRAIN_READY) ## serve the curves of all that is in runs/, at port 6006
 	@$(PLAY)/tensorboard --logdir runs --host $(BIND) --port 6006
@@ -125,7 +124,7 @@ MY_USER = $(or $(SUDO_UID),$(shell id -u))
 MY_GROUP = $(or $(SUDO_GID),$(shell id -g))
 COMPOSE ?= KAPELLE_UID=$(patsubst 0,1000,$(MY_USER)) KAPELLE_GID=$(patsubst 0,1000,$(MY_GROUP)) docker compose
 TRAINER = $(if $(GPU),training-gpu,training)
-GIVEN = $(foreach name,DATASETS RECIPE DATA RUN SET MODEL COUNT OPTIONS,$(if $(filter command environment,$(origin $(name))),$(name)='$($(name))'))
+GIVEN = $(foreach name,DATASETS RECIPE DATA RUN SET MODEL COUNT OPTIONS SERVE,$(if $(filter command environment,$(origin $(name))),$(name)='$($(name))'))
 
 .PHONY: build folders docker-download-data docker-train docker-generate docker-serve docker-tensorboard docker-shell
 
@@ -145,8 +144,8 @@ docker-train: folders ## train in a container; GPU=1: on the first GPU
 docker-generate: folders ## generate in a container
 	@$(COMPOSE) run --rm app make generate $(GIVEN)
 
-docker-serve: folders ## serve from a container
-	@$(COMPOSE) run --rm --service-ports app make serve
+docker-serve: folders ## open the studio in a container
+	@$(COMPOSE) run --rm --service-ports app make serve $(GIVEN)
 
 docker-tensorboard: folders ## tensorboard from a container
 	@$(COMPOSE) run --rm --service-ports tensorboard make tensorboard

@@ -10,6 +10,7 @@ import pytest
 
 import containers
 from containers import ROOT, environment, ignored, lineage
+from kapelle.web import server
 
 yaml = pytest.importorskip("yaml")
 
@@ -239,7 +240,7 @@ def test_ports_agree_from_the_program_to_the_page(name, port, target):
     assert [default(text) for text in service["ports"]] == [f"127.0.0.1:{port}:{port}"]
     assert service["command"] == ["make", target]
     assert str(port) in [item.text for item in STAGES[service["build"]["target"]].all("EXPOSE")]
-    assert f"PORT ?= {port}" in MAKEFILE or f"--port {port}" in MAKEFILE
+    assert port == server.PORT or f"--port {port}" in MAKEFILE
     assert f"http://127.0.0.1:{port}" in PAGE
     *start, code = service["healthcheck"]["test"]
     assert start == ["CMD", "python", "-c"] and f"127.0.0.1:{port}/" in code

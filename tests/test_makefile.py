@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -133,6 +136,8 @@ def test_build_makes_both_images(docker):
         ("train", ["RECIPE=genre-small", "DATA=data/mine", "SET=training.steps=3 model.dropout=0.1"]),
         ("generate", []),
         ("generate", ["MODEL=runs/remi-lstm/bundle", "COUNT=2", "OPTIONS=--bars 8 --seed 3"]),
+        ("serve", []),
+        ("serve", ["PORT=8080", "BIND=0.0.0.0", "SERVE=--processes 2 --queue 8"]),
     ],
 )
 def test_the_verbs_of_a_target_are_understood(tmp_path, target, words):
@@ -174,24 +179,40 @@ def test_targets_and_verbs_that_a_page_shows_exist(page):
 
 
 @pytest.mark.skipif(not load.installed(), reason="no bundle is installed")
-def test_in_the_image_pieces_are_composed_and_served(image):
+def test_in_the_image_pieces_are_composed_and_shown(image):
     folder, environment = image
     answer = make(folder, "generate", "COUNT=2", "OPTIONS=--bars 2 --seed 5 --genre jazz", **environment)
     assert answer.returncode == 0, answer.stderr
     assert len(list(folder.glob("out/*.mid"))) == len(list(folder.glob("out/*.wav"))) == len(list(folder.glob("out/*.png"))) == 2
+    page = (folder / "out" / "index.html").read_text(encoding="utf-8")
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(links) == 6 and page.count("<audio") == 2 and "2 bars" in page
+    assert all((folder / "out" / link).is_file() for link in links)
+
+
+@pytest.mark.skipif(not load.installed(), reason="no bundle is installed")
+def test_in_the_image_the_studio_opens_to_who_has_the_token(image):
+    folder, environment = image
+    held = containers.environment(STAGES, "app")
+    studio = Path(held["KAPELLE_STUDIO"]).relative_to("/kapelle")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    own = {"BIND": held["BIND"], "KAPELLE_STUDIO": str(folder / studio), "KAPELLE_SHOWN_PORT": "8001"}
     server = subprocess.Popen(
-        ["make", "serve", "PORT=0"], cwd=folder, env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        ["make", "serve", f"PORT={port}", "SERVE=--processes 1"], cwd=folder, env={**os.environ, **environment, **own},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        line = next(line for line in server.stdout if "Serving HTTP" in line)
-        port = re.search(r"port (\d+)", line)[1]
-        address = f"http://127.0.0.1:{port}/"
-        page = urllib.request.urlopen(address, timeout=20).read().decode()
-        links = re.findall(r'(?:src|href)="([^"]+)"', page)
-        assert len(links) == 6 and page.count("<audio") == 2 and "2 bars" in page
-        for link in links:
-            assert urllib.request.urlopen(address + link, timeout=20).status == 200
+        line = server.stdout.readline()
+        told = re.search(r"http://127.0.0.1:8001/\?token=(\S+)", line)
+        assert told, line + server.stderr.read()
+        address = f"http://127.0.0.1:{port}"
+        assert json.load(urllib.request.urlopen(f"{address}/health", timeout=20)) == {"ok": True}
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{address}/", timeout=20)
+        bearer = urllib.request.Request(f"{address}/", headers={"Authorization": f"Bearer {told[1]}"})
+        assert b"<html" in urllib.request.urlopen(bearer, timeout=20).read()
+        assert (folder / "out" / "studio" / "studio.sqlite").is_file()
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.communicate(timeout=20)

@@ -33,7 +33,7 @@ class Arguments:
 
     port: int | None = option(None, help="port; 8000 or the next free one if left out, 0 for any free one", short="-p", min=0, max=65535)
     host: str = option("127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in, who need a token", metavar="ADDRESS")
-    folder: Path | None = option(None, help="where pieces are kept", metavar="FOLDER")
+    folder: Path | None = option(None, help="where pieces are kept; KAPELLE_STUDIO or a place of your own if left out", metavar="FOLDER")
     processes: int | None = option(None, help="how many processes compose; all processors but one, at most 4, if left out", min=1, max=64)
     token: str = option(
         "", help="let in only who has it; made for you if only --token is said, or take KAPELLE_TOKEN", metavar="TEXT", implied=GENERATED,
@@ -55,7 +55,7 @@ def run(arguments: Arguments, console: Console) -> None:
     held = server.listen(settings.host, arguments.port)
     port = held.getsockname()[1]
     way = server.Way(arguments.processes or server.default_processes(), arguments.proxy.servers)
-    address = server.address_of(settings, port)
+    address = server.address_of(settings, int(os.environ.get("KAPELLE_SHOWN_PORT") or port))
 
     def ready() -> None:
         if console.as_json:
