@@ -28,7 +28,9 @@ export class Player {
   /** @param {any} [session] whose music is played; without one, set `source` */
   constructor(session = null) {
     this.mix = new Mix();
-    this.clockwork = new Clockwork((id) => this.mix.level(id), (error) => this._problem("sound", error));
+    // What fails before anyone listens is tried again when someone does.
+    const onfail = (error) => this.playing && this._problem("sound", error);
+    this.clockwork = new Clockwork((id) => this.mix.level(id), onfail);
     this._session = session;
     this._armed = false; // something was asked for in a click, and is to be heard
     this._told = "";
@@ -238,6 +240,7 @@ export class Player {
     this.clockwork.goOnWith(piece);
     emit("source", { source: this.source });
     this._mixed();
+    this.clockwork.tick();
   }
 
   _take(source) {

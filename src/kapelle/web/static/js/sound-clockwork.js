@@ -14,7 +14,6 @@ import { chunkAt } from "./sound-source.js";
 import { Store } from "./sound-store.js";
 
 const TICK_MS = 50;
-const LEAD_S = 0.03; // between deciding to begin and the first sample
 const HORIZON_S = 3; // placed on the clock ahead: pages in the background think once a second only
 const AHEAD = 4; // chunks fetched ahead
 const LATE_S = 0.06; // a chunk that is not there so long before its border is late
@@ -32,6 +31,7 @@ export class Clockwork {
     /** @type {{start?: number, end?: number}|null} */
     this.loop = null;
     this.phase = "paused";
+    this.lead = 0.05; // seconds between deciding to begin and the first sample: time for a busy page to place all that begins
     /** @type {Run|null} */
     this.run = null;
     this.from = 0; // where to begin, in seconds
@@ -54,7 +54,7 @@ export class Clockwork {
     if (!this.run) return this.from;
     const now = this.output.now - this.output.latency;
     const run = this._before && now < this.run.began ? this._before : this.run;
-    return Math.min(Math.max(run.at(now), run.from), Math.max(this.source.duration, run.from));
+    return Math.min(Math.max(run.at(now), run.from), Math.max(this.source.reach, run.from));
   }
 
   /** Sound as soon as it can. */
@@ -92,12 +92,11 @@ export class Clockwork {
     this.tick();
   }
 
-  /** The same music, whose chunks come from elsewhere from the next border on. @param {any} source */
+  /** The same music, whose chunks come from elsewhere from the next `tick` on. @param {any} source */
   goOnWith(source) {
     this.source = source;
     this._late = [];
     this._cautious = false;
-    this.tick();
   }
 
   /** Tracks that can be heard now, after others of their chunk. @param {number} k @param {string[]} ids */
@@ -115,7 +114,7 @@ export class Clockwork {
   tick() {
     if (!this.source) return this.store.want([]);
     if (this.run && this.output.context) this._feed();
-    if (!this.run && this.phase === "waiting" && this.output.context) this._begin(this.from, this.output.now + LEAD_S);
+    if (!this.run && this.phase === "waiting" && this.output.context) this._begin(this.from, this.output.now + this.lead);
     return this.store.want(this._wanted());
   }
 
@@ -233,7 +232,7 @@ export class Clockwork {
   _turnRound(loop, now) {
     if (this._before && now > this.run.began + FADE_S) this._before = null;
     const before = this.run;
-    const turn = Math.max(before.zero + loop.end, now + LEAD_S);
+    const turn = Math.max(before.zero + loop.end, now + this.lead);
     if (turn - now > TURN_S) return;
     this.run = null;
     this.from = loop.start;

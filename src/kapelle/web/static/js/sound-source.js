@@ -78,7 +78,7 @@ export class LiveSource {
 
   /** As far as it can be sought. */
   get reach() {
-    return this.over ? this.duration : (this.told + 1) * CHUNK_S;
+    return this.over && this.duration > 0 ? this.duration : (this.told + 1) * CHUNK_S;
   }
 
   /**
