@@ -24,7 +24,7 @@ EXECUTED = (
     "docs/how-to/theme.md",
     "docs/how-to/find-themes.md",
     "docs/how-to/many-pieces.md", "docs/how-to/classify.md",
-    "docs/how-to/originality.md", "docs/how-to/rank.md",
+    "docs/how-to/originality.md", "docs/how-to/rank.md", "docs/how-to/daw.md",
 )  # fmt: skip
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\\)\[[^\]\n]*\]\(([^)\s]+)\)")
