@@ -84,6 +84,21 @@ def test_who_is_slow_holds_no_memory_and_misses_nothing(jobs, monkeypatch):
     asyncio.run(work())
 
 
+def test_of_a_job_that_is_over_the_end_is_told_even_if_its_events_are_gone(jobs):
+    async def work():
+        feed, id = Feed(jobs), running(jobs)
+        jobs.finish(id, "worker", {"reports": []})
+        last = numbers(jobs, id)[-1]
+        assert await heard(feed, id, last) == [last]  # who has heard all of it asks once more
+        with jobs.database.writing() as connection:
+            connection.execute("DELETE FROM events")
+        told = [event async for event in feed.follow(id)]
+        assert [(event.name, event.data) for event in told] == [("done", {"pieces": [], "result": {"reports": []}})]
+        await feed.close()
+
+    asyncio.run(work())
+
+
 def test_who_goes_away_is_forgotten(jobs):
     async def work():
         feed, id = Feed(jobs), running(jobs)

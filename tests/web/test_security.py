@@ -233,6 +233,41 @@ def test_a_body_without_a_length_is_refused_when_it_is_too_large(client):
     assert status == 413 and taken <= 6
 
 
+def test_who_goes_away_in_the_middle_leaves_no_trace(client, caplog):
+    async def call():
+        messages = iter([{"type": "http.request", "body": b"MThd", "more_body": True}, {"type": "http.disconnect"}])
+
+        async def receive():
+            return next(messages)
+
+        async def send(message):
+            pass
+
+        scope = {"type": "http", "method": "POST", "path": "/api/uploads", "raw_path": b"/api/uploads", "query_string": b"",
+                 "headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http",
+                 "http_version": "1.1", "root_path": ""}  # fmt: skip
+        await client.app(scope, receive, send)
+
+    asyncio.run(call())
+    assert not caplog.records
+
+
+def test_below_a_path_of_a_proxy_the_same_rules_hold(tmp_path):
+    settings = Settings(folder=tmp_path, token=TOKEN, rate=0, helpers=1, root_path="/studio")
+    with TestClient(create_app(settings), base_url=HOME, follow_redirects=False) as asker:
+        for start in ("", "/studio"):
+            assert asker.get(f"{start}/health").status_code == 200
+            assert kind(asker.get(f"{start}/api/about")) == "NoToken"
+            bearer = {"Authorization": f"Bearer {TOKEN}"}
+            assert asker.get(f"{start}/api/about", headers=bearer).status_code == 200
+            assert asker.get(f"{start}/static/js/api.js", headers=bearer).status_code == 200
+            assert asker.get(f"{start}/api/models", headers={**bearer, "Sec-Fetch-Site": "cross-site"}).status_code == 403
+            assert asker.post(f"{start}/api/uploads", content=b"x" * 2**19, headers=bearer).status_code == 415
+            welcome = asker.get(f"{start}/?token={TOKEN}")
+            assert welcome.status_code == 303 and welcome.headers["location"] == "/studio/"
+            asker.cookies.clear()
+
+
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "٣"])
 def test_a_length_that_is_no_number_is_refused(client, length):
     fields = [("content-length", length)]

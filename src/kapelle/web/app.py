@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 import kapelle
 from kapelle.errors import KapelleError, UsageError
@@ -101,7 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     app.state.settings = settings
-    for kind in (KapelleError, Refused, RequestValidationError, HTTPException, Exception):
+    for kind in (KapelleError, Refused, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, _refuse)
     for router in ROUTERS:
         app.include_router(router)
@@ -169,6 +170,8 @@ def _told(request: Request, error: Exception) -> BaseException:
     if isinstance(error, RequestValidationError):
         problems: Any = error.errors()
         return errors.invalid(problems)
+    if isinstance(error, ClientDisconnect):
+        return Refused(400, UsageError("the connection was closed too early"), kind="Closed")
     if isinstance(error, Refused) or not isinstance(error, HTTPException):
         return error
     if error.status_code == 404:

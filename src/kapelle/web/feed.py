@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kapelle.web import errors
+from kapelle.web.jobs import Event
 
 if TYPE_CHECKING:
-    from kapelle.web.jobs import Event, Jobs
+    from kapelle.web.jobs import Jobs
 
 _log = logging.getLogger("kapelle.web")
 
@@ -33,6 +34,9 @@ KEPT = 256
 
 AT_ONCE = 1000
 """Events that one question brings."""
+
+EACH = 32
+"""Listeners of one job: so many tabs nobody has, and everything that happens is told to each of them."""
 
 LAST = frozenset({"done", "failed", "cancelled"})
 """After these comes no event of a job."""
@@ -73,29 +77,34 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    def check(self) -> None:
-        """See whether one more may listen.
+    def check(self, job: str = "") -> None:
+        """See whether one more may listen to a job.
 
         Raises:
             Refused: 503, too many do.
         """
-        if self._closed or self.n_listeners >= self.most:
+        channel = self._channels.get(job)
+        if self._closed or self.n_listeners >= self.most or (channel is not None and len(channel.listeners) >= EACH):
             raise errors.busy(5.0)
 
     async def follow(self, job: str, after: int = 0) -> AsyncIterator[Event]:
         """The events of a job after the one with a number; ends after the last one of the job, or when the feed is closed."""
-        self.check()
+        self.check(job)
         self.n_listeners += 1
         news = asyncio.Event()
         try:
             channel = await self._listen(job, news)
             while not self._closed:
                 news.clear()
-                for event in await self._since(channel, job, after):
+                found = await self._since(channel, job, after)
+                for event in found:
                     yield event
                     after = event.number
                     if event.name in LAST:
                         return
+                if not found and (last := await asyncio.to_thread(self._ended, job, after)):
+                    yield last
+                    return
                 if after >= channel.floor:
                     await news.wait()
         finally:
@@ -139,6 +148,14 @@ class Feed:
         if not found and channel.floor == before:
             channel.floor = after  # there is nothing between: the list is complete from here on
         return found
+
+    def _ended(self, job: str, after: int) -> Event | None:
+        """The last event of a job that is over, all of whose events were told or have been deleted."""
+        held = self.jobs.get(job)
+        if not held.ended or self.jobs.events_after(after, job, 1):
+            return None
+        data = {"done": {"pieces": list(held.pieces), "result": held.result}, "failed": {"error": held.error}}.get(held.state, {})
+        return Event(after, job, held.state, data)
 
     async def _poll(self) -> None:
         """Ask for news until nobody listens."""

@@ -196,6 +196,7 @@ def _serve(pipe: Connection) -> None:
     """Do what comes through a pipe, until it closes or the server is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    logging.getLogger("kapelle").setLevel(logging.ERROR)  # what is odd about a file is told in the answer, not on a terminal
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_memory()
     with contextlib.suppress(EOFError, OSError):

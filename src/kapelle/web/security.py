@@ -33,6 +33,13 @@ from kapelle.web.settings import LOOPBACK, BodyLimits, Settings
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+
+def path_of(scope: Scope) -> str:
+    """The path of a request as the routes know it, without what a proxy put before it."""
+    root, path = scope.get("root_path", ""), str(scope["path"])
+    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+
+
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing."""
 
@@ -75,6 +82,9 @@ class Headers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        root = scope.get("root_path", "")
+        if root and not scope["path"].startswith(f"{root}/"):  # a proxy that takes it away
+            scope = {**scope, "path": root + scope["path"]}
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -83,7 +93,7 @@ class Headers:
                     if name == "X-Frame-Options" and "Content-Security-Policy" in headers and headers["Content-Security-Policy"] != POLICY:
                         continue  # who brings a policy says there who may show it in a frame
                     headers.setdefault(name, value)
-                if scope["path"].startswith("/api/"):
+                if path_of(scope).startswith("/api/"):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
@@ -111,7 +121,7 @@ class Rates:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if self.rate > 0 and scope["type"] == "http" and not scope["path"].startswith("/static/"):
+        if self.rate > 0 and scope["type"] == "http" and not path_of(scope).startswith("/static/"):
             wait = self.wait(client_of(scope), 1.0 if scope["method"] in SAFE else 4.0)
             if wait > 0:
                 raise Refused(
@@ -227,7 +237,7 @@ class Origins:
         headers = Fields(scope=scope)
         site, mode = headers.get("sec-fetch-site", "same-origin"), headers.get("sec-fetch-mode", "")
         if scope["method"] in SAFE:
-            return scope["path"].startswith("/api/") and site not in ("same-origin", "none") and mode != "navigate"
+            return path_of(scope).startswith("/api/") and site not in ("same-origin", "none") and mode != "navigate"
         origins = headers.getlist("origin")
         ours = not origins or (len(origins) == 1 and _authority(origins[0]) == _authority("//" + headers.get("host", "")))
         return not ours or site not in ("same-origin", "none")
@@ -259,15 +269,15 @@ class Token:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if not self.token or scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        if not self.token or scope["type"] != "http" or path_of(scope) in OPEN_PATHS:
             await self.app(scope, receive, send)
             return
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0] if scope["path"] == "/" else ""
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0] if path_of(scope) == "/" else ""
         if asked and _same(asked, self.token):
             await self._welcome(scope)(scope, receive, send)
         elif self.knows(scope):
             await self.app(scope, receive, send)
-        elif scope["path"].startswith("/api/") or scope["method"] not in SAFE:
+        elif path_of(scope).startswith("/api/") or scope["method"] not in SAFE:
             raise Refused(
                 401,
                 UsageError("this studio wants a token", hint="open the address that `kapelle serve` printed, with its token"),
@@ -282,7 +292,7 @@ class Token:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and _same(given.strip(), self.token):
             return True
-        sealed = SEALED.match(scope["path"])
+        sealed = SEALED.match(path_of(scope))
         if sealed and scope["method"] in SAFE and _same(sealed[1], self.seal):
             return True
         return _same(_cookie(headers.get("cookie", ""), cookie_name(scope)), self.proof)
@@ -357,7 +367,7 @@ class Bodies:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = self.by_path.get(scope["path"], self.limits.json_bytes)
+        most = self.by_path.get(path_of(scope), self.limits.json_bytes)
         lengths = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"]
         if any(not length.isdigit() for length in lengths) or len(set(lengths)) > 1:
             raise Refused(400, UsageError("Content-Length is no number"), kind="BadRequest")

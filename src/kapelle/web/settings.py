@@ -40,7 +40,7 @@ class Settings:
     """One studio.
 
     Args:
-        folder: Where pieces, uploads, jobs and the database are.
+        folder: Where pieces, uploads, jobs and the database are; the user's own place if left out.
         host: Address that is listened on.
         token: Who has it may come in; empty: everybody who reaches the port.
         allow_hosts: Names under which the page may be opened, beside those of this machine; ``*``: any.
@@ -54,7 +54,7 @@ class Settings:
         body: How much may be sent.
     """
 
-    folder: Path = Path()
+    folder: Path | None = None
     host: str = "127.0.0.1"
     token: str = field(default="", repr=False)
     allow_hosts: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Settings:
     def from_json(cls, text: str) -> Settings:
         """What `to_json` wrote."""
         table: dict[str, Any] = json.loads(text)
-        table["folder"] = Path(table["folder"])
+        table["folder"] = Path(table["folder"]) if table["folder"] else None
         table["allow_hosts"] = tuple(table["allow_hosts"])
         table["studies"] = tuple((name, Path(path)) for name, path in table["studies"])
         table["body"] = BodyLimits(**table["body"])
