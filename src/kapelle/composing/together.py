@@ -12,7 +12,7 @@ from dataclasses import replace
 from kapelle.bundles.load import Bundle
 from kapelle.composing import band
 from kapelle.composing.band_lead import ALL
-from kapelle.composing.events import BarDone, Done, Event, Progress
+from kapelle.composing.events import BarDone, Done, Event, Note, NotesAdded, Progress, Restarted
 from kapelle.composing.piece import Piece
 from kapelle.composing.request import ComposeRequest
 from kapelle.errors import Interrupted
@@ -34,7 +34,12 @@ def together(first: Iterator[Event], bundle: Bundle, wish: ComposeRequest, cance
         cancelled: Asked between phrases.
     """
     piece = None
+    told: list[Note] = []
     for event in first:
+        if isinstance(event, NotesAdded):
+            told += event.notes
+        elif isinstance(event, Restarted):
+            told = []
         if isinstance(event, Done):
             piece = event.piece
         elif not isinstance(event, BarDone):  # a bar is done when the band has played it too
@@ -48,6 +53,9 @@ def together(first: Iterator[Event], bundle: Bundle, wish: ComposeRequest, cance
             yield Progress(FIRST_SHARE + (1 - FIRST_SHARE) * event.done)
         elif isinstance(event, Done):
             yield Done(_joined(piece, event.piece, wish))
+        elif isinstance(event, Restarted):  # the band's, but whoever listens forgets the piece as well
+            yield event
+            yield NotesAdded(tuple(told))
         else:
             yield event
 
