@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kapelle import composing
 from kapelle.api import requests
 from kapelle.api.composer import Begun, Composer, Item, Over
+from kapelle.api.offers import offer, offers
 from kapelle.api.playing import SET_UP_S, TELL_S, LiveManner, Moment, Played, Told, bar_at, opened
 from kapelle.composing.events import BarDone, Done, NotesAdded, Restarted
 from kapelle.composing.piece import Piece
@@ -41,10 +42,14 @@ _LATE_S = 0.02
 """Composing that is later than so much is heard."""
 
 
+USUAL = LiveManner()
+"""One piece, soon, without a clock."""
+
+
 def live(
     wish: ComposeRequest,
     port: str | Port,
-    manner: LiveManner = LiveManner(),
+    manner: LiveManner = USUAL,
     *,
     told: Told = lambda moment: None,
     each: Callable[[Piece], None] = lambda piece: None,
@@ -95,8 +100,15 @@ def check_live(wish: ComposeRequest, manner: LiveManner) -> None:
     """
     if manner.go_on and not manner.endless:
         raise UsageError("--go-on says how endless music goes on", hint="add --endless")
-    if manner.go_on and (wish.model in composing.COMBINED or requests.bundle(wish.model).manifest.codec != "remi"):
+    if manner.go_on and not _can_go_on(wish.model):
         raise CannotObey("{model} cannot go on from a piece", model=wish.model, hint="leave out --go-on, or take the model genre")
+
+
+def _can_go_on(model: str) -> bool:
+    """Whether a model continues what it is given: an installed one says so itself, one in a folder does if it speaks REMI."""
+    if any(one.name == model for one in offers()):
+        return "extend" in offer(model).verbs
+    return requests.bundle(model).manifest.codec == "remi"
 
 
 def _with_a_metre(wish: ComposeRequest) -> ComposeRequest:
