@@ -4,7 +4,7 @@
  * Sound comes from the server in chunks of two seconds and track by track (sound-source.js says which), is fetched and decoded ahead
  * (sound-store.js), and placed on the clock of the AudioContext (sound-run.js), so that neither a busy page nor a slow network moves a
  * note; sound-clockwork.js keeps it going. Where the next chunk is late, the music stops at its border, "waiting", and goes on from
- * there. When a job is done, the piece's own chunks take over at the next border.
+ * there. When a job is done, the piece's own chunks take over at the next border at which they are there.
  *
  * Tells on the bus: "position" {seconds, playing, source} every frame while playing and after a seek; "playing", "waiting", "paused",
  * "ended", each with {seconds}; "mix" {} when what is muted, solo or how loud has changed; "source" {source}; "player-problem"
@@ -138,7 +138,7 @@ export class Player {
 
   /** What is played: {job, number} or {piece}, or null. */
   get source() {
-    return this.clockwork.source?.about || null;
+    return this.clockwork.about;
   }
 
   set source(about) {
@@ -238,9 +238,7 @@ export class Player {
   _handOver(piece) {
     this.mix.carry(piece.music);
     this.clockwork.goOnWith(piece);
-    emit("source", { source: this.source });
     this._mixed();
-    this.clockwork.tick();
   }
 
   _take(source) {

@@ -3,8 +3,8 @@
  * late, turns round at the end of a loop, and ends.
  *
  * It is in one of three phases, "paused", "waiting" and "playing", each told on the bus with {seconds}, and at the end "ended"; and tells
- * "position" {seconds, playing, source} every frame while playing and after a seek. It thinks twenty times a second, and at once when a
- * chunk arrives.
+ * "position" {seconds, playing, source} every frame while playing and after a seek, and "source" {source} when another takes over. It
+ * thinks twenty times a second, and at once when a chunk arrives.
  */
 
 import { emit } from "./bus.js";
@@ -35,6 +35,7 @@ export class Clockwork {
     /** @type {Run|null} */
     this.run = null;
     this.from = 0; // where to begin, in seconds
+    this._following = null; // what takes over from the source
     this._level = level;
     this._before = null; // the run that ends where the present one begins, while a loop turns round
     this._next = 0; // the first chunk that is not placed
@@ -68,6 +69,7 @@ export class Clockwork {
     if (!this.playing) return;
     this.from = this.position();
     this._stop(FADE_S);
+    this._change();
     this._enter("paused");
   }
 
@@ -75,8 +77,9 @@ export class Clockwork {
   seek(seconds, fade = FADE_S) {
     this.from = seconds;
     this._stop(fade);
+    this._change();
     this._cautious = false;
-    emit("position", { seconds, playing: false, source: this.source?.about || null });
+    emit("position", { seconds, playing: false, source: this.about });
     if (this.playing) this.wait();
     else this.tick();
   }
@@ -85,18 +88,36 @@ export class Clockwork {
   take(source) {
     this._stop(FADE_S);
     this.source = source;
+    this._following = null;
     this.from = 0;
     this._cautious = false;
     if (this.playing) this._enter("paused");
-    emit("position", { seconds: 0, playing: false, source: source?.about || null });
+    emit("position", { seconds: 0, playing: false, source: this.about });
     this.tick();
   }
 
-  /** The same music, whose chunks come from elsewhere from the next `tick` on. @param {any} source */
+  /** The same music, whose chunks are to come from elsewhere as soon as the next of them is there. @param {any} source */
   goOnWith(source) {
-    this.source = source;
+    this._following = source;
+    this.tick();
+  }
+
+  /** What is played, or will be from a border on. */
+  get about() {
+    return (this._following || this.source)?.about || null;
+  }
+
+  _canChange() {
+    return this._following.tracks(this._next).every((id) => this._settled(this._next, id, this._following));
+  }
+
+  _change() {
+    if (!this._following) return;
+    this.source = this._following;
+    this._following = null;
     this._late = [];
     this._cautious = false;
+    emit("source", { source: this.about });
   }
 
   /** Tracks that can be heard now, after others of their chunk. @param {number} k @param {string[]} ids */
@@ -113,6 +134,7 @@ export class Clockwork {
   /** Do what is due. */
   tick() {
     if (!this.source) return this.store.want([]);
+    if (this._following && (!this.run || this._canChange())) this._change();
     if (this.run && this.output.context) this._feed();
     if (!this.run && this.phase === "waiting" && this.output.context) this._begin(this.from, this.output.now + this.lead);
     return this.store.want(this._wanted());
@@ -129,7 +151,7 @@ export class Clockwork {
 
   _frame() {
     if (this.phase !== "playing") return;
-    emit("position", { seconds: this.position(), playing: true, source: this.source.about });
+    emit("position", { seconds: this.position(), playing: true, source: this.about });
     cancelAnimationFrame(this._drawing);
     this._drawing = requestAnimationFrame(() => this._frame());
   }
@@ -151,6 +173,8 @@ export class Clockwork {
     const ringing = run ? [] : source.ringing(this.from);
     ringing.filter((one) => one.must).forEach(add);
     for (let k = first; k <= first + ahead && k < source.count; k += 1) chunk(k);
+    const after = this._following;
+    if (after) for (const k of [first, first + 1]) after.tracks(k).forEach((id) => list.push(after.wanted(k, id)));
     [...this._late, ...ringing.filter((one) => !one.must)].forEach(add);
     const loop = this._bounds();
     if (loop && run && loop.end - this.position() < AHEAD * CHUNK_S) {
@@ -160,8 +184,8 @@ export class Clockwork {
     return list;
   }
 
-  _settled(k, id) {
-    return this.store.settled(this.source.wanted(k, id).key);
+  _settled(k, id, source = this.source) {
+    return this.store.settled(source.wanted(k, id).key);
   }
 
   _ready(k) {
@@ -248,7 +272,8 @@ export class Clockwork {
     this._stop(FADE_S);
     this.phase = "paused";
     clearInterval(this._timer);
-    emit("position", { seconds: this.from, playing: false, source: this.source.about });
+    this._change();
+    emit("position", { seconds: this.from, playing: false, source: this.about });
     emit("ended", { seconds: this.from });
     return false;
   }
