@@ -3,29 +3,44 @@
  */
 
 import { emit, on } from "./bus.js";
+import { mountCandidates } from "./candidates.js";
+import { mountComposer } from "./composer.js";
+import { mountDetails } from "./details.js";
 import { byId } from "./dom.js";
+import { mountDownloads } from "./downloads.js";
+import { mountHead } from "./head.js";
 import { t } from "./i18n.js";
+import { mountJudge } from "./judge.js";
+import { mountKeyboard } from "./keyboard.js";
+import { mountLibrary } from "./library.js";
 import { Player } from "./player.js";
+import { mountRoll } from "./roll.js";
+import { mountRooms } from "./rooms.js";
+import { mountScore } from "./score.js";
 import { session } from "./session.js";
+import { mountSettings } from "./settings.js";
 import { toast } from "./toast.js";
+import { mountTracks } from "./tracks.js";
+import { mountTransport } from "./transport.js";
+import { mountUpload } from "./upload.js";
 
-/** Every module of the page: file, function it exports, region. A module gets (element, session, player). */
+/** Every module of the page: its name, what mounts it, its region. A module gets (element, session, player). */
 const MODULES = [
-  ["settings", "mountSettings", "tools"],
-  ["composer", "mountComposer", "composer"],
-  ["head", "mountHead", "piece"],
-  ["downloads", "mountDownloads", "piece-actions"],
-  ["transport", "mountTransport", "transport"],
-  ["tracks", "mountTracks", "tracks"],
-  ["roll", "mountRoll", "roll"],
-  ["score", "mountScore", "score"],
-  ["candidates", "mountCandidates", "candidates"],
-  ["judge", "mountJudge", "judge"],
-  ["details", "mountDetails", "details"],
-  ["rooms", "mountRooms", "room"],
-  ["library", "mountLibrary", "library"],
-  ["upload", "mountUpload", null],
-  ["keyboard", "mountKeyboard", null],
+  ["settings", mountSettings, "tools"],
+  ["composer", mountComposer, "composer"],
+  ["head", mountHead, "piece"],
+  ["downloads", mountDownloads, "piece-actions"],
+  ["transport", mountTransport, "transport"],
+  ["tracks", mountTracks, "tracks"],
+  ["roll", mountRoll, "roll"],
+  ["score", mountScore, "score"],
+  ["candidates", mountCandidates, "candidates"],
+  ["judge", mountJudge, "judge"],
+  ["details", mountDetails, "details"],
+  ["rooms", mountRooms, "room"],
+  ["library", mountLibrary, "library"],
+  ["upload", mountUpload, null],
+  ["keyboard", mountKeyboard, null],
 ];
 
 const ROOMS = new Set(["studio", "models", "studies"]);
@@ -33,10 +48,9 @@ const ROOMS = new Set(["studio", "models", "studies"]);
 async function start() {
   const player = new Player(session);
   window.kapelle = { session, player };
-  for (const [file, name, region] of MODULES) {
-    const module = await import(`./${file}.js`);
-    window.kapelle[file] = module[name](region ? byId(region) : null, session, player);
-  }
+  const mounted = MODULES.map(async ([name, mount, region]) => {
+    window.kapelle[name] = await mount(region ? byId(region) : null, session, player);
+  });
   tabs();
   connection();
   on("asked", showStage);
@@ -44,12 +58,8 @@ async function start() {
   window.addEventListener("hashchange", showRoom);
   showRoom();
   on("language", () => emit("room", room()));
-  await session.resume();
+  await Promise.all([...mounted, session.resume()]);
   document.documentElement.dataset.ready = "true"; // for tests: everything is mounted
-}
-
-async function makePlayer() {
-  return new Player(session);
 }
 
 /** Where one column is all there is, what is being made is below what asks for it: go there. */

@@ -128,8 +128,10 @@ function segments(about) {
     box.append(el("label", {}, input, el("span", { text: nameOf(choice, about.schema["x-names"]) })));
     return { input, choice };
   });
+  const element = grouped({ ...about, hint: "" }, box);
+  if (about.hint) element.title = about.hint; // the choices say it themselves
   return {
-    element: grouped(about, box),
+    element,
     focus: inputs[0].input,
     get: () => inputs.find(({ input }) => input.checked)?.choice ?? null,
     set: (value) => inputs.forEach(({ input, choice }) => (input.checked = choice === (value ?? ""))),
@@ -208,7 +210,7 @@ function several(about) {
     other.hidden = true;
   });
   return {
-    element: labelled(about, add, chips, add, other),
+    element: labelled({ ...about, hint: about.hint.replace(/(, such as|, например|:)[^;]*/, "") }, add, chips, add, other), // examples are in the list
     focus: add,
     get: () => chosen.join(","),
     set: (value) => {
