@@ -57,7 +57,14 @@ export class Library {
     on("deleted", ({ id }) => this._without([id]));
     on("open", () => this._showOpen());
     on("closed", () => this._showOpen());
+    on("done", ({ result }) => this._again(result));
     on("language", () => this.label());
+  }
+
+  /** What came of making a piece again. */
+  _again(result) {
+    if (result?.same_bytes === true) toast(t("library.same_bytes"), { kind: "ok" });
+    if (result?.same_bytes === false) toast(t("library.other_bytes"), { kind: "error" });
   }
 
   /** Whether the trash is shown. */
