@@ -165,11 +165,26 @@ def _struck_again(starts: IntArray, pitch: IntArray) -> IntArray:
 
 def seats(score: Score) -> list[float]:
     """A place for each track: drums and basses in the middle, the others left and right in turn."""
-    places, taken = [], 0
-    for track in score.tracks:
-        if track.is_drum or track.program in BASS_PROGRAMS or not len(track.notes):
-            places.append(0.0)
-        else:
-            places.append(SEATS[taken % len(SEATS)])
-            taken += 1
-    return places
+    taken = Seats()
+    return [taken.next(-1 if track.is_drum else track.program) if len(track.notes) else 0.0 for track in score.tracks]
+
+
+class Seats:
+    """Places for programs as they come, where nobody knows yet which others will."""
+
+    def __init__(self) -> None:
+        self._n_taken = 0
+        self._places: dict[int, float] = {}
+
+    def next(self, program: int) -> float:
+        """The next free place for a track of `program` (-1: drums)."""
+        if program < 0 or program in BASS_PROGRAMS:
+            return 0.0
+        self._n_taken += 1
+        return SEATS[(self._n_taken - 1) % len(SEATS)]
+
+    def of(self, program: int) -> float:
+        """The place of a program that has one, or the next free one, which it keeps."""
+        if program not in self._places:
+            self._places[program] = self.next(program)
+        return self._places[program]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle.errors import UsageError
 from kapelle.render import chunks
+from kapelle.render.performance import Seats
 from kapelle.score.write import write_bytes
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class LiveSound:
         self._folder, self._job, self._number, self._tell = folder, job, number, tell
         self._notes: dict[int, dict[int, list[Note]]] = defaultdict(lambda: defaultdict(list))  # chunk -> program -> notes
         self._made: dict[tuple[int, int], int] = {}  # chunk and program -> notes in it
+        self._seats = Seats()  # much as the tracks of the piece will sit
 
     def add(self, notes: Sequence[Note]) -> None:
         """Take notes that are to sound."""
@@ -61,6 +63,7 @@ class LiveSound:
                 self._folder.sound(self._job, self._number, k, program).unlink(missing_ok=True)
         self._notes.clear()
         self._made.clear()
+        self._seats = Seats()
 
     def _make(self, k: int) -> None:
         programs = []
@@ -69,7 +72,7 @@ class LiveSound:
                 continue
             self._made[k, program] = len(notes)
             with suppress(UsageError):  # too many notes for a sound; the piece itself is well
-                data = chunks.flac(chunks.chunk_of_notes(notes, k))
+                data = chunks.flac(chunks.chunk_of_notes(notes, k, pan=self._seats.of(program)))
                 write_bytes(self._folder.sound(self._job, self._number, k, program), data, durable=False)
                 programs.append(program)
         if programs:
