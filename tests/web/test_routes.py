@@ -15,6 +15,7 @@ import scores
 from kapelle.composing.request import MAX_SEED
 from kapelle.score import write
 from kapelle.score.read import read
+from kapelle.web import looks
 from studios import events_in
 
 UNKNOWN = "aaaaaaaaaaaa"
@@ -337,6 +338,15 @@ def test_a_piece_can_be_taken_away(client, kept, format, start):
     assert answer.status_code == 200, answer.text
     assert answer.content.startswith(start)
     assert answer.headers["content-disposition"].startswith("attachment;") and f".{format}" in answer.headers["content-disposition"]
+
+
+def test_a_large_file_goes_by_way_of_the_disk_and_leaves_nothing_there(client, kept):
+    from kapelle.web import app as application
+
+    wav = client.get(f"/api/pieces/{kept['id']}/file/wav")
+    assert len(wav.content) > looks.INLINE and wav.content[:4] == b"RIFF" and int(wav.headers["content-length"]) == len(wav.content)
+    passing = client.app.state.served.passing
+    assert passing.name.startswith(application.PASSING) and list(passing.iterdir()) == []
 
 
 def test_what_no_file_can_be_is_refused(client, kept):

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, FastAPI, Request
@@ -20,7 +23,7 @@ from starlette.requests import ClientDisconnect
 
 import kapelle
 from kapelle.errors import KapelleError, UsageError
-from kapelle.web import errors, security
+from kapelle.web import errors, looks, security
 from kapelle.web.errors import Refused
 from kapelle.web.feed import Feed
 from kapelle.web.kept_scores import KeptScores
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from kapelle.web.studio import Studio
+
+PASSING = "passing-"
+"""How the folder begins that a server has for files which are sent once; one that was killed leaves it behind."""
 
 SOUNDS = ("/api/classify/sound",)
 FILES = ("/api/uploads",)
@@ -54,6 +60,7 @@ class Served:
         studio: Jobs and library.
         feed: News of jobs.
         quick: Helpers for what is short.
+        passing: A folder for files that are sent once.
         offered: What models can be asked for.
         scores: Those that were drawn last.
     """
@@ -62,6 +69,7 @@ class Served:
     studio: Studio
     feed: Feed
     quick: Helpers
+    passing: Path
     offered: Offered = field(default_factory=Offered)
     scores: KeptScores = field(default_factory=KeptScores)
 
@@ -146,8 +154,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
     settings: Settings = app.state.settings
     studio = await asyncio.to_thread(open_studio, settings.folder, most_waiting=settings.queue)
-    quick = Helpers(settings.helpers)
-    shared = Served(settings, studio, Feed(studio.jobs, settings.listeners), quick)
+    quick = Helpers(settings.helpers, warm=looks.warm)
+    passing = Path(tempfile.mkdtemp(prefix=PASSING, dir=studio.folder.path))
+    shared = Served(settings, studio, Feed(studio.jobs, settings.listeners), quick, passing)
     app.state.served = shared
     warming = asyncio.create_task(asyncio.to_thread(quick.start))
     try:
@@ -158,6 +167,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.suppress(Exception, asyncio.CancelledError):
             await warming
         studio.database.close()
+        shutil.rmtree(passing, ignore_errors=True)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

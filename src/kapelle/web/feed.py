@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kapelle.web import errors
 from kapelle.web.jobs import Event
@@ -154,7 +154,10 @@ class Feed:
         held = self.jobs.get(job)
         if not held.ended or self.jobs.events_after(after, job, 1):
             return None
-        data = {"done": {"pieces": list(held.pieces), "result": held.result}, "failed": {"error": held.error}}.get(held.state, {})
+        ends: dict[str, dict[str, Any]] = {
+            "done": {"pieces": list(held.pieces), "result": held.result}, "failed": {"error": held.error},
+        }  # fmt: skip
+        data = ends.get(held.state, {})
         return Event(after, job, held.state, data)
 
     async def _poll(self) -> None:

@@ -6,11 +6,13 @@ and it need not load the server for that.
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle import api
+from kapelle.api import downloads
 from kapelle.errors import MidiError
 from kapelle.web.jobs import finite
 
@@ -48,6 +50,35 @@ def midi_info(data: bytes) -> dict[str, Any]:
 def _track(one: TrackInfo) -> dict[str, Any]:
     program = -1 if one.is_drum else one.program
     return {"name": one.name[:120], "program": program, "instrument": one.instrument, "n_notes": one.n_notes}
+
+
+INLINE = 1 << 20
+"""Bytes that go from process to process; more go by way of a file."""
+
+
+def warm() -> None:
+    """Load what most work needs, so that the first who asks need not wait for it."""
+    from symusic import Note, Score, Track
+
+    from kapelle.score import write
+
+    track = Track("", 0)
+    track.notes.append(Note(0, 240, 60, 80))
+    score = Score(480)
+    score.tracks.append(track)
+    data = write.to_bytes(score)
+    midi_info(data)
+    api.piece_chunk(data, 0, 0)
+
+
+def download(data: bytes, format: str, title: str, request: dict[str, Any] | None, folder: Path) -> tuple[bytes | Path, str, str]:
+    """A piece in a format: its bytes, or a new file in `folder` that holds them; media type; suffix."""
+    made, media_type, suffix = downloads.download(data, format, title=title, request=request)
+    if len(made) <= INLINE:
+        return made, media_type, suffix
+    path = folder / f"{secrets.token_hex(12)}{suffix.replace(' ', '')}"
+    path.write_bytes(made)
+    return path, media_type, suffix
 
 
 def analysis(data: bytes, per: str = "bar") -> dict[str, Any]:

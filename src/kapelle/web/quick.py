@@ -47,10 +47,11 @@ class Helpers:
     Args:
         n: How many.
         waiting: Pieces of work that may wait.
+        warm: What `start` has every process do first.
     """
 
-    def __init__(self, n: int = 2, waiting: int | None = None) -> None:
-        self.n = max(1, n)
+    def __init__(self, n: int = 2, waiting: int | None = None, warm: Callable[[], object] | None = None) -> None:
+        self.n, self.warm = max(1, n), warm
         self.most = self.n * (1 + (WAITING if waiting is None else waiting))
         self.under_way = 0
         self._free: list[_Helper] = []
@@ -83,6 +84,11 @@ class Helpers:
     def start(self) -> None:
         """Begin all processes, so that the first work need not wait for one."""
         for helper in [self._taken() for _ in range(self.n)]:
+            try:
+                if self.warm is not None:
+                    helper.do((self.warm, (), {}), START_S)
+            except Exception as error:  # who asks will be told why
+                _log.warning("a helper could not begin: %s", error)
             self._give_back(helper)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 import os
 import re
+import shutil
 import socket
 import sys
 import threading
@@ -164,11 +165,14 @@ def run(settings: Settings, way: Way, held: socket.socket, ready: Callable[[], N
     Raises:
         StorageError: The folder cannot be used.
     """
+    from kapelle.web.app import PASSING
     from kapelle.web.studio import open_studio
     from kapelle.web.supervisor import Supervisor
 
     with contextlib.closing(held):
         studio = open_studio(settings.folder, most_waiting=settings.queue, repair=True)
+        for left in studio.folder.path.glob(f"{PASSING}*"):
+            shutil.rmtree(left, ignore_errors=True)
         supervisor = Supervisor(studio, way.processes)
         supervisor.start()
         try:
@@ -181,7 +185,10 @@ def run(settings: Settings, way: Way, held: socket.socket, ready: Callable[[], N
 
 
 def _options(settings: Settings) -> dict[str, Any]:
+    from kapelle.web.patience import PatientProtocol
+
     return {
+        "http": PatientProtocol,
         "log_config": None,
         "log_level": "warning",
         "access_log": False,  # it would hold the token

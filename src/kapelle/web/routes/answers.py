@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from kapelle.web import errors
 
@@ -67,6 +70,22 @@ def error_told(table: Any, language: str) -> dict[str, Any]:
 def language(request: Request) -> str:
     """The language of who asks."""
     return errors.language_of(request.scope)
+
+
+def sent_once(path: Path, media_type: str, headers: dict[str, str]) -> Response:
+    """The bytes of a file, which is gone as soon as they are on their way, or at the latest when they are through."""
+    file = path.open("rb")
+    size = path.stat().st_size
+    with contextlib.suppress(OSError):  # Windows keeps it while it is open
+        path.unlink()
+
+    def chunks() -> Iterator[bytes]:
+        with file:
+            while chunk := file.read(1 << 18):
+                yield chunk
+        path.unlink(missing_ok=True)
+
+    return StreamingResponse(chunks(), 200, {**headers, "Content-Length": str(size)}, media_type)
 
 
 def kept(request: Request, tag: str, media_type: str, data: bytes | None = None) -> Response | None:

@@ -66,7 +66,7 @@ def cancel(id: JobId, here: Here, request: Request) -> dict[str, Any]:
 def _listening(id: JobId, here: Here) -> str:
     """The id of a job that is there and may be listened to: checked before the answer begins."""
     here.studio.jobs.get(id)
-    here.feed.check()
+    here.feed.check(id)
     return id
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from kapelle import api
 from kapelle.api import downloads, score_pages
 from kapelle.api import notes as notes_of
-from kapelle.web import errors
+from kapelle.web import errors, looks
 from kapelle.web.app import Here
 from kapelle.web.routes.answers import SENDING, binary, described, kept
 from kapelle.web.schemas import AN_ID, ID, Change, Found, Keep, Notes, Record, ScorePages
@@ -146,12 +146,11 @@ async def file(
     record = await asyncio.to_thread(here.studio.library.get, id)
     recipe = await asyncio.to_thread(here.studio.library.recipe, id) if format == "recipe.json" else None
     data, kind, suffix = await here.quick.run(
-        downloads.download, await _midi(here, id), format, title=record.title, request=recipe or None, limit_s=LONG_S
+        looks.download, await _midi(here, id), format, record.title, recipe or None, here.passing, limit_s=LONG_S
     )
     name = downloads.file_name(record.title, suffix)
-    return Response(
-        data, media_type=kind, headers={"Content-Disposition": downloads.content_disposition(name), "Cache-Control": "no-store"}
-    )
+    headers = {"Content-Disposition": downloads.content_disposition(name), "Cache-Control": "no-store"}
+    return sent_once(data, kind, headers) if isinstance(data, FilePath) else Response(data, media_type=kind, headers=headers)
 
 
 @router.get(
