@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -12,7 +13,7 @@ from kapelle.api import downloads, score_pages
 from kapelle.api import notes as notes_of
 from kapelle.web import errors, looks
 from kapelle.web.app import Here
-from kapelle.web.routes.answers import SENDING, binary, described, kept
+from kapelle.web.routes.answers import SENDING, binary, described, kept, sent_once
 from kapelle.web.schemas import AN_ID, ID, Change, Found, Keep, Notes, Record, ScorePages
 
 router = APIRouter(prefix="/api/pieces", tags=["pieces"])
