@@ -297,7 +297,7 @@ def test_the_roll_is_told_in_words_and_names_stay_text(desk, pieces) -> None:
     picture = desk.page.locator(".roll-moving")
     assert picture.get_attribute("role") == "img"
     assert picture.get_attribute("aria-label").startswith(
-        "Piano roll: 3 tracks, 24 bars, 144 notes, 0:47. Regions: theme 0:00, B 0:08, theme 0:16."
+        "Piano roll: 3 tracks, 24 bars, 144 notes, 0:47. Regions: Theme 0:00, B 0:08, Theme 0:16."
     )
     table = desk.page.locator(".roll table")
     rows = table.locator("tbody tr")

@@ -12,6 +12,7 @@ const STILL_PX = 5; // a hand that moves less has clicked
 const EDGE_PX = 8;
 const SNAP_PX = 9;
 const SHORTEST_LOOP_S = 0.1;
+const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Let hands and keys reach `roll`. @param {any} roll */
 export function takeInput(roll) {
@@ -39,8 +40,9 @@ function down(roll, hands, event) {
   if (event.button !== 0 || roll.music.nNotes === 0) return;
   const at = place(roll.canvas, event);
   roll.canvas.setPointerCapture(event.pointerId);
-  hands.set(event.pointerId, { ...at, first: at, moved: false, kind: kindOf(roll, at, event) });
+  hands.set(event.pointerId, { ...at, first: at, moved: false, speed: 0, time: event.timeStamp, kind: kindOf(roll, at, event) });
   roll.held = true;
+  roll.thrown = 0;
   roll.hint.hidden = true;
   if (hands.size === 2) for (const hand of hands.values()) [hand.moved, hand.kind] = [true, "pinch"];
 }
@@ -61,6 +63,9 @@ function move(roll, hands, event) {
   else if (hand.kind === "pan") {
     roll.canvas.classList.add("panning");
     roll.pan(hand.x - at.x, hand.y - at.y);
+    const passed = Math.max(event.timeStamp - hand.time, 1);
+    hand.speed = 0.6 * ((hand.x - at.x) / passed) + 0.4 * hand.speed;
+    hand.time = event.timeStamp;
   } else loop(roll, hand, at, event.altKey);
   [hand.x, hand.y] = [at.x, at.y];
   return undefined;
@@ -73,6 +78,7 @@ function up(roll, hands, event, broken = false) {
   if (hands.size === 0) roll.held = false;
   if (!hand || broken) return;
   if (!hand.moved) click(roll, hand);
+  else if (hand.kind === "pan" && event.pointerType === "touch" && event.timeStamp - hand.time < 60 && Math.abs(hand.speed) > 0.25 && !calm.matches) roll.thrown = hand.speed;
   else if (hand.kind.startsWith("loop") && roll.loop) {
     const [from, to] = roll.loop;
     roll.setLoop(to - from < SHORTEST_LOOP_S ? null : [from, to]);

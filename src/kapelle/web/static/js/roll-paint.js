@@ -4,6 +4,7 @@
  */
 
 import { mix } from "./colors.js";
+import { t } from "./i18n.js";
 import { firstAbove, firstAfter } from "./music.js";
 import { drumRow, KEYS, MARKS, RULER } from "./roll-view.js";
 
@@ -42,6 +43,9 @@ export function markColour(marks, mark, hues) {
   const stems = [...new Set(marks.filter((one) => one.kind !== "theme").map(stem))];
   return hues.marks[stems.indexOf(stem(mark)) % hues.marks.length];
 }
+
+/** What a region is called on the page: ours in its language, others as their file says. @param {{label: string, kind: string}} mark */
+export const labelOf = (mark) => (mark.label.toLowerCase() === "theme" ? t("roll.theme") : mark.label);
 
 export class Painter {
   /** @param {import("./roll-view.js").View} view */
@@ -145,7 +149,7 @@ export class Painter {
         ctx.roundRect(x + 1, RULER + 2, Math.max(to - x - 2, 2), MARKS - 4, 4);
         ctx.fillStyle = mix(hue, hues.ruler, 0.45);
         ctx.fill();
-        this._label(ctx, mark.label, Math.max(x, KEYS) + 7, RULER + MARKS / 2 + 0.5, to - Math.max(x, KEYS) - 12);
+        this._label(ctx, labelOf(mark), Math.max(x, KEYS) + 7, RULER + MARKS / 2 + 0.5, to - Math.max(x, KEYS) - 12);
       }
     });
   }

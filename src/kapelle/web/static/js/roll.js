@@ -1,23 +1,24 @@
 /**
  * The piano roll: notes while they arrive and while they sound, with bars, regions, keys and drums; moved and zoomed by wheel, finger,
  * button and key. Two canvases lie over each other, so that the playhead moves without the notes being drawn again, and a strip below
- * shows the whole piece. roll-view.js says where things are, roll-paint.js and roll-motion.js draw them, roll-input.js takes hands and keys.
+ * shows the whole piece. roll-view.js says where things are, roll-paint.js and roll-motion.js draw them, roll-input.js takes hands
+ * and keys, roll-words.js says the same in words.
  *
  * Listens to "music", "music-grown", "open", "position", "playing", "paused", "ended", "loop", "mix", "job", "idle", "state", "closed",
  * "language". Tells "loop" {loop: [from, to] | null}, and takes {loop: true} for the whole piece. It makes no sound and changes no note.
  */
 
 import { emit, on } from "./bus.js";
-import { clock, el, icon } from "./dom.js";
-import { t } from "./i18n.js";
-import { instrumentOf } from "./instruments.js";
+import { el, icon } from "./dom.js";
 import { takeInput } from "./roll-input.js";
 import { Motion } from "./roll-motion.js";
-import { Painter, pitchName } from "./roll-paint.js";
-import { DRUM_ROWS, View } from "./roll-view.js";
+import { Painter } from "./roll-paint.js";
+import { View } from "./roll-view.js";
+import { describe, sayAll } from "./roll-words.js";
 
 const SPARK_MS = 750;
 const CALM_MS = 110; // how softly the picture follows
+const SLIDE_MS = 320; // how long a throw of the finger goes on
 const SPARKS_AT_MOST = 400;
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -40,6 +41,7 @@ class Roll {
     this._continues = false;
     this._frame = 0;
     this._last = 0;
+    this.thrown = 0; // pixels in a millisecond
     this._build();
     this.recolour();
     this._listen();
@@ -144,23 +146,9 @@ class Roll {
 
   // -- words ----------------------------------------------------------------------------------------------------------------------
 
+  /** Say everything in the page's language. */
   _words() {
-    const { music } = this;
-    const none = music.nNotes === 0;
-    const waiting = none && this.session.current.job && this.session.busy;
-    this.element.classList.toggle("is-empty", none);
-    this.empty.hidden = !none;
-    this.foot.hidden = none;
-    const [, title, text] = this.empty.children;
-    title.textContent = t(waiting ? "roll.waiting" : this.session.current.record ? "roll.no_notes" : "roll.empty");
-    text.textContent = waiting || this.session.current.record ? "" : t("roll.empty_hint");
-    this.element.firstChild.setAttribute("aria-label", t("roll.title"));
-    this.again.lastChild.textContent = t("roll.follow");
-    for (const button of this.tools.children) {
-      button.title = t(button.dataset.tLabel);
-      button.setAttribute("aria-label", button.title);
-    }
-    this.drumWords = Object.fromEntries([...DRUM_ROWS.map((name) => [name, t(`roll.drum.${name}`)]), ["bar", t("roll.bar")]]);
+    sayAll(this);
     this._describe();
     this.renew();
   }
@@ -169,20 +157,10 @@ class Roll {
     this._described ??= setTimeout(() => this._describe(), 1500);
   }
 
-  /** The same in words, for those who do not see the picture. */
   _describe() {
     clearTimeout(this._described);
     this._described = undefined;
-    const { music } = this;
-    const facts = { tracks: music.tracks.length, bars: Math.max(music.bars.length - 1, 0), notes: music.nNotes, length: clock(music.duration) };
-    const marks = music.marks.slice(0, 12).map((mark) => `${mark.label} ${clock(mark.start_s)}`);
-    const words = [t("roll.summary", facts), marks.length > 0 ? t("roll.regions", { regions: marks.join(", ") }) : "", t("roll.keys")];
-    this.canvas.setAttribute("aria-label", words.filter(Boolean).join(" "));
-    const head = ["instrument", "notes", "range", "from_to"].map((name) => el("th", { scope: "col", text: t(`roll.table.${name}`) }));
-    const rows = music.tracks.map((track) => el("tr", {}, ...row(track, music)));
-    this.table.replaceChildren(
-      el("table", {}, el("caption", { text: t("roll.table.title") }), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)),
-    );
+    describe(this);
   }
 
   // -- look -----------------------------------------------------------------------------------------------------------------------
@@ -297,7 +275,7 @@ class Roll {
   _draw(now) {
     this._frame = 0;
     this._measure();
-    const moves = this._glide(now);
+    const moves = this._slide(now) || this._glide(now);
     const scene = {
       music: this.music,
       dimmed: this.silent,
@@ -322,6 +300,18 @@ class Roll {
     this._strip(now);
     this.stats.frames += 1;
     if (moves || this.sparks.length > 0 || this._mapStale) this.request();
+  }
+
+  /** Go on as a finger threw it, slower and slower; whether it still moves. */
+  _slide(now) {
+    if (!this.thrown) return false;
+    const passed = Math.min(now - this._last, 100);
+    this._last = now;
+    this.view.pan(this.thrown * passed, 0);
+    this.thrown *= Math.exp(-passed / SLIDE_MS);
+    if (Math.abs(this.thrown) < 0.02 || this.held) this.thrown = 0;
+    this._stale = true;
+    return this.thrown !== 0;
   }
 
   /** Move the picture towards the playhead, or the end of what is composed; whether it still moves. */
@@ -379,18 +369,6 @@ function context(canvas, dpr) {
   const ctx = canvas.getContext("2d");
   ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
   return ctx;
-}
-
-function row(track, music) {
-  const pitches = track.notes.map((note) => note.pitch);
-  const [low, high] = pitches.reduce(([a, b], pitch) => [Math.min(a, pitch), Math.max(b, pitch)], [127, 0]);
-  const range = track.drum || pitches.length === 0 ? "–" : `${pitchName(low)} – ${pitchName(high)}`;
-  const last = track.notes.at(-1);
-  const span = last ? t("roll.table.bars", { from: music.barAt(track.notes[0].start) + 1, to: music.barAt(last.start) + 1 }) : "–";
-  return [
-    el("th", { scope: "row", text: instrumentOf(track) }),
-    ...[t("tracks.notes", { n: track.notes.length }), range, span].map((text) => el("td", { text })),
-  ];
 }
 
 /**

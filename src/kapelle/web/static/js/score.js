@@ -113,7 +113,7 @@ class Score {
     this._words();
     for (const sheet of this.pages) this._sight.observe(sheet);
     this.bar = -1;
-    this.at(this.player.position(), false);
+    this.at(this.player.position(), this.player.playing);
   }
 
   _words() {
