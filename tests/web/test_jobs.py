@@ -275,7 +275,7 @@ class Life(RuleBasedStateMachine):
             self.ids.append(self.jobs.put("compose", {}).id)
             assert waiting < 5
         except QueueFull:
-            assert waiting == 5
+            assert waiting >= 5  # more, where jobs were given back
 
     @rule(worker=st.sampled_from(["w0", "w1", "w2"]))
     def claim(self, worker):

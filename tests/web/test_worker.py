@@ -535,7 +535,7 @@ def test_the_seed_of_a_job_is_the_same_when_it_is_begun_again():
     from kapelle.web.wishes import seed_of
 
     assert seed_of({}, "abcdefghijkl") == seed_of({}, "abcdefghijkl")
-    assert len({seed_of({}, f"job{n}") for n in range(1000)}) == 1000
+    assert len({seed_of({}, f"job{n}") for n in range(10_000)}) == 10_000
     assert seed_of({"seed": 0}, "abcdefghijkl") == 0
 
 

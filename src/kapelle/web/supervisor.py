@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kapelle import interrupts
 from kapelle.errors import KapelleError
 
 if TYPE_CHECKING:
@@ -128,11 +129,12 @@ class Supervisor:
     def _begin(self, place: _Place) -> None:
         place.begun = time.monotonic()
         try:
-            place.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "kapelle.web.worker", str(self.studio.folder.path), "--of", str(len(self._places))],
-                stdin=subprocess.PIPE,
-                env=_environment(len(self._places)),
-            )
+            with interrupts.held_back():
+                place.process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "kapelle.web.worker", str(self.studio.folder.path), "--of", str(len(self._places))],
+                    stdin=subprocess.PIPE,
+                    env=_environment(len(self._places)),
+                )
         except OSError as error:  # no memory or no processes left; later, perhaps
             _log.warning("no worker could be started: %s", error)
             place.again_at = place.begun + LONGEST_PAUSE_S

@@ -9,12 +9,12 @@ import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import fields
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from kapelle import api, composing
 from kapelle.composing.request import Length
 from kapelle.errors import UnknownName, UsageError
-from kapelle.web.folder import id_of
 
 if TYPE_CHECKING:
     from kapelle.composing.request import ComposeRequest
@@ -102,7 +102,7 @@ def _towards(verb: str, body: Body) -> dict[str, Any]:
 def seed_of(body: Body, job: str) -> int:
     """The seed that was sent, or else the one that belongs to the job."""
     given = body.get("seed")
-    return int(given) if given is not None else int.from_bytes(id_of("seed", job).encode()[:4]) % 2**31
+    return int(given) if given is not None else int.from_bytes(sha256(job.encode()).digest()[:4]) % 2**31
 
 
 def length_of(table: Mapping[str, Any] | None) -> Length | None:
