@@ -13,6 +13,7 @@ import { t } from "./i18n.js";
 import { mountJudge } from "./judge.js";
 import { mountKeyboard } from "./keyboard.js";
 import { mountLibrary } from "./library.js";
+import { mountMidiOut } from "./midi-out.js";
 import { Player } from "./player.js";
 import { mountRoll } from "./roll.js";
 import { mountRooms } from "./rooms.js";
@@ -27,6 +28,7 @@ import { mountUpload } from "./upload.js";
 /** Every module of the page: its name, what mounts it, its region. A module gets (element, session, player). */
 const MODULES = [
   ["settings", mountSettings, "tools"],
+  ["midi", mountMidiOut, "tools"],
   ["composer", mountComposer, "composer"],
   ["head", mountHead, "piece"],
   ["downloads", mountDownloads, "piece-actions"],
