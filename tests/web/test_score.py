@@ -136,6 +136,7 @@ def test_print_fetches_all_pages_first(desk, piece) -> None:
     desk.page.get_by_role("button", name="Print").click()
     desk.until("window.printed")
     assert desk.get("window.printed === document.querySelectorAll('.score-sheet').length")
+    desk.get("void window.dispatchEvent(new Event('beforeprint'))")
     desk.page.emulate_media(media="print")
     assert not desk.page.locator("#composer").is_visible()
     assert desk.page.locator(".score-sheet").last.is_visible()

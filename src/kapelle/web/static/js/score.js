@@ -43,7 +43,11 @@ class Score {
     element.addEventListener("touchmove", () => (this.follow = false), { passive: true });
     element.addEventListener("click", (event) => this._click(event));
     on("playing", () => (this.follow = true));
-    window.addEventListener("beforeprint", () => this._whole());
+    window.addEventListener("beforeprint", () => {
+      document.body.classList.toggle("printing-score", Boolean(this.about) && !element.hidden);
+      this._whole();
+    });
+    window.addEventListener("afterprint", () => document.body.classList.remove("printing-score"));
     const { record, job } = session.current;
     if (record) this._open(record);
     else this._say(job ? "score.later" : "score.empty");
@@ -172,8 +176,6 @@ class Score {
 
   async _print() {
     await this._whole();
-    document.body.classList.add("printing-score");
-    window.addEventListener("afterprint", () => document.body.classList.remove("printing-score"), { once: true });
     window.print();
   }
 
