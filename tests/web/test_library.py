@@ -237,6 +237,39 @@ def test_sounds_go_an_hour_after_their_job(studio):
     assert not path.exists()
 
 
+def test_what_was_left_half_done_is_swept_up_after_an_hour_and_nothing_else(studio, piece):
+    library, folder = studio.library, studio.folder
+    record, upload = library.add(piece, verb="compose"), library.put_upload(piece.to_midi(), "a.mid")
+    job = studio.jobs.put("compose", {})
+    folder.job(job.id).mkdir()
+    half = [
+        folder.piece(record.id) / ".kapelle-x.part",
+        folder.uploads / ".kapelle-y.part",
+        folder.upload(new_id()),
+        folder.job(new_id()) / "sound",
+    ]
+    for path in half:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    studio.purge()
+    assert all(path.exists() for path in half)
+    studio.purge(time.time() + 3700)
+    assert not any(path.exists() for path in half)
+    assert library.midi(record.id) == library.upload(upload.id) == piece.to_midi()
+    assert folder.job(job.id).exists()
+
+
+def test_a_report_goes_with_its_job(studio):
+    job = studio.jobs.put("evaluate", {})
+    studio.jobs.claim("w")
+    studio.jobs.finish(job.id, "w", {})
+    studio.folder.report(job.id).write_text("x")
+    studio.purge(time.time() + 24 * 3600)
+    assert studio.folder.report(job.id).exists()
+    studio.purge(time.time() + 31 * 24 * 3600)
+    assert not studio.folder.report(job.id).exists()
+
+
 def test_a_piece_whose_file_is_gone_says_so(library, piece):
     record = library.add(piece, verb="compose")
     shutil.rmtree(library.folder.piece(record.id))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from kapelle.web.locks import is_held
 SOUNDS_S = 3600.0
 """So long the sounds of a job are kept after its end."""
 
+YOUNG_S = 3600.0
+"""A file that nothing knows of is left alone for so long."""
+
 
 @dataclass(frozen=True)
 class Studio:
@@ -31,12 +35,27 @@ class Studio:
     library: Library
 
     def purge(self, now: float | None = None) -> None:
-        """Delete what has had its time: sounds, events, jobs, uploads, the trash."""
+        """Delete what has had its time: sounds, events, jobs and their reports, uploads, the trash, and what was left half done."""
         now = time.time() if now is None else now
-        for job in [*self.jobs.finished_before(now - SOUNDS_S), *self.jobs.purge(now)]:
+        forgotten = self.jobs.purge(now)
+        for job in [*self.jobs.finished_before(now - SOUNDS_S), *forgotten]:
             shutil.rmtree(self.folder.job(job), ignore_errors=True)
+        for job in forgotten:
+            self.folder.report(job).unlink(missing_ok=True)
         self.library.purge(now)
         self.drop_used_uploads()
+        self.sweep(now)
+
+    def sweep(self, now: float) -> None:
+        """Delete files that nothing knows of, as a power cut or a lost database leaves them; young ones may be on their way."""
+        known = {name: {row["id"] for row in self.database.rows(f"SELECT id FROM {name}")} for name in ("uploads", "jobs")}
+        parts = [*self.folder.pieces.glob("*/.kapelle-*.part"), *self.folder.path.glob("*/.kapelle-*.part")]
+        uploads = [path for path in self.folder.uploads.glob("*.mid") if path.stem not in known["uploads"]]
+        jobs = [path for path in self.folder.jobs.iterdir() if path.name not in known["jobs"]]
+        for path in (*parts, *uploads, *jobs):
+            with suppress(OSError):
+                if path.stat().st_mtime < now - YOUNG_S:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def drop_used_uploads(self) -> None:
         """Delete the uploads whose jobs have all ended."""
