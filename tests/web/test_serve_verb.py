@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -170,6 +172,43 @@ def test_a_port_below_1024_is_told_if_it_is_not_ours(monkeypatch):
         server.listen("127.0.0.1", 80)
     with pytest.raises(Missing):
         server.studies_of([server.Path("nowhere")])
+
+
+def test_a_connection_that_asks_nothing_whole_is_closed(monkeypatch):
+    import uvicorn
+
+    from kapelle.web import patience
+
+    monkeypatch.setattr(patience, "HEAD_S", 0.2)
+
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.5)  # answering may take longer than asking
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    held = server.listen("127.0.0.1", 0)
+    running = uvicorn.Server(uvicorn.Config(app, http=patience.PatientProtocol, lifespan="off", log_config=None, timeout_keep_alive=2))
+    thread = threading.Thread(target=running.run, args=([held],))
+    thread.start()
+    address = held.getsockname()
+    try:
+        for said in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "):
+            with socket.create_connection(address, 5) as line:
+                line.sendall(said)
+                began = time.monotonic()
+                with contextlib.suppress(ConnectionResetError):
+                    assert line.recv(100) == b""
+                assert time.monotonic() - began < 2
+        with socket.create_connection(address, 5) as line:
+            for _ in range(2):
+                line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert b"ok" in line.recv(1000)
+            line.sendall(b"GET / HT")
+            with contextlib.suppress(ConnectionResetError):
+                assert line.recv(100) == b""
+    finally:
+        running.should_exit = True
+        thread.join(10)
 
 
 def test_a_page_opens_without_a_complaint(studio, page):

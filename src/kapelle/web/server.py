@@ -42,6 +42,8 @@ WORKERS_S = 0.3
 
 KEEP_ALIVE_S = 15
 BACKLOG = 512
+CONNECTIONS = 256
+"""Connections at a time, beside those that listen to jobs."""
 
 _log = logging.getLogger("kapelle.web")
 
@@ -190,7 +192,8 @@ def _options(settings: Settings) -> dict[str, Any]:
     return {
         "http": PatientProtocol,
         "log_config": None,
-        "log_level": "warning",
+        "log_level": "error",  # that a stranger sends no HTTP is no news
+        "limit_concurrency": settings.listeners + CONNECTIONS,
         "access_log": False,  # it would hold the token
         "server_header": False,
         "proxy_headers": settings.behind_proxy,
