@@ -24,6 +24,8 @@ const LIST = [
   [["Ctrl", "Z"], "keys.undo"],
   [["↑", "↓"], "keys.library"],
   [["M", "S"], "keys.tracks"],
+  [["+", "−", "0"], "keys.roll"],
+  [["[", "]", "Esc"], "keys.loop"],
   [["?"], "keys.help"],
 ];
 const TYPING = "textarea, select, [contenteditable=true], input:not([type=checkbox], [type=radio], [type=range], [type=button])";

@@ -183,6 +183,12 @@ export class Music {
     return Math.max(this.bars.at(-1) || 0, this.duration);
   }
 
+  /** Where the piece will about end once all of its bars are composed: seconds. */
+  get whole() {
+    const known = this.bars.length - 1;
+    return this.live && known > 0 ? Math.max(this.end, (this.bars[known] / known) * this.nBars) : this.end;
+  }
+
   /** The bar that `seconds` lies in, from 0. @param {number} seconds */
   barAt(seconds) {
     return Math.max(0, Math.min(firstAbove(this.bars, seconds + HELD_S) - 1, Math.max(this.bars.length - 2, 0)));

@@ -222,7 +222,7 @@ function key(roll, event) {
 function strip(roll) {
   const { map } = roll;
   let grabbed = null;
-  const seconds = (event) => ((event.clientX - map.getBoundingClientRect().left) / map.getBoundingClientRect().width) * Math.max(roll.music.end, 1);
+  const seconds = (event) => ((event.clientX - map.getBoundingClientRect().left) / map.getBoundingClientRect().width) * Math.max(roll.music.whole, 1);
   map.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     map.setPointerCapture(event.pointerId);

@@ -76,7 +76,9 @@ export class Motion {
     const grown = 5 * left;
     ctx.globalAlpha = left * 0.42;
     ctx.fillStyle = track.color;
-    ctx.fillRect(x - grown, y - grown, width + 2 * grown, height + 2 * grown);
+    ctx.beginPath();
+    ctx.roundRect(x - grown, y - grown, width + 2 * grown, height + 2 * grown, grown + 1);
+    ctx.fill();
     ctx.globalAlpha = left * 0.9;
     ctx.fillStyle = this.hues.spark;
     ctx.fillRect(x, y, width, height);
@@ -138,7 +140,7 @@ export class Motion {
     const { hues, view } = this;
     ctx.fillStyle = hues.ground;
     ctx.fillRect(0, 0, width, height);
-    const [scale, pitches] = [width / Math.max(music.end, 1), view.high - view.low + 1];
+    const [scale, pitches] = [width / Math.max(music.whole, 1), view.high - view.low + 1];
     for (const mark of music.marks) {
       ctx.fillStyle = markColour(music.marks, mark, hues);
       ctx.globalAlpha = mark.kind === "theme" ? 0.3 : 0.14;
@@ -158,7 +160,7 @@ export class Motion {
   /** The strip with the part that can be seen, the loop and the playhead. */
   stripNow(ctx, picture, { view, music, loop, position }, width, height) {
     const { hues } = this;
-    const scale = width / Math.max(music.end, 1);
+    const scale = width / Math.max(music.whole, 1);
     ctx.clearRect(0, 0, width, height);
     ctx.drawImage(picture, 0, 0, width, height);
     const [from, to] = [Math.max(0, view.left * scale), Math.min(width, (view.left + view.span) * scale)];
