@@ -9,10 +9,13 @@
 
 import { el, icon } from "./dom.js";
 import { has, number, pick, t } from "./i18n.js";
+import { toast } from "./toast.js";
+import { refusal } from "./upload.js";
 
 const FEW = 5;
 const SHORT = 36; // characters of all segments together
 const MOST_STEPS = 1000; // a slider with more is no use
+const MOST_FILE = 140_000; // bytes of a file inside a request
 let serial = 0;
 
 /**
@@ -333,6 +336,11 @@ function file(about) {
     clear.hidden = !held;
   };
   const take = async (given) => {
+    const why = await refusal(given, MOST_FILE);
+    if (why) {
+      toast(why.message, { kind: "error", hint: why.hint });
+      return;
+    }
     const bytes = new Uint8Array(await given.arrayBuffer());
     held = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
     label = given.name;

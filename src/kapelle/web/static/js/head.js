@@ -78,6 +78,9 @@ function factsOf(record) {
   if (record.n_bars) parts.push(t("common.bars", { n: record.n_bars }));
   if (record.duration_s) parts.push(clock(record.duration_s));
   if (record.seed !== null && record.seed !== undefined) parts.push(t("common.seed", { seed: String(record.seed) }));
-  return parts.filter(Boolean).join("  ·  ");
+  return parts
+    .filter(Boolean)
+    .map((part) => part.replaceAll(" ", "\u00a0"))
+    .join(" · ");
 }
 

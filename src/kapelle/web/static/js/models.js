@@ -77,6 +77,6 @@ export function chooseModel(offers, chosen, done) {
 }
 
 function factsOf(offer) {
-  const size = t("composer.megabytes", { n: number(offer.n_bytes / 1e6, { maximumFractionDigits: 1 }) });
+  const size = t("common.megabytes", { n: number(offer.n_bytes / 1e6, { maximumFractionDigits: 1 }) });
   return `${size}  ·  ${offer.licence}`;
 }

@@ -21,6 +21,7 @@ export function mountUpload(_, session) {
   const files = (event) => event.dataTransfer?.types.includes("Files");
   const over = (shown) => {
     overlay.hidden = !shown;
+    document.body.classList.toggle("dragging", shown);
     if (!shown) depth = 0;
   };
   window.addEventListener("dragenter", (event) => {
@@ -61,18 +62,26 @@ export async function send(file) {
   }
 }
 
-/** Why a file cannot be used, as far as that shows here: {message, hint}; null if it may be. */
-async function refusal(file) {
+/**
+ * Why a file cannot be used as MIDI, as far as that shows here: {message, hint}; null if it may be.
+ * @param {File} file @param {number} [most] bytes
+ */
+export async function refusal(file, most = limit) {
   const name = file.name;
   if (SOUND.test(name)) return { message: t("upload.is_sound", { name }), hint: t("upload.is_sound_hint") };
   if (SHEET.test(name)) return { message: t("upload.is_sheet", { name }), hint: t("upload.is_sheet_hint") };
-  if (file.size > limit) {
-    return { message: t("upload.too_large", { name, mb: Math.ceil(file.size / 1e6) }), hint: t("upload.too_large_hint", { mb: Math.floor(limit / 1e6) }) };
+  if (file.size > most) {
+    return { message: t("upload.too_large", { name, size: sizeOf(file.size) }), hint: t("upload.too_large_hint", { most: sizeOf(most) }) };
   }
   if (file.size === 0) return { message: t("upload.empty", { name }), hint: t("upload.not_midi_hint") };
   const head = await file.slice(0, 4).text().catch(() => "");
   if (head !== "MThd" && head !== "RIFF") return { message: t("upload.not_midi", { name }), hint: t("upload.not_midi_hint") };
   return null;
+}
+
+function sizeOf(bytes) {
+  if (bytes >= 1e6) return t("common.megabytes", { n: Math.round(bytes / 1e6) });
+  return t("common.kilobytes", { n: Math.max(1, Math.round(bytes / 1e3)) });
 }
 
 async function bring(file, session) {
