@@ -25,6 +25,7 @@ import _page_metrics  # noqa: E402
 import _page_originality  # noqa: E402
 import _page_ranking  # noqa: E402
 import _page_retrieval  # noqa: E402
+import _page_studio  # noqa: E402
 import _page_themes  # noqa: E402
 
 RESULTS = HERE / "results"
@@ -282,6 +283,7 @@ SECTIONS = {
     **_page_metrics.SECTIONS,
     **_page_originality.SECTIONS,
     **_page_ranking.SECTIONS,
+    **_page_studio.SECTIONS,
 }
 
 if __name__ == "__main__":
