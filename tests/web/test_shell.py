@@ -204,10 +204,10 @@ def test_the_transport_plays_seeks_and_follows(page, studio):
 
 def test_language_and_colours_are_kept(page):
     open_studio(page)
-    page.select_option("#tools select", "ru")
+    page.select_option("#language", "ru")
     until(page, "document.getElementById('compose-word').textContent === 'Сочинить'")
-    page.click("#tools button >> nth=0")
-    page.click("#tools button >> nth=0")
+    page.click("#theme")
+    page.click("#theme")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.reload()
     until(page, READY)

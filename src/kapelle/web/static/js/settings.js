@@ -17,10 +17,10 @@ const NAMES = { en: "English", ru: "Русский" };
 export function mountSettings(element) {
   const languages = el(
     "select",
-    { class: "select plain", on: { change: () => setLanguage(languages.value) } },
+    { id: "language", class: "select plain", on: { change: () => setLanguage(languages.value) } },
     ...LANGUAGES.map((name) => el("option", { value: name, lang: name, text: NAMES[name] })),
   );
-  const themes = el("button", { class: "icon-button", type: "button", on: { click: () => setTheme(next(theme())) } }, icon("auto"));
+  const themes = el("button", { id: "theme", class: "icon-button", type: "button", on: { click: () => setTheme(next(theme())) } }, icon("auto"));
   const keys = el("button", { class: "icon-button keys-button", type: "button", on: { click: showKeys } }, icon("keys"));
   element.append(languages, themes, keys);
   const show = () => {
