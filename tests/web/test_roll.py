@@ -388,6 +388,45 @@ def test_two_fingers_zoom_and_one_moves(browser, studio, pieces) -> None:
     context.close()
 
 
+def test_every_instrument_stands_three_to_one_off_its_ground_and_differs_from_its_neighbours(desk) -> None:
+    table = desk.page.evaluate("""async () => {
+      const { colorOf } = await import("/static/js/colors.js");
+      const all = (shown) => [0, 1, 2, 3].map((variant) =>
+        Array.from({ length: 17 }, (_, i) => colorOf(i === 16 ? -1 : 8 * i, { variant, shown })));
+      return { light: all("light"), dark: all("dark") };
+    }""")
+    for shown, ground in (("light", "#ffffff"), ("dark", "#171b21")):
+        assert min(contrast(one, ground) for row in table[shown] for one in row) >= 3
+        assert len(set(table[shown][0])) == 17, "no two families share a colour"
+        assert len({row[0] for row in table[shown]}) == 4, "nor do four pianos"
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG 2 defines it, 1 to 21."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        r, g, b = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_music_keeps_notes_in_order_and_bars_that_were_told_together(desk) -> None:
+    found = desk.page.evaluate("""async () => {
+      const { Music } = await import("/static/js/music.js");
+      const music = new Music();
+      music.addNotes([[2, 1, 60, 80, 0, 1], [0, 4, 62, 80, 0, 0]]);
+      music.addNotes([[1, 0.5, 64, 80, 0, 0], [1, 0.1, 36, 80, -1, 0]]);
+      music.addBar({ bar: 1, n_bars: 4, end_s: 4 });
+      const [piano] = music.tracks;
+      return [piano.notes.map((note) => note.start), piano.reach, piano.sounding(1.2).map((note) => note.pitch), piano.firstAt(3.5),
+        music.tracks.map((track) => track.id), music.bars, music.nBars, music.barAt(3.99), music.barAt(9), music.whole, music.duration];
+    }""")
+    assert found == [[0, 1, 2], [4, 4, 4], [62, 64], 0, ["p0", "p-1"], [0, 2, 4], 4, 1, 1, 8, 4]
+
+
 def test_the_names_of_instruments_are_those_of_the_package() -> None:
     told = json.loads((Path(kapelle.web.__file__).parent / "static" / "instruments.json").read_text(encoding="utf-8"))
     assert told["en"] == {"families": [*FAMILIES, DRUM_KIT.family], "names": [one.name for one in INSTRUMENTS]}

@@ -33,7 +33,7 @@ export function colorOf(program, { variant = 0, shown = theme() } = {}) {
     const [, hue, chroma, lighter] = FAMILIES[familyOf(program)];
     const step = variant % 4;
     const turn = [0, 34, -34, 0][step];
-    const lift = [0, 0.02, -0.05, 0.1][step] * (shown === "dark" ? 1 : -1);
+    const lift = { dark: [0, 0.02, -0.05, 0.08], light: [0, -0.02, -0.06, -0.1] }[shown][step];
     known.set(key, hex(oklch(LIGHTNESS[shown] + lighter + lift, chroma, hue + turn)));
   }
   return known.get(key);

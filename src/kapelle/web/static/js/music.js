@@ -168,7 +168,8 @@ export class Music {
   addBar({ bar, n_bars: nBars, end_s: end }) {
     this.nBars = Math.max(nBars || 0, bar + 1);
     this.bars[bar + 1] = end;
-    for (let i = bar; i > 0 && this.bars[i] === undefined; i -= 1) this.bars[i] = this.bars[i + 1]; // bars told of together
+    const before = this.bars.findLastIndex((at, i) => i <= bar && at !== undefined);
+    for (let i = before + 1; i <= bar; i += 1) this.bars[i] = this.bars[before] + ((end - this.bars[before]) * (i - before)) / (bar + 1 - before); // told of together
     emit("music-grown", { music: this, added: [] });
   }
 

@@ -9,7 +9,7 @@ import { firstAbove, firstAfter } from "./music.js";
 import { drumRow, KEYS, MARKS, RULER } from "./roll-view.js";
 
 const LEVELS = 8;
-const FAINTEST = 0.48;
+const FAINTEST = 0.52;
 const MUTED = 0.16;
 export const BLACK = new Set([1, 3, 6, 8, 10]);
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
