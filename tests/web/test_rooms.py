@@ -2,10 +2,18 @@
 
 import os
 
+import httpx
 import pytest
 
+from kapelle.audio import files
+from kapelle.engraving import pianoroll
 from kapelle.pages import markup
+from kapelle.render import render
+from kapelle.score import write
 from kapelle.web import rooms
+from pages import open_studio, until
+from pieces import score, track
+from studios import start_studio, watch
 
 POLICY = "Content-Security-Policy"
 
@@ -145,3 +153,126 @@ def test_links_of_a_card_open_beside_the_studio():
     assert 'href="https://a.example/x"' in made
     assert 'target="_blank"' in made
     assert 'rel="noopener noreferrer"' in made
+
+
+# In a browser --------------------------------------------------------------------------------------------------------------------------
+
+PROBE = """async () => {
+  const out = {origin: self.origin, pictures: [...document.images].filter((one) => one.naturalWidth > 0).length};
+  const sound = document.querySelector("audio");
+  const tries = {
+    played: async () => { await sound.play(); await new Promise((done) => setTimeout(done, 300)); return sound.currentTime > 0; },
+    api: async () => (await fetch("/api/about")).status,
+    outside: () => parent.document.title,
+    cookie: () => document.cookie,
+    kept: () => localStorage.length,
+  };
+  for (const [name, ask] of Object.entries(tries)) {
+    try { out[name] = await ask(); } catch (why) { out[name] = why.name; }
+  }
+  return out;
+}"""
+SHUT = "SecurityError"
+NOBODY = {"origin": "null", "pictures": 1, "played": True, "api": "TypeError", "outside": SHUT, "cookie": SHUT, "kept": SHUT}
+
+
+@pytest.fixture(scope="module")
+def sounding(tmp_path_factory):
+    """A study with a picture, a sound and a file."""
+    folder = tmp_path_factory.mktemp("sites") / "small study"
+    (folder / "cells").mkdir(parents=True)
+    piece = score(track((0, 960, 60, 90), name="Piano"))
+    pianoroll.draw(piece, folder / "cells" / "a.png")
+    files.write(folder / "cells" / "a.ogg", render(piece))
+    write.write(piece, folder / "cells" / "a.mid")
+    body = ['<img src="cells/a.png" alt="roll"><audio controls src="cells/a.ogg"></audio><a href="cells/a.mid" download>MIDI</a>']
+    (folder / "index.html").write_text(markup.page("Small <study>", body), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module", params=["", "a-long-enough-token"], ids=["open", "token"])
+def served(request, tmp_path_factory, sounding):
+    """A server with the study, once with a token."""
+    token = ("--token", request.param) if request.param else ()
+    made = start_studio(tmp_path_factory.mktemp("studio"), "--processes", "1", "--rate", "0", "--study", str(sounding), *token)
+    yield made
+    made.stop()
+
+
+def home(served):
+    """The address of the study."""
+    (told,) = served.get("/api/studies").json()
+    return told["url"]
+
+
+def test_a_study_plays_in_its_frame_and_reaches_nothing(browser, served):
+    context = browser.new_context(base_url=served.url, locale="en-US")
+    page = context.new_page()
+    open_studio(page, f"/?token={served.token}#/studies" if served.token else "/#/studies")
+    page.goto("/#/studies")
+    until(page, "document.querySelector('#room iframe') !== null")
+    assert page.locator("#room h2").inner_text() == "Small <study>"
+    frame = page.locator("#room iframe").element_handle().content_frame()
+    frame.wait_for_load_state("load")
+    assert frame.evaluate(PROBE) == NOBODY
+    with page.expect_download() as saved:
+        frame.locator("a").click()
+    assert saved.value.path().read_bytes()[:4] == b"MThd"
+    context.close()
+
+
+def test_a_study_in_a_tab_of_its_own_is_still_of_nobody(browser, served):
+    context = browser.new_context(base_url=served.url)
+    page = context.new_page()
+    if served.token:
+        page.goto(f"/?token={served.token}")
+    page.goto(home(served))
+    until(page, "document.title === 'Small <study>'")
+    assert page.evaluate(PROBE) == {**NOBODY, "outside": "Small <study>"}  # its own parent is itself
+    context.close()
+
+
+def test_the_server_shows_nothing_outside_of_a_study(served, sounding):
+    (sounding.parent / "secret.txt").write_text("secret")
+    assert served.get(f"{home(served)}cells/a.mid", follow_redirects=True).content[:4] == b"MThd"
+    for asked in ("../secret.txt", "%2e%2e/secret.txt", "..%2fsecret.txt", "cells/..%2f..%2fsecret.txt", "%5c..%5csecret.txt", "cells%00"):
+        answer = served.get(home(served) + asked, follow_redirects=True)
+        assert answer.status_code == 404, asked
+        assert "secret" not in answer.text.replace("secret.txt", "")
+    assert served.get("/studies/other/", follow_redirects=True).status_code == 404
+    assert served.get("/reports/aaaaaaaaaaaa.html").status_code == 404
+    assert served.get("/reports/..%2fstudio.html").status_code == 404
+
+
+def test_without_the_token_no_file_of_a_study_is_given(served):
+    if not served.token:
+        pytest.skip("this server wants none")
+    for path in (home(served), home(served).replace("/studies/", f"/studies/key-{'0' * 32}/") + "cells/a.mid"):
+        assert httpx.get(served.url + path).status_code == 401
+
+
+def test_models_tell_what_they_are_and_sound(browser, served):
+    if served.token:
+        pytest.skip("once is enough")
+    context = browser.new_context(base_url=served.url, locale="ru-RU")
+    page = context.new_page()
+    complaints = watch(page)
+    open_studio(page, "/#/models")
+    offers = served.get("/api/models").json()
+    until(page, f"document.querySelectorAll('.model-link').length === {len(offers)}")
+    page.goto("/#/models/chopin")
+    until(page, "document.querySelector('.card-text table') !== null")
+    assert "CC BY-SA" in page.locator(".model-page .facts").inner_text()
+    assert page.locator(".card-text h3").count() >= 3
+    page.click(".samples button:has-text('Сочинить короткую')")
+    until(page, "document.querySelectorAll('.sample').length === 1", 60)
+    played = """async () => { const sound = document.querySelector('.sample audio'); await sound.play();
+      await new Promise((done) => setTimeout(done, 300)); return sound.currentTime > 0; }"""
+    assert page.evaluate(played)
+    page.click(".model-page .button.primary")
+    until(page, "document.body.dataset.room === 'studio'")
+    assert page.locator(".model-button .model-name").inner_text() == "Chopin"
+    page.goto("/#/models/none-such")
+    until(page, "document.querySelector('#room .empty') !== null")
+    assert [one for one in complaints if "404" not in one] == []
+    context.close()

@@ -36,7 +36,9 @@ def icon(request: Request) -> Response:
     from kapelle.web.static_files import FOLDER, StaticFiles
 
     path = FOLDER / "favicon.svg"
-    return StaticFiles().file_response(path, path.stat(), request.scope)
+    answer = StaticFiles().file_response(path, path.stat(), request.scope)
+    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # the page of a study is a page of nobody
+    return answer
 
 
 @router.get("/health", summary="Whether the server answers", operation_id="health", response_model=Health, responses=described())

@@ -106,7 +106,7 @@ class Candidates {
     const of = this.ranking && this.ranking.of > all.length ? t("candidates.best_of", { n: all.length, of: this.ranking.of }) : t("candidates.count", { n: all.length });
     const button = el("button", { type: "button", class: "button small", text: t("candidates.keep_favourites", { n: rest }) });
     button.disabled = loved.length === 0 || rest === 0;
-    button.addEventListener("click", () => this._keep(new Set(loved.map((one) => one.record.id))));
+    button.addEventListener("click", () => this._keep(new Set(loved.map((one) => one.record.id))).catch(failed));
     const hint = loved.length === 0 ? el("span", { class: "muted", text: t("candidates.keep_hint") }) : null;
     this.head.replaceChildren(...[el("p", { class: "strong", text: of }), hint, button].filter(Boolean));
   }
@@ -120,7 +120,7 @@ class Candidates {
     const title = el("button", { type: "button", class: "link title", text: record.title, title: record.title });
     title.addEventListener("click", () => this.session.open(record.id).catch(failed));
     const keep = el("button", { type: "button", class: "button small", text: t("candidates.keep") });
-    keep.addEventListener("click", () => this._keep(new Set([record.id])));
+    keep.addEventListener("click", () => this._keep(new Set([record.id])).catch(failed));
     const facts = [t("candidates.seed", { seed: String(record.seed ?? "–") }), t("library.bars", { n: record.n_bars }), clock(record.duration_s), record.key ? keyName(record.key) : ""];
     const card = el(
       "div",
@@ -175,7 +175,7 @@ class Candidates {
   /** Keep some and delete the others; one message brings them back. */
   async _keep(ids) {
     const others = [...this.shown.values()].filter((one) => !one.gone && !ids.has(one.record.id)).map((one) => one.record);
-    if (others.length === 0) return toast(t("candidates.nothing_to_delete"));
+    if (others.length === 0) return void toast(t("candidates.nothing_to_delete"));
     const kept = [...ids].map((id) => this.shown.get(id)?.record).filter(Boolean);
     const open = this.session.current.record;
     for (const record of others) {
@@ -183,7 +183,6 @@ class Candidates {
       emit("deleted", { id: record.id });
     }
     this.session.libraryChanged();
-    if (kept.length === 1 && open?.id !== kept[0].id) await this.session.open(kept[0].id);
     const undo = async () => {
       for (const record of others) {
         await patiently(() => api.post(`/pieces/${record.id}/restore`));
@@ -191,7 +190,9 @@ class Candidates {
       }
       this.session.libraryChanged();
     };
-    return toast(t("candidates.kept", { n: others.length }), { undo });
+    toast(t("candidates.kept", { n: others.length }), { undo });
+    if (kept.length === 1 && open?.id !== kept[0].id) await this.session.open(kept[0].id);
+    return undefined;
   }
 
   _changed(record) {

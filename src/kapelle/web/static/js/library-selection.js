@@ -12,6 +12,7 @@ import { menuAt } from "./menu.js";
 import { failed, toast } from "./toast.js";
 
 const MOST = 256; // the server's limit for one job
+const REPORT = "kapelle.report"; // over reloads of this tab
 
 export class Selection {
   /** @param {import("./library.js").Library} library */
@@ -22,6 +23,8 @@ export class Selection {
     /** @type {string[]} the pieces that others are measured against */
     this.reference = [];
     this.last = "";
+    /** @type {string} the address of the newest report */
+    this.report = sessionStorage.getItem(REPORT) || "";
     this.count = el("span", { class: "count", "aria-live": "polite" });
     this.rankButton = this._button("rank", "sliders", () => this.rank());
     this.starButton = this._button("favourite", "star", () => this.star());
@@ -109,6 +112,7 @@ export class Selection {
         disabled: this.reference.length === 0 || n > MOST,
         run: () => this.evaluate().catch(failed),
       },
+      ...(this.report ? [{ label: t("library.last_report"), run: () => this._openReport() }] : []),
       null,
       { label: t("library.selection.all"), key: "Ctrl+A", run: () => this.all() },
     ];
@@ -136,9 +140,13 @@ export class Selection {
   async evaluate() {
     const body = { made: [...this.ids], reference: this.reference };
     const { result } = await this._job("/evaluate", body, "library.evaluating");
-    const open = () => window.open(result.report_url, "_blank", "noopener");
-    toast(t("library.evaluated"), { kind: "ok", action: { label: t("library.open_report"), fn: open } });
-    emit("report", { url: result.report_url });
+    this.report = result.report_url;
+    sessionStorage.setItem(REPORT, this.report);
+    toast(t("library.evaluated"), { kind: "ok", action: { label: t("library.open_report"), fn: () => this._openReport() } });
+  }
+
+  _openReport() {
+    window.open(this.report, "_blank", "noopener");
   }
 
   /** A job beside whatever is open, with its progress in the bar. */
