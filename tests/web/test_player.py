@@ -322,3 +322,61 @@ def test_sound_that_cannot_be_decoded_is_told_once_and_the_rest_plays(room, stud
     room.evaluate("kapelle.player.play().then(() => 1)")
     wait_for(room, f"kapelle.player.position() > 2.5 && ({PEAK})() > 0.01")
     assert [one["kind"] for one in room.evaluate("told") if one["name"] == "player-problem"] == ["sound"]
+
+
+PORTS = """(() => {
+  const port = (id, name) => ({
+    id, name, state: "connected", sent: [], open: async () => {}, close() {}, clear() { this.sent.push([[0], performance.now()]); },
+    send(data, time) { this.sent.push([[...data], time ?? performance.now()]); },
+  });
+  window.ports = [port("a", "Synth"), port("b", "DAW")];
+  navigator.requestMIDIAccess = async () => {
+    const access = new EventTarget();
+    access.outputs = new Map(ports.map((one) => [one.id, one]));
+    window.unplug = (one) => {
+      one.state = "disconnected";
+      access.dispatchEvent(Object.assign(new Event("statechange"), { port: one }));
+    };
+    return access;
+  };
+})()"""
+
+
+def test_a_midi_port_plays_on_time_and_is_silent_when_the_music_is(page, studio):
+    id, _ = put(studio, duet())
+    page.add_init_script(PORTS)
+    page.goto("/")
+    wait_for(page, "document.documentElement.dataset.ready === 'true'")
+    open_piece(page, id)
+    page.click(".midi-button")
+    page.click(".menu [role^=menuitem]:has-text('DAW')")
+    page.evaluate("kapelle.player.play().then(() => 1)")
+    wait_for(page, "kapelle.player.position() > 1.3")
+    zero = page.evaluate("performance.now() - 1000 * kapelle.player.position()")
+    sent = page.evaluate("ports[1].sent")
+    assert page.evaluate("ports[0].sent") == []
+    assert [data for data, _ in sent if data[0] & 0xF0 == 0xC0] == [[0xC0, ORGAN], [0xC1, FLUTE]]
+    struck = {(data[0], data[1]): (at - zero) / 1000 for data, at in sent if data[0] & 0xF0 == 0x90}
+    assert struck == {(0x90, 48): pytest.approx(0, abs=0.1), (0x91, 72): pytest.approx(0, abs=0.1), (0x91, 73): pytest.approx(1, abs=0.1)}
+
+    page.evaluate("kapelle.player.mute('t1')")
+    assert [0x81, 73, 0] in [data for data, _ in page.evaluate("ports[1].sent")]
+    before = len(page.evaluate("ports[1].sent"))
+    wait_for(page, "kapelle.player.position() > 2.3")
+    assert [data for data, _ in page.evaluate("ports[1].sent")[before:] if data[0] == 0x91] == []
+
+    page.evaluate("kapelle.player.pause()")
+    last = [data for data, _ in page.evaluate("ports[1].sent")[before:]]
+    assert [0] in last and [0x80, 48, 0] in last and [0xB0, 123, 0] in last
+    n_sent = len(page.evaluate("ports[1].sent"))
+    page.wait_for_timeout(200)
+    assert len(page.evaluate("ports[1].sent")) == n_sent
+
+    page.click(".midi-button")
+    page.click(".menu [role^=menuitem]:has-text('Sound here too')")
+    page.evaluate("kapelle.player.play().then(() => 1)")
+    wait_for(page, "kapelle.player.position() > 2.8")
+    assert page.evaluate(PEAK) < 1e-4
+    page.evaluate("unplug(ports[1])")
+    wait_for(page, f"({PEAK})() > 0.01")  # what was sent there is heard here again
+    assert "DAW is gone" in page.inner_text("#toasts")
