@@ -88,7 +88,8 @@ class Helpers:
                 if self.warm is not None:
                     helper.do((self.warm, (), {}), START_S)
             except Exception as error:  # who asks will be told why
-                _log.warning("a helper could not begin: %s", error)
+                if not self._closed:
+                    _log.warning("a helper could not begin: %s", error)
             self._give_back(helper)
 
     def close(self) -> None:
@@ -106,6 +107,8 @@ class Helpers:
             result = helper.do(work, limit_s)
         except _Lost as lost:
             self._drop(helper)
+            if not self._closed:
+                _log.warning("a helper is replaced: %s", lost.why)
             raise lost.why from None
         except BaseException:
             self._give_back(helper)
@@ -171,7 +174,6 @@ class _Helper:
                 raise _Lost(_too_long(limit_s))
             good, result = self.pipe.recv()
         except (EOFError, OSError) as error:
-            _log.warning("a helper died: %s", type(error).__name__)
             raise _Lost(
                 NotEnoughMemory("the system ended a process that was at work", hint="close other programs, or ask for less at once")
             ) from error

@@ -177,13 +177,16 @@ def run(settings: Settings, way: Way, held: socket.socket, ready: Callable[[], N
             shutil.rmtree(left, ignore_errors=True)
         supervisor = Supervisor(studio, way.processes)
         supervisor.start()
+        stopping = threading.Thread(target=supervisor.stop, args=(WORKERS_S,))
         try:
             with _told(settings):
-                _serve_many(settings, way, held, ready) if way.servers > 1 else _serve_one(settings, held, ready)
+                _serve_many(settings, way, held, ready) if way.servers > 1 else _serve_one(settings, held, ready, stopping.start)
         except KeyboardInterrupt:
             pass  # how a studio is meant to end
         finally:
-            supervisor.stop(WORKERS_S)
+            if stopping.ident is None:
+                stopping.start()
+            stopping.join()
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -206,8 +209,8 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _serve_one(settings: Settings, held: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer in this process."""
+def _serve_one(settings: Settings, held: socket.socket, ready: Callable[[], None], ending: Callable[[], None]) -> None:
+    """Answer in this process; `ending` is called when the end begins."""
     import uvicorn
 
     from kapelle.web.app import create_app
@@ -223,6 +226,7 @@ def _serve_one(settings: Settings, held: socket.socket, ready: Callable[[], None
                 ready()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            ending()
             await app.state.served.feed.close()
             await super().shutdown(sockets)
 
