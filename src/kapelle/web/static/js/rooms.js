@@ -5,7 +5,7 @@
  * Listens on the bus to "room" {room, name}, "library-changed", "language"; tells "compose-model" {name, verb}.
  */
 
-import { get } from "./api.js";
+import { address, get } from "./api.js";
 import { emit, on } from "./bus.js";
 import { clock, el, icon } from "./dom.js";
 import { copyable } from "./details.js";
@@ -107,7 +107,7 @@ class Rooms {
 
   _sample(piece) {
     const facts = [t("library.bars", { n: piece.n_bars }), clock(piece.duration_s), piece.key ? keyName(piece.key) : "", t("candidates.seed", { seed: String(piece.seed) })];
-    const sound = el("audio", { controls: true, preload: "none", src: `/api/pieces/${piece.id}/file/mp3`, "aria-label": t("rooms.sound_of", { title: piece.title }) });
+    const sound = el("audio", { controls: true, preload: "none", src: address(`/pieces/${piece.id}/file/mp3`), "aria-label": t("rooms.sound_of", { title: piece.title }) });
     sound.addEventListener("play", () => {
       for (const other of this.element.querySelectorAll("audio")) if (other !== sound) other.pause();
     });
