@@ -47,6 +47,29 @@ def test_a_job_is_cancelled_by_the_same_button(page, studio):
     assert "Cancelled." in page.inner_text("#toasts")
 
 
+def test_one_who_waits_sees_how_many_are_before(page, studio):
+    first = studio.post("/api/compose", {"length": {"amount": LONG, "unit": "bars"}}).json()["id"]
+    second = studio.post("/api/compose", {"length": {"amount": LONG, "unit": "bars"}}).json()["id"]
+    open_studio(page)
+    page.click("#compose-button")
+    until(page, "document.getElementById('compose-status').textContent.startsWith('In the queue')")
+    page.click("#compose-button")
+    until(page, IDLE)
+    for job in (second, first):
+        studio.delete(f"/api/jobs/{job}")
+        studio.wait(job)
+
+
+def test_a_piece_that_is_done_while_another_is_open_is_told_of(page, studio):
+    piece = studio.compose(length={"amount": 2, "unit": "bars"})["id"]
+    open_studio(page)
+    begin_long(page, 24)
+    page.evaluate("(id) => kapelle.session.open(id)", piece)
+    until(page, IDLE, 60)
+    page.click(".toast .button:has-text('Open')")
+    until(page, f"kapelle.session.current.record && kapelle.session.current.record.id !== '{piece}'")
+
+
 def test_a_reload_in_mid_job_goes_on_with_it(page, studio):
     open_studio(page)
     begin_long(page)

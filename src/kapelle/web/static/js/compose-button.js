@@ -53,7 +53,15 @@ export function makeButton(session, verb) {
     announce(t("composer.started"));
   });
   on("idle", show);
-  on("done", ({ pieces }) => announce(t("composer.done", { n: pieces.length })));
+  on("restarted", ({ job, attempt }) => {
+    job.attempt = attempt;
+    show();
+  });
+  on("done", ({ pieces, job }) => {
+    announce(t("composer.done", { n: pieces.length }));
+    if (session.current.job === job || pieces.length === 0) return; // it opens by itself
+    toast(t("composer.done", { n: pieces.length }), { kind: "ok", action: { label: t("composer.open"), fn: () => session.open(pieces[0]) } });
+  });
   on("failed", ({ error }) => failed(error || { message: t("common.error.unknown", { status: "" }) }));
   on("cancelled", () => toast(t("composer.cancelled")));
   return { element, show };
@@ -62,6 +70,7 @@ export function makeButton(session, verb) {
 function statusOf(job, left) {
   if (job.state === "queued" && job.position > 1) return t("composer.queued", { n: job.position - 1 });
   if (job.state !== "running") return t("composer.starting");
+  if (job.attempt > 1 && !(job.progress > 0.02)) return t("composer.attempt", { n: job.attempt });
   const percent = Math.round((job.progress || 0) * 100);
   if (left === null || left === undefined || !Number.isFinite(left)) return t("composer.percent", { n: percent });
   return left < 60 ? t("composer.left_s", { percent, n: Math.max(1, Math.round(left)) }) : t("composer.left_min", { percent, n: Math.round(left / 60) });

@@ -11,6 +11,7 @@ import { el, icon } from "./dom.js";
 import { has, number, pick, t } from "./i18n.js";
 import { toast } from "./toast.js";
 import { refusal } from "./upload.js";
+import { keyName } from "./words.js";
 
 const FEW = 5;
 const SHORT = 36; // characters of all segments together
@@ -121,7 +122,7 @@ function grouped(about, ...children) {
 function nameOf(choice, names = {}) {
   if (names[choice ?? ""] !== undefined) return names[choice ?? ""];
   if (choice === "" || choice === null) return t("composer.any");
-  return has(`composer.value.${choice}`) ? t(`composer.value.${choice}`) : capital(String(choice));
+  return capital(has(`composer.value.${choice}`) ? t(`composer.value.${choice}`) : keyName(String(choice)));
 }
 
 function segments(about) {

@@ -5,8 +5,9 @@
 import { again, favourite, rename, vary } from "./actions.js";
 import { on } from "./bus.js";
 import { byId, clock, el, icon } from "./dom.js";
-import { has, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { failed } from "./toast.js";
+import { keyName } from "./words.js";
 
 /** @param {HTMLElement} element @param {any} session */
 export function mountHead(element, session) {
@@ -41,7 +42,7 @@ export function mountHead(element, session) {
   const show = () => {
     done();
     const { record, job } = session.current;
-    title.textContent = record ? record.title : job ? t("shell.being_made") : t("shell.nothing_open");
+    title.textContent = record ? record.title : job ? t(session.busy ? "shell.being_made" : "shell.unfinished") : t("shell.nothing_open");
     facts.textContent = record ? factsOf(record) : "";
     if (!record) return actions.replaceChildren(...(job && session.busy ? [cancel()] : []));
     const star = act(record.favourite ? "starred" : "star", record.favourite ? "library.unfavourite" : "library.favourite", favourite);
@@ -73,8 +74,7 @@ function editTitle(title, record, done) {
 }
 
 function factsOf(record) {
-  const key = record.key && has(`composer.value.${record.key}`) ? t(`composer.value.${record.key}`) : record.key;
-  const parts = [key, record.metre, record.tempo_bpm ? t("common.bpm", { n: Math.round(record.tempo_bpm) }) : ""];
+  const parts = [record.key && keyName(record.key), record.metre, record.tempo_bpm ? t("common.bpm", { n: Math.round(record.tempo_bpm) }) : ""];
   if (record.n_bars) parts.push(t("common.bars", { n: record.n_bars }));
   if (record.duration_s) parts.push(clock(record.duration_s));
   if (record.seed !== null && record.seed !== undefined) parts.push(t("common.seed", { seed: String(record.seed) }));

@@ -50,6 +50,7 @@ function act(event, session, player) {
   if (key === "space" || event.key === " ") return event.target.closest?.("button, a, summary, input, [role=tab]") ? false : run(() => player.toggle());
   if (key === "arrowleft" || key === "arrowright") return takesArrows ? false : seekBar(session, player, key === "arrowleft" ? -1 : 1);
   if (key === "home") return takesArrows ? false : run(() => player.seek(0));
+  if (byId("studio").hidden && ["c", "v", "f", "delete"].includes(key)) return false; // another room is shown
   if (key === "c") return run(() => byId("compose-button")?.click());
   if (key === "?") return run(showKeys);
   if (["v", "f", "delete"].includes(key)) return run(() => onPiece(key, inRow, session));

@@ -9,6 +9,7 @@ import { dialogOpen, showDialog } from "./dialog.js";
 import { byId, clock, el, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { failed, toast } from "./toast.js";
+import { keyName } from "./words.js";
 
 const SOUND = /\.(wav|mp3|ogg|flac|m4a|aac|opus|aiff?)$/i;
 const SHEET = /\.(musicxml|mxl|xml|pdf|mscz|ly|gp\w?)$/i;
@@ -102,7 +103,7 @@ function choices(upload, file, session) {
       el("span", {}, el("span", { class: "label", text: t(key) }), el("span", { class: "hint", text: t(`${key}_hint`) })),
     );
   const withVerb = (verb) => entry(verb, `upload.${verb}`, () => emit("compose-with", { verb, source }));
-  const facts = [info.n_bars ? t("common.bars", { n: info.n_bars }) : "", info.n_notes ? t("common.notes", { n: info.n_notes }) : "", info.key, info.metre, info.duration_s ? clock(info.duration_s) : ""];
+  const facts = [info.n_bars ? t("common.bars", { n: info.n_bars }) : "", info.n_notes ? t("common.notes", { n: info.n_notes }) : "", info.key ? keyName(info.key) : "", info.metre, info.duration_s ? clock(info.duration_s) : ""];
   const dialog = showDialog(
     upload.name,
     [
