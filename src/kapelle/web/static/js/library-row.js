@@ -12,7 +12,7 @@ import { t } from "./i18n.js";
 import { menuAt } from "./menu.js";
 import { miniature } from "./miniature.js";
 import { failed } from "./toast.js";
-import { genreOf, keyName } from "./words.js";
+import { keyName } from "./words.js";
 
 const parents = new Map();
 const MAX_TITLE = 200;
@@ -93,10 +93,10 @@ export function showRow(row, record, library) {
   showLineage(lineage, record, library);
 }
 
-/** One line: genre, length, key. @param {any} record */
+/** One line: model, length, key. @param {any} record */
 export function factsOf(record) {
   const parts = [
-    record.source === "uploaded" ? t("library.uploaded") : genreOf(record) || record.model,
+    record.source === "uploaded" ? t("library.uploaded") : record.model,
     t("library.bars", { n: record.n_bars }),
     clock(record.duration_s),
     record.key ? keyName(record.key) : "",

@@ -1,4 +1,4 @@
-/** Names of musical things in the page's language: keys and notes, what a piece was asked to be. */
+/** Names of musical things in the page's language: keys and notes. */
 
 import { t } from "./i18n.js";
 
@@ -13,10 +13,4 @@ export function noteName(note) {
   const letter = t(`library.note.${note[0]}`);
   if (note.length < 2) return letter;
   return t(`library.note.${note[1] === "#" ? "sharp" : "flat"}`, { note: letter });
-}
-
-/** The genre or composer that was asked for; empty if none was. @param {any} record */
-export function genreOf(record) {
-  const options = record.request?.options || {};
-  return String(options.genre || options.composer || "");
 }
