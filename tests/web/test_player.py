@@ -380,3 +380,40 @@ def test_a_midi_port_plays_on_time_and_is_silent_when_the_music_is(page, studio)
     page.evaluate("unplug(ports[1])")
     wait_for(page, f"({PEAK})() > 0.01")  # what was sent there is heard here again
     assert "DAW is gone" in page.inner_text("#toasts")
+
+
+def test_a_server_that_is_away_is_waited_for_and_memory_is_bounded(room, studio):
+    id, _ = put(studio, duet())
+    refused = []
+
+    def away(route) -> None:
+        if len(refused) < 4:
+            refused.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    room.route("**/sound/1/*.flac", away)
+    open_piece(room, id)
+    room.evaluate("kapelle.player.play().then(() => 1)")
+    wait_for(room, "kapelle.player.position() > 2.5")
+    assert len(refused) == 4
+    assert "player-problem" not in [one["name"] for one in room.evaluate("told")]
+    room.complaints[:] = [one for one in room.complaints if "ERR_FAILED" not in one]  # the browser tells of what was refused
+    room.evaluate("kapelle.player.pause()")
+
+    kept = room.evaluate(
+        """async (id) => {
+          const { Store } = await import("/static/js/sound-store.js");
+          const buffer = { length: 1000, numberOfChannels: 2 };
+          const store = new Store(async () => buffer, { budget: 40000 });
+          const all = Array.from({ length: 12 }, (_, k) => ({ key: `${k}`, path: `/pieces/${id}/sound/${k % 5}/0.flac`, fresh: false }));
+          for (let k = 0; k < 12; k += 2) {
+            store.want(all.slice(k, k + 2));
+            while (!store.settled(`${k}`) || !store.settled(`${k + 1}`)) await new Promise((done) => setTimeout(done, 5));
+          }
+          return [store.bytes, [...Array(12).keys()].filter((k) => store.get(`${k}`))];
+        }""",
+        id,
+    )
+    assert kept == [40000, [7, 8, 9, 10, 11]]

@@ -36,7 +36,7 @@ export class Run {
       this._bus.gain.linearRampToValueAtTime(1, this.began + FADE_IN_S);
     }
     this._bus.connect(output);
-    this.ended = false;
+    this._end = Infinity; // of the clock: when it is silent
   }
 
   _whole(seconds) {
@@ -64,7 +64,7 @@ export class Run {
     const late = begin < earliest - 1e-9;
     const when = late ? earliest : begin;
     const offset = late ? earliest - begin : 0;
-    if (this.ended || offset >= buffer.duration) return;
+    if (when >= this._end || offset >= buffer.duration) return;
     const source = this.context.createBufferSource();
     source.buffer = buffer;
     const fading = late && earliest > this.began ? this._fadingIn(when, id) : null;
@@ -103,17 +103,17 @@ export class Run {
     for (const [id, gain] of this._tracks) gain.gain.setTargetAtTime(this._level(id), this.context.currentTime, RAMP_S);
   }
 
-  /** Fade out, then stop everything. @param {number} when of the clock @param {number} fade seconds */
+  /** Fade out, then stop everything; once more, and sooner, if asked. @param {number} when of the clock @param {number} fade seconds */
   end(when, fade) {
-    if (this.ended) return;
-    this.ended = true;
     const start = Math.max(when, this.context.currentTime);
+    if (start + fade >= this._end) return;
+    this._end = start + fade;
     const gain = this._bus.gain;
     const level = start < this.began ? 0 : 1;
     gain.cancelScheduledValues(start);
     gain.setValueAtTime(level, start);
     gain.linearRampToValueAtTime(0, start + fade);
-    for (const source of this._sources) source.stop(start + fade + 0.01);
-    setTimeout(() => this._bus.disconnect(), (start + fade + 0.1 - this.context.currentTime) * 1000);
+    for (const source of this._sources) source.stop(this._end + 0.01);
+    setTimeout(() => this._bus.disconnect(), (this._end + 0.1 - this.context.currentTime) * 1000);
   }
 }

@@ -11,7 +11,8 @@ import { fetchRaw } from "./api.js";
 const AT_ONCE = 4;
 const BUDGET_BYTES = 96 * 2 ** 20;
 const WAITS_S = [0.3, 1, 2, 4];
-const WORTH_WAITING = new Set([0, 429, 500, 502, 503, 504]);
+const AWAY = new Set([0, 429, 502, 503, 504]); // not there, or busy
+const MOST_TRIES = 3; // where the server answers that it cannot
 
 /** @typedef {{key: string, path: string, fresh: boolean}} Wanted */
 
@@ -106,7 +107,8 @@ export class Store {
         return await answer.arrayBuffer();
       } catch (error) {
         const broken = error instanceof TypeError; // the connection went in the middle of the answer
-        if (signal.aborted || !(broken || WORTH_WAITING.has(error.status))) throw error;
+        const again = broken || AWAY.has(error.status) || (error.status >= 500 && tries + 1 < MOST_TRIES);
+        if (signal.aborted || !again) throw error;
         const seconds = error.retryAfter || WAITS_S[Math.min(tries, WAITS_S.length - 1)];
         await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
         if (signal.aborted) throw error;
