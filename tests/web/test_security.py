@@ -329,7 +329,7 @@ def test_places_of_this_machine_are_not_told():
     told = errors.table(
         Missing("there is no bundle in {path}", path="~/.kapelle/bundles/genre", hint="see https://example.org/a/b or /api/models")
     )
-    assert told["message"] == "there is no bundle in genre" and told["hint"].startswith("see https://example.org/a/b")
+    assert told["message"] == "there is no bundle in genre" and told["hint"] == "see https://example.org/a/b or /api/models"
 
 
 # --- rates ------------------------------------------------------------------------------------------------------------------------

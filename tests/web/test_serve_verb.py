@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -83,6 +84,10 @@ def test_ctrl_c_ends_within_seconds_and_the_job_goes_on_next_time(tmp_path):
 
 def test_several_servers_share_a_port_and_end_with_the_first(tmp_path):
     studio = start_studio(tmp_path, "--processes", "1", "--servers", "2", "--behind-proxy")
+    began = time.monotonic()
+    assert studio.stop() == 0
+    assert time.monotonic() - began < 10
+    studio.restart()
     try:
         piece = studio.compose(length={"amount": 2, "unit": "bars"}, seed=3)
         for _ in range(8):
@@ -161,6 +166,9 @@ def test_the_address_holds_the_token_and_can_be_opened_here():
 
     assert server.address_of(Settings(host="0.0.0.0", token="t"), 80) == "http://127.0.0.1:80/?token=t"
     assert server.address_of(Settings(host="::1"), 8000) == "http://[::1]:8000/"
+    assert server.address_for_others(Settings(), 8000) == ""
+    others = server.address_for_others(Settings(host="0.0.0.0", token="t"), 80)
+    assert not others or re.fullmatch(r"http://[\d.]+:80/\?token=t", others)
 
 
 def test_a_port_below_1024_is_told_if_it_is_not_ours(monkeypatch):

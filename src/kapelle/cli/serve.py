@@ -55,13 +55,17 @@ def run(arguments: Arguments, console: Console) -> None:
     held = server.listen(settings.host, arguments.port)
     port = held.getsockname()[1]
     way = server.Way(arguments.processes or server.default_processes(), arguments.proxy.servers)
-    address = server.address_of(settings, int(os.environ.get("KAPELLE_SHOWN_PORT") or port))
+    shown = os.environ.get("KAPELLE_SHOWN_PORT")  # in a container: the port by which it is reached from outside
+    address = server.address_of(settings, int(shown or port))
+    outside = "" if shown else server.address_for_others(settings, port)
 
     def ready() -> None:
         if console.as_json:
             console.data({"url": address, "host": settings.host, "port": port, "token": settings.token, "folder": settings.folder})
         else:
             console.line(console.texts("The studio is open at {address}", address=address))
+            if outside:
+                console.line(console.texts("for other machines: {address}", address=outside))
             console.note("Ctrl-C ends it; what is being composed then goes on next time.")
         if _wanted(arguments.open_, console):
             import webbrowser

@@ -47,7 +47,7 @@ MAX_TEXT = 600
 
 _DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", errno.ENOSPC))
 
-_PATH = re.compile(r"(?<![\w./:~])(?:~?/|[A-Za-z]:[\\/])(?:[^\s/\\'\":;,]+[/\\])+([^\s/\\'\":;,]*)")
+_PATH = re.compile(r"(?<![\w./:~])(?:~?/(?!api/|studies/|reports/)|[A-Za-z]:[\\/])(?:[^\s/\\'\":;,]+[/\\])+([^\s/\\'\":;,]*)")
 """A place in the file system, of which the last name may be told."""
 
 

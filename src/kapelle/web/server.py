@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +120,18 @@ def address_of(settings: Settings, port: int) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
     host = everywhere.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     return f"http://{host}:{port}/" + (f"?token={settings.token}" if settings.token else "")
+
+
+def address_for_others(settings: Settings, port: int) -> str:
+    """Where other machines of the network open the page; empty if they cannot, or if this machine has no network."""
+    if settings.host not in ("0.0.0.0", "::"):
+        return ""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent: the system says which of its addresses it would take
+        except OSError:
+            return ""
+        return address_of(replace(settings, host=probe.getsockname()[0]), port)
 
 
 def is_private(host: str) -> bool:
