@@ -181,8 +181,8 @@ def invalid(problems: Sequence[Mapping[str, Any]]) -> Refused:
     name, kind, context = ".".join(where)[:80] or "JSON", str(first.get("type", "")), first.get("ctx") or {}
     if isinstance(context.get("error"), KapelleError):
         return Refused(422, context["error"])
-    if kind == "json_invalid":
-        return Refused(422, UsageError("the body is no JSON", hint="send one JSON object, as the documentation shows"))
+    if kind == "json_invalid" or (not where and kind.startswith(("model", "dict"))):  # the latter: sent as a form, as curl does
+        return Refused(422, UsageError("the body is no JSON", hint="send one JSON object, with Content-Type: application/json"))
     if kind == "extra_forbidden":
         return Refused(422, UsageError("there is no field {name}", name=name, hint="the documentation lists what can be asked"))
     if kind == "missing":
