@@ -224,6 +224,8 @@ def test_regions_are_shaded_each_kind_in_its_colour(desk, pieces) -> None:
 def test_the_picture_follows_the_playhead_until_it_is_moved_by_hand(desk, pieces) -> None:
     desk.open(pieces["tune"])
     follow = desk.page.get_by_role("button", name="Follow again")
+    desk.get("kapelle.player.seek(30)")
+    desk.until("Math.abs(kapelle.roll.x(30) / kapelle.roll.view.width - 0.38) < 0.1")
     desk.get("kapelle.player.seek(12)")
     desk.get("kapelle.player.play()")
     desk.until("kapelle.roll.position > 13 && kapelle.roll.view.left > 5")

@@ -42,6 +42,7 @@ class Roll {
     this._frame = 0;
     this._last = 0;
     this.thrown = 0; // pixels in a millisecond
+    this._target = null; // where the picture is going while nothing plays
     this._build();
     this.recolour();
     this._listen();
@@ -212,6 +213,7 @@ class Roll {
   pan(dx, dy) {
     this._fresh = false;
     this.view.pan(dx, dy);
+    this._target = null;
     if (dx !== 0) this.setFollow(false);
     this.redraw();
   }
@@ -322,10 +324,15 @@ class Roll {
     const { view } = this;
     const widens = this._widen(passed);
     const composing = this.music.live && this.session.busy && !this.playing;
-    const wanted = composing ? Math.max(0, this.music.end - view.span * 0.86) : this.playing || !view.shows(this.position) ? view.leftFor(this.position) : view.left;
+    if (!this.playing && !view.shows(this.position)) this._target = view.leftFor(this.position); // somebody went there
+    const there = this.playing ? view.leftFor(this.position) : (this._target ?? view.left);
+    const wanted = composing ? Math.max(0, this.music.end - view.span * 0.86) : there;
     if (calm.matches && !composing && this.playing && view.shows(this.position) && this.position < view.left + view.span * 0.94) return widens;
     const way = wanted - view.left;
-    if (Math.abs(way) * view.pps < 0.05) return widens;
+    if (Math.abs(way) * view.pps < 0.05) {
+      this._target = null;
+      return widens;
+    }
     const far = Math.abs(way) * view.pps > view.timeWidth * 2;
     view.left += calm.matches || far || Math.abs(way) * view.pps < 0.5 ? way : way * (1 - Math.exp(-passed / CALM_MS));
     this._stale = true;
