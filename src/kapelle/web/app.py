@@ -189,5 +189,5 @@ def _told(request: Request, error: Exception) -> BaseException:
     if error.status_code == 405:
         return Refused(405, UsageError("{method} is not possible here", method=request.method), kind="MethodNotAllowed")
     return Refused(
-        error.status_code, UsageError("the body is no JSON", hint="send one JSON object, as the documentation shows"), kind="BadRequest"
+        error.status_code, UsageError("the body is no JSON", hint="send one JSON object, with Content-Type: application/json"), kind="BadRequest"
     )
