@@ -112,7 +112,7 @@
     small(least) {
       const out = [];
       for (const one of all(CONTROLS)) {
-        if (!shown(one) || one.closest(`.unseen, .skip, ${FLOWING}`) || one.matches("[role=tabpanel]")) continue;
+        if (!shown(one) || one.closest(`.unseen, .skip, ${FLOWING}`) || one.matches("[role=tabpanel], code, pre")) continue; // scrolled, not pressed
         const pressed = one.matches("input[type=radio], input[type=checkbox]") ? one.closest("label") || one : one;
         const { width, height } = pressed.getBoundingClientRect();
         if (width < least - 0.5 || height < least - 0.5) out.push(`${Math.round(width)}x${Math.round(height)} ${say(one)}`);

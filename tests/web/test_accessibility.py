@@ -56,9 +56,10 @@ def states(page, piece):
     page.evaluate(TOAST)
     page.wait_for_timeout(300)
     yield "toast"
-    page.evaluate("location.hash = '#/models'")
-    page.wait_for_timeout(400)
-    yield "rooms"
+    for room in ("#/models", "#/models/genre-small", "#/studies"):
+        page.evaluate("(hash) => { location.hash = hash; }", room)
+        page.wait_for_timeout(400)
+        yield room
     page.evaluate("location.hash = '#/'")
 
 

@@ -177,7 +177,7 @@ class Composer {
   save() {
     if (!this.panel) return;
     this.kept.models[this.offer.name] = this.settings();
-    Object.assign(this.kept, { seed: this.seed.value, locked: this.lock.getAttribute("aria-pressed") === "true", count: Number(this.count.value) || 1 });
+    Object.assign(this.kept, { seed: this.seed.value, locked: this.lock.getAttribute("aria-pressed") === "true", count: this.pieces });
     const models = Object.fromEntries(Object.entries(this.kept.models).map(([name, one]) => [name, withoutFiles(one)]));
     localStorage.setItem(KEPT, JSON.stringify({ ...this.kept, models }));
     for (const one of this.panel.all) one.wrong("");
@@ -199,11 +199,11 @@ class Composer {
   // -- the foot: seed, count, the button -----------------------------------------------------------------------------------------
 
   makeFoot() {
-    this.seed = el("input", { class: "input number", id: "seed", inputmode: "numeric", maxlength: 16, on: { input: () => (this.setLock(true), this.save()) } });
+    this.seed = el("input", { class: "input number", id: "seed", inputmode: "numeric", maxlength: 16, on: { input: () => this.typed() } });
     this.seed.value = this.kept.seed || newSeed();
     this.dice = el("button", { type: "button", class: "icon-button", on: { click: () => this.roll() } }, icon("dice"));
     this.lock = el("button", { type: "button", class: "icon-button", on: { click: () => (this.setLock(this.lock.getAttribute("aria-pressed") !== "true"), this.save()) } }, icon("lock"));
-    this.count = el("input", { class: "input number", id: "count", type: "number", min: 1, max: 8, value: this.kept.count, on: { input: () => this.save() } });
+    this.count = el("input", { class: "input number", id: "count", type: "number", min: 1, max: 8, value: this.kept.count, on: { input: () => this.save(), change: () => (this.count.value = this.pieces) } });
     this.button = makeButton(this.session, () => this.verb);
     this.seedLabel = el("label", { class: "label", for: "seed" });
     this.countLabel = el("label", { class: "label", for: "count" });
@@ -232,6 +232,16 @@ class Composer {
 
   setLock(locked) {
     this.lock.setAttribute("aria-pressed", String(locked));
+  }
+
+  get pieces() {
+    return Math.min(8, Math.max(1, Math.round(Number(this.count.value)) || 1));
+  }
+
+  typed() {
+    this.seed.value = this.seed.value.replace(/\D/g, "");
+    this.setLock(this.seed.value !== "");
+    this.save();
   }
 
   roll() {
@@ -264,7 +274,7 @@ class Composer {
   request() {
     const { offer } = this;
     const { options, sampling, length, choice, band, max_copied_notes } = this.settings();
-    const count = Math.min(8, Math.max(1, Number(this.count.value) || 1));
+    const count = this.pieces;
     const body = { model: offer.name, seed: Number(this.seed.value) || 0, count, options, sampling, length, band, max_copied_notes };
     if (choice.on) Object.assign(body, { best: count, of: Math.max(choice.of, count + 1), by: choice.by, count: 1 });
     return body;
