@@ -14,6 +14,7 @@ The public names are those of ``__all__``; each is loaded when it is first used,
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ __all__ = [
     "request",
     "train",
 ]
+
+# onnxruntime reads this as it loads. Its packages would otherwise tell their maker which graphs run where, under a number kept in ~/.cache.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def __getattr__(name: str) -> Any:
