@@ -9,6 +9,7 @@ import signal
 import time
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from kapelle.errors import KapelleError, MidiError, NotEnoughMemory, UnreadableInput
 from kapelle.score.read import read
@@ -77,6 +78,56 @@ def test_too_many_are_told_to_come_again(helpers):
 
     refused = asyncio.run(work())
     assert refused.status_code == 503 and refused.retry_after_s
+
+
+def test_what_takes_long_leaves_a_helper_for_what_is_quick():
+    made = quick.Helpers(2)
+
+    async def work():
+        await asyncio.gather(made.run(os.getpid), made.run(os.getpid))
+        long = [asyncio.create_task(made.run(time.sleep, 0.6, limit_s=60)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        await made.run(os.getpid)
+        waited = time.monotonic() - began
+        await asyncio.gather(*long)
+        return waited
+
+    try:
+        assert asyncio.run(work()) < 0.5
+    finally:
+        made.close()
+
+
+def test_who_has_gone_away_is_not_worked_for(helpers, tmp_path):
+    looks = []
+
+    async def gone():
+        looks.append(1)
+        return len(looks) > 1
+
+    async def work():
+        with pytest.raises(ClientDisconnect):
+            await helpers.run(os.mkdir, str(tmp_path / "made"), gone=gone)
+        assert await helpers.run(os.getpid)
+
+    asyncio.run(work())
+    assert not (tmp_path / "made").exists()
+
+
+def test_there_are_never_more_than_were_asked_for():
+    made = quick.Helpers(2)
+
+    async def work():
+        beginning = asyncio.create_task(asyncio.to_thread(made.start))
+        await asyncio.gather(*(made.run(os.getpid) for _ in range(6)))
+        await beginning
+        return len({*await asyncio.gather(*(made.run(os.getpid) for _ in range(6)))})
+
+    try:
+        assert asyncio.run(work()) <= 2 and len(made._all) <= 2
+    finally:
+        made.close()
 
 
 def test_after_the_end_nothing_is_left():

@@ -153,8 +153,8 @@ def test_the_same_key_is_the_same_job(client):
         ({"band": "../x"}, "band"),
         ({"title": "x" * 300}, "title"),
         ({"tags": ["x" * 60]}, "tags"),
-        ([], "table"),
-        ("jazz", "table"),
+        ([], "JSON"),
+        ("jazz", "JSON"),
     ],
     ids=lambda value: json.dumps(value)[:40] if not isinstance(value, str) else None,
 )  # fmt: skip

@@ -16,10 +16,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import connection as connections
 from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect
 
 from kapelle.errors import KapelleError, NotEnoughMemory, UsageError
 from kapelle.web import errors
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _log = logging.getLogger("kapelle.web")
+
+Work = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function of a module and its arguments."""
+
+Gone = Callable[[], Awaitable[bool]]
 
 LIMIT_S = 20.0
 START_S = 60.0
@@ -58,26 +65,32 @@ class Helpers:
         self._all: set[_Helper] = set()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(self.n, "kapelle-quick")
+        self._turns = asyncio.Semaphore(self.n)
+        self._long_turns = asyncio.Semaphore(max(1, self.n - 1))
         self._closed = False
 
-    async def run(self, function: Callable[..., Any], /, *args: Any, limit_s: float = LIMIT_S, **named: Any) -> Any:
+    async def run(self, function: Callable[..., Any], /, *args: Any, limit_s: float = LIMIT_S, gone: Gone | None = None) -> Any:
         """What `function` returns, done in a helper.
 
         Args:
             function: A function of a module.
-            args: Its arguments, and `named`.
-            limit_s: Seconds that it may take, without waiting for its turn.
+            args: Its arguments.
+            limit_s: Seconds that it may take, without waiting for its turn. What may take longer than `LIMIT_S` leaves one process free.
+            gone: Tells whether whoever asked has gone away; asked when its turn has come.
 
         Raises:
             KapelleError: Whatever the function raises.
             Refused: 503, too much waits; 422, it took too long.
+            ClientDisconnect: Nobody wants it any more.
         """
         if self._closed or self.under_way >= self.most:
             raise errors.busy(2.0)
         self.under_way += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._do, (function, args, named), limit_s)
+            async with self._long_turns if limit_s > LIMIT_S else contextlib.nullcontext(), self._turns:
+                if gone is not None and (await gone() or await gone()):  # the first look may only find that nothing was sent along
+                    raise ClientDisconnect
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._do, (function, args), limit_s)
         finally:
             self.under_way -= 1
 
@@ -86,7 +99,7 @@ class Helpers:
         for helper in [self._taken() for _ in range(self.n)]:
             try:
                 if self.warm is not None:
-                    helper.do((self.warm, (), {}), START_S)
+                    helper.do((self.warm, ()), START_S)
             except Exception as error:  # who asks will be told why
                 if not self._closed:
                     _log.warning("a helper could not begin: %s", error)
@@ -101,7 +114,7 @@ class Helpers:
             helper.kill()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _do(self, work: tuple[Callable[..., Any], Any, Any], limit_s: float) -> Any:
+    def _do(self, work: Work, limit_s: float) -> Any:
         helper = self._taken()
         try:
             result = helper.do(work, limit_s)
@@ -131,7 +144,10 @@ class Helpers:
 
     def _give_back(self, helper: _Helper) -> None:
         with self._lock:
-            self._free.append(helper)
+            if len(self._all) <= self.n:
+                self._free.append(helper)
+                return
+        self._drop(helper)  # work came while all were beginning
 
     def _drop(self, helper: _Helper) -> None:
         with self._lock:
@@ -157,7 +173,7 @@ class _Helper:
         theirs.close()
         self._ready = False
 
-    def do(self, work: tuple[Callable[..., Any], Any, Any], limit_s: float) -> Any:
+    def do(self, work: Work, limit_s: float) -> Any:
         """The result of `work`.
 
         Raises:
@@ -210,14 +226,13 @@ def _serve(pipe: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         pipe.send("ready")
         while True:
-            function, args, named = pipe.recv()
-            pipe.send(_outcome(function, args, named))
+            pipe.send(_outcome(*pipe.recv()))
 
 
-def _outcome(function: Callable[..., Any], args: Any, named: Any) -> tuple[bool, Any]:
+def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool, Any]:
     """Whether it went well; the result, or the error in a form that can be sent."""
     try:
-        return True, function(*args, **named)
+        return True, function(*args)
     except KapelleError as error:
         return False, error
     except MemoryError:

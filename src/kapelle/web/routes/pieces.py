@@ -123,7 +123,7 @@ async def sound(
     known = kept(request, tag, "audio/flac")
     if known is not None:
         return known
-    data = await here.quick.run(api.piece_chunk, await _midi(here, id), track, chunk)
+    data = await here.quick.run(api.piece_chunk, await _midi(here, id), track, chunk, gone=request.is_disconnected)
     made = kept(request, tag, "audio/flac", data)
     assert made is not None
     return made
