@@ -20,6 +20,7 @@ from kapelle.composing.events import BarDone, Event, NotesAdded, Progress
 from kapelle.composing.language import Model, Options, opened
 from kapelle.composing.offered import Offered
 from kapelle.composing.plan import Plan, make_plan
+from kapelle.composing.telling import Teller
 from kapelle.errors import Interrupted
 from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
@@ -81,7 +82,7 @@ def _perform(
     """Draw one sequence, telling notes and bars as they come; what was made is left in `attempt`."""
     words, spec = model.words, model.spec
     grammar = Grammar(spec, words, plan.rules)
-    decoder = attempt.decoder
+    decoder, teller = attempt.decoder, Teller(plan, spec)
     prompt = [] if plan.prompt is None else plan.prompt.ids
     for token in prompt:
         grammar.accept(token)
@@ -99,12 +100,17 @@ def _perform(
         note = decoder.feed(token)
         if note is not None:
             attempt.notes.append(note)
-            yield NotesAdded((plan.told(note, decoder.bar, spec),))
+            if told := teller.take(note, decoder.bar):
+                yield NotesAdded(told)
         if closed_bar >= 0:
+            if told := teller.rest():
+                yield NotesAdded(told)
             yield BarDone(closed_bar, grammar.rules.n_bars - plan.prompt_bars, plan.seconds_at(end_ticks, spec))
             yield Progress((closed_bar + 1) / (grammar.rules.n_bars - plan.prompt_bars))
             done = attempt.n_tokens if plan.length.unit == "tokens" else len(attempt.notes)
             grammar.rules = plan.replanned(grammar.rules, closed_bar + 1, done)
+    if told := teller.rest():
+        yield NotesAdded(told)
     attempt.closed = "full bar" if grammar.bar_is_full else "bar line"
 
 

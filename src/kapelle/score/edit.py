@@ -311,13 +311,13 @@ def _voices(notes: NoteArrays, n_voices: int) -> NDArray[np.int64]:
             sounding[pitches[by_onset[last]]] += 1
             last += 1
         for i in by_onset[first:last]:
-            voices[i] = _voice(sum(sounding[pitches[i] + 1 :]), sum(sounding[: pitches[i]]), pitches[i], n_voices)
+            voices[i] = voice(sum(sounding[pitches[i] + 1 :]), sum(sounding[: pitches[i]]), pitches[i], n_voices)
         first = last
     return voices
 
 
-def _voice(above: int, below: int, pitch: int, n_voices: int) -> int:
-    """The voice of a note with so many others sounding above and below it."""
+def voice(above: int, below: int, pitch: int, n_voices: int) -> int:
+    """The voice, from 0 (top), of a note with so many others sounding above and below it, by the rule of `split_voices`."""
     if above == 0 and below == 0:
         return n_voices - 1 if pitch < 48 else 0
     if above == 0:
