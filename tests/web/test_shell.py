@@ -246,3 +246,8 @@ def test_rooms_are_addresses(page):
     assert page.locator("#rooms a[data-room=models]").get_attribute("aria-current") == "page"
     page.go_back()
     assert page.locator("#studio").is_visible()
+    page.goto("/#/models/theme")
+    page.click("#room .button.primary")
+    assert page.locator("#studio").is_visible()
+    assert page.locator("[data-verb=develop]").get_attribute("aria-pressed") == "true"
+    assert page.inner_text(".model-button .model-name") == "Theme"

@@ -2,8 +2,8 @@
  * The composer: what to do (compose, continue, accompany, develop), with which model, told what; and the one big button.
  *
  * Everything about a model comes from its offer (/api/models): a new model needs no new code here. What is set is remembered per model in
- * this browser. Others ask it by "compose-with" {verb, source: {piece|upload, file, title}}: it shows that verb with that source; and by
- * "compose-like" {record}: it is set as it was for that piece.
+ * this browser. Others ask it by "compose-with" {verb, source: {piece|upload, file, title}}: it shows that verb with that source; by
+ * "compose-like" {record}: it is set as it was for that piece; by "compose-model" {name, verb}: it is set to that model.
  */
 
 import * as api from "./api.js";
@@ -36,6 +36,7 @@ class Composer {
     element.append(this.form);
     on("language", () => this.show());
     on("compose-with", ({ verb, source }) => this.composeWith(verb, source));
+    on("compose-model", ({ name, verb }) => this.choose(name, verb));
     on("compose-like", ({ record }) => this.composeLike(record));
     on("compose-model", ({ name, verb }) => this.choose(name, verb));
     for (const name of ["open", "closed", "job", "idle"]) on(name, () => this.source.refresh());

@@ -77,7 +77,6 @@ function factsOf(record) {
   const parts = [record.key && keyName(record.key), record.metre, record.tempo_bpm ? t("common.bpm", { n: Math.round(record.tempo_bpm) }) : ""];
   if (record.n_bars) parts.push(t("common.bars", { n: record.n_bars }));
   if (record.duration_s) parts.push(clock(record.duration_s));
-  if (record.seed !== null && record.seed !== undefined) parts.push(t("common.seed", { seed: String(record.seed) }));
   return parts
     .filter(Boolean)
     .map((part) => part.replaceAll(" ", "\u00a0"))
