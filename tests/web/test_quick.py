@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import signal
+import tempfile
 import time
 
 import pytest
@@ -63,6 +64,14 @@ def test_a_helper_that_dies_is_replaced(helpers):
 
     before, after = asyncio.run(work())
     assert before != after
+
+
+def test_temporary_files_lie_where_they_are_looked_for(tmp_path):
+    made = quick.Helpers(1, place=tmp_path)
+    try:
+        assert asyncio.run(made.run(tempfile.mkdtemp)).startswith(str(tmp_path))
+    finally:
+        made.close()
 
 
 def test_too_many_are_told_to_come_again(helpers):

@@ -60,7 +60,7 @@ class Served:
         studio: Jobs and library.
         feed: News of jobs.
         quick: Helpers for what is short.
-        passing: A folder for files that are sent once.
+        passing: A folder for files that are not to stay.
         offered: What models can be asked for.
         scores: Those that were drawn last.
     """
@@ -154,8 +154,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
     settings: Settings = app.state.settings
     studio = await asyncio.to_thread(open_studio, settings.folder, most_waiting=settings.queue)
-    quick = Helpers(settings.helpers, warm=looks.warm)
     passing = Path(tempfile.mkdtemp(prefix=PASSING, dir=studio.folder.path))
+    quick = Helpers(settings.helpers, warm=looks.warm, place=passing)
     shared = Served(settings, studio, Feed(studio.jobs, settings.listeners), quick, passing)
     app.state.served = shared
     warming = asyncio.create_task(asyncio.to_thread(quick.start))
@@ -188,6 +188,5 @@ def _told(request: Request, error: Exception) -> BaseException:
         return errors.unknown("page", request.url.path)
     if error.status_code == 405:
         return Refused(405, UsageError("{method} is not possible here", method=request.method), kind="MethodNotAllowed")
-    return Refused(
-        error.status_code, UsageError("the body is no JSON", hint="send one JSON object, with Content-Type: application/json"), kind="BadRequest"
-    )
+    hint = "send one JSON object, with Content-Type: application/json"
+    return Refused(error.status_code, UsageError("the body is no JSON", hint=hint), kind="BadRequest")

@@ -14,11 +14,13 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import connection as connections
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
@@ -55,10 +57,11 @@ class Helpers:
         n: How many.
         waiting: Pieces of work that may wait.
         warm: What `start` has every process do first.
+        place: For temporary files, which a process that is killed leaves behind; where the system has them if left out.
     """
 
-    def __init__(self, n: int = 2, waiting: int | None = None, warm: Callable[[], object] | None = None) -> None:
-        self.n, self.warm = max(1, n), warm
+    def __init__(self, n: int = 2, waiting: int | None = None, warm: Callable[[], object] | None = None, place: Path | None = None) -> None:
+        self.n, self.warm, self.place = max(1, n), warm, place
         self.most = self.n * (1 + (WAITING if waiting is None else waiting))
         self.under_way = 0
         self._free: list[_Helper] = []
@@ -138,7 +141,7 @@ class Helpers:
                 self._all.discard(helper)
             if self._closed:
                 raise errors.busy(2.0)
-            helper = _Helper()
+            helper = _Helper(self.place)
             self._all.add(helper)
             return helper
 
@@ -165,10 +168,10 @@ class _Lost(Exception):
 class _Helper:
     """One process, from outside."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Path | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True, name="kapelle-quick")
+        self.process = context.Process(target=_serve, args=(theirs, place), daemon=True, name="kapelle-quick")
         self.process.start()
         theirs.close()
         self._ready = False
@@ -216,8 +219,10 @@ def _too_long(limit_s: float) -> Refused:
 # --- inside a helper --------------------------------------------------------------------------------------------------------------
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, place: Path | None) -> None:
     """Do what comes through a pipe, until it closes or the server is gone."""
+    if place is not None:
+        tempfile.tempdir = str(place)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.getLogger("kapelle").setLevel(logging.ERROR)  # what is odd about a file is told in the answer, not on a terminal
