@@ -60,7 +60,7 @@ def jack():
     if program is None or shutil.which("jack_lsp") is None:
         yield None
         return
-    words = [program, "-r", "-d", "dummy", "-r", "48000", "-p", "128"]
+    words = [program, "-r", "-d", "dummy", "-r", "48000", "-p", "4096"]  # a long period: 85 ms
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             until = time.monotonic() + 5

@@ -162,8 +162,8 @@ def exchange(rtmidi, api):
         assert not port.virtual
         time.sleep(0.2)
         port.send(messages.note_on(9, 36, 1))
+        port.close()  # what was sent last is not lost
         assert heard(daw) == b"\x99\x24\x01"
-        port.close()
     finally:
         daw.close_port()
         daw.delete()
