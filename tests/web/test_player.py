@@ -117,7 +117,7 @@ def open_piece(page, id: str) -> None:
     page.evaluate("id => kapelle.session.open(id).then(() => 1)", id)
 
 
-def wait_for(page, condition: str, seconds: float = 15) -> None:
+def wait_for(page, condition: str, seconds: float = 40) -> None:
     """Until an expression is true; the page's policy forbids Playwright's own way, which compiles text in the page."""
     until = time.monotonic() + seconds
     while not page.evaluate(condition):
@@ -152,9 +152,9 @@ def all_of(data: bytes, n_tracks: int, n_chunks: int) -> np.ndarray:
     return added_up(parts, n_chunks * CHUNK_FRAMES)
 
 
-def steepest(samples: np.ndarray) -> float:
-    """The largest step from one sample to the next: that of a click is far from that of a tone."""
-    return float(np.abs(np.diff(samples, axis=0)).max())
+def roughest(samples: np.ndarray) -> float:
+    """The largest third difference: a step in the samples makes it large, a tone, however loud, does not."""
+    return float(np.abs(np.diff(samples, n=3, axis=0)).max())
 
 
 def since_it_began(page) -> np.ndarray:
@@ -246,6 +246,9 @@ def test_tracks_are_muted_heard_alone_and_made_softer_without_a_click(room, stud
     assert room.evaluate("kapelle.player.playing")
     room.evaluate("kapelle.player.mute('t0', false)")
     wait_for(room, f"({PEAK})() > 0.01")
+    for muted in ("true", "false") * 6:
+        room.evaluate(f"kapelle.player.mute('t0', {muted})")
+        room.wait_for_timeout(60)
     room.evaluate("kapelle.player.solo('t1')")  # which is muted
     wait_for(room, f"({PEAK})() < 1e-4")
     room.evaluate("kapelle.player.solo('t1', false); kapelle.player.setTrackVolume('t0', 0)")
@@ -258,7 +261,7 @@ def test_tracks_are_muted_heard_alone_and_made_softer_without_a_click(room, stud
     room.evaluate("kapelle.player.pause()")
     wait_for(room, f"({PEAK})() < 1e-4")
     _, samples = heard(room)
-    assert steepest(samples) < 1.1 * steepest(all_of(data, 2, 5)), "a click"
+    assert roughest(samples) < 1.1 * roughest(all_of(data, 2, 5)), "a click"
 
 
 def test_a_loop_turns_round_in_time_and_the_end_is_told(room, studio):
@@ -312,7 +315,7 @@ def test_where_the_composer_is_slow_the_music_waits_and_goes_on_and_begins_anew_
     tell(room, "cancelled")
     wait_for(room, "told.at(-1).name === 'ended'")
     _, samples = heard(room)
-    assert steepest(samples) < 1.1 * steepest(added_up({k: [sound] for k, sound in sounds.items()}, 10 * RATE_HZ)), "a click"
+    assert roughest(samples) < 1.1 * roughest(added_up({k: [sound] for k, sound in sounds.items()}, 10 * RATE_HZ)), "a click"
 
 
 def test_sound_that_cannot_be_decoded_is_told_once_and_the_rest_plays(room, studio):

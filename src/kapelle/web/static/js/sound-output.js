@@ -12,6 +12,7 @@ export const RATE_HZ = 44_100; // of the chunks: in a context of this rate they 
 const MAKE_UP = 1.6;
 const LIMIT = { threshold: -4, knee: 2, ratio: 20, attack: 0.002, release: 0.15 };
 export const RAMP_S = 0.015;
+export const SOON_S = 0.02; // the sound is rendered in blocks ahead of the clock that the page reads: a ramp from "now" would begin with a step
 
 export class Output {
   /** @param {(time: number) => void} [onlost] is told when, on the clock that is gone */
@@ -101,7 +102,7 @@ export class Output {
   }
 
   _turn() {
-    if (this.context) this._volume.gain.setTargetAtTime(this._level(), this.now, RAMP_S);
+    if (this.context) this._volume.gain.setTargetAtTime(this._level(), this.now + SOON_S, RAMP_S);
   }
 
   /** A file's bytes as samples. Works before the context is there, so that a chunk can be ready when play is pressed. */

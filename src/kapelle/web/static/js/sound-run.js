@@ -6,7 +6,7 @@
  * runs follow each other without a click. A run knows nothing of where chunks come from.
  */
 
-import { RAMP_S } from "./sound-output.js";
+import { RAMP_S, SOON_S } from "./sound-output.js";
 
 export const CHUNK_S = 2; // kapelle.render.chunks.CHUNK_S; /api/about tells it too
 
@@ -60,7 +60,7 @@ export class Run {
    */
   place(buffer, id, k) {
     const begin = this.time(k);
-    const earliest = this._whole(Math.max(this.began, this.context.currentTime + 0.005));
+    const earliest = this._whole(Math.max(this.began, this.context.currentTime + SOON_S));
     const late = begin < earliest - 1e-9;
     const when = late ? earliest : begin;
     const offset = late ? earliest - begin : 0;
@@ -100,12 +100,12 @@ export class Run {
 
   /** Take over how loud the tracks are to be, without a click. */
   level() {
-    for (const [id, gain] of this._tracks) gain.gain.setTargetAtTime(this._level(id), this.context.currentTime, RAMP_S);
+    for (const [id, gain] of this._tracks) gain.gain.setTargetAtTime(this._level(id), this.context.currentTime + SOON_S, RAMP_S);
   }
 
   /** Fade out, then stop everything; once more, and sooner, if asked. @param {number} when of the clock @param {number} fade seconds */
   end(when, fade) {
-    const start = Math.max(when, this.context.currentTime);
+    const start = Math.max(when, this.context.currentTime + SOON_S);
     if (start + fade >= this._end) return;
     this._end = start + fade;
     const gain = this._bus.gain;
