@@ -26,6 +26,7 @@ import _page_originality  # noqa: E402
 import _page_ranking  # noqa: E402
 import _page_retrieval  # noqa: E402
 import _page_studio  # noqa: E402
+import _page_studio_load  # noqa: E402
 import _page_themes  # noqa: E402
 
 RESULTS = HERE / "results"
@@ -284,6 +285,7 @@ SECTIONS = {
     **_page_originality.SECTIONS,
     **_page_ranking.SECTIONS,
     **_page_studio.SECTIONS,
+    **_page_studio_load.SECTIONS,
 }
 
 if __name__ == "__main__":
