@@ -42,8 +42,8 @@ WORKERS_S = 0.3
 
 KEEP_ALIVE_S = 15
 BACKLOG = 512
-CONNECTIONS = 256
-"""Connections at a time, beside those that listen to jobs."""
+FILES = 4096
+"""Files and lines that may be open at a time, if the system lets us: some allow 256 to who does not ask for more."""
 
 _log = logging.getLogger("kapelle.web")
 
@@ -183,6 +183,7 @@ def run(settings: Settings, way: Way, held: socket.socket, ready: Callable[[], N
     from kapelle.web.studio import open_studio
     from kapelle.web.supervisor import Supervisor
 
+    _ask_for_files()
     with contextlib.closing(held):
         studio = open_studio(settings.folder, most_waiting=settings.queue, repair=True)
         for left in studio.folder.path.glob(f"{PASSING}*"):
@@ -201,6 +202,18 @@ def run(settings: Settings, way: Way, held: socket.socket, ready: Callable[[], N
             stopping.join()
 
 
+def _ask_for_files() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _options(settings: Settings) -> dict[str, Any]:
     from kapelle.web.patience import PatientProtocol
 
@@ -208,7 +221,6 @@ def _options(settings: Settings) -> dict[str, Any]:
         "http": PatientProtocol,
         "log_config": None,
         "log_level": "error",  # that a stranger sends no HTTP is no news
-        "limit_concurrency": settings.listeners + CONNECTIONS,
         "access_log": False,  # it would hold the token
         "server_header": False,
         "proxy_headers": settings.behind_proxy,
