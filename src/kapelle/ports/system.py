@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +20,6 @@ CLIENT = "Kapelle"
 """What this program is called among those that have ports, and the name of a port that is made without one."""
 
 ALSA = Path("/dev/snd/seq")
-
-SETTLE_S = 0.2
-"""JACK takes messages over once a period, and forgets those of a port that is closed before: the ends of notes among them."""
 
 
 class SystemPort:
@@ -37,7 +33,6 @@ class SystemPort:
 
     def __init__(self, out: Any, name: str, virtual: bool) -> None:
         self._out = out
-        self._used = False
         self.name = name
         self.virtual = virtual
 
@@ -49,16 +44,13 @@ class SystemPort:
         """
         if self._out is None:
             raise Missing("the MIDI port {name} is closed", name=self.name)
-        self._used = True
         with _ours(self.name):
             self._out.send_message(message)
 
     def close(self) -> None:
-        """Give the port back to the system, once what was sent is through."""
+        """Give the port back to the system; python-rtmidi waits until what was sent is through."""
         out, self._out = self._out, None
         if out is not None:
-            if self._used:
-                time.sleep(SETTLE_S)
             out.close_port()
             out.delete()
 
