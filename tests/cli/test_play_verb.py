@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -147,25 +148,30 @@ def real_midi():
 
 def test_a_real_process_plays_into_a_real_port_and_is_silent_after_ctrl_c(piece, environment):
     with real_midi():
-        words = [sys.executable, "-m", "kapelle", "play", str(piece), "--port", "Kapelle test", "--virtual", "--loop", "--json"]
-        with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as made:
-            import time
+        for _ in range(3):  # a JACK server that comes too late on a busy machine loses messages, whoever sent them
+            heard = _heard_until_ctrl_c(piece, environment)
+            if notes(heard) and not sounding(heard):
+                return
+    raise AssertionError(heard)
 
-            import rtmidi
 
-            said = made.stderr.readline().decode()
-            assert "Kapelle test" in said
-            listener = rtmidi.MidiIn(rtmidi.API_UNIX_JACK if not system.ALSA.exists() and sys.platform == "linux" else 0, name="listener")
-            listener.open_port(next(i for i, name in enumerate(listener.get_ports()) if "Kapelle test" in name))
-            time.sleep(1.5)
-            made.send_signal(signal.SIGINT)
-            out, _ = made.communicate(timeout=10)
-            heard = []
-            while (found := listener.get_message()) is not None:
-                heard.append((0.0, bytes(found[0])))
-            listener.close_port()
-            listener.delete()
+def _heard_until_ctrl_c(piece, environment):
+    """What another client hears of a loop that is interrupted after a second and a half."""
+    import rtmidi
+
+    words = [sys.executable, "-m", "kapelle", "play", str(piece), "--port", "Kapelle test", "--virtual", "--loop", "--json"]
+    listener = rtmidi.MidiIn(rtmidi.API_UNIX_JACK if not system.ALSA.exists() and sys.platform == "linux" else 0, name="listener")
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as made:
+        assert "Kapelle test" in made.stderr.readline().decode()
+        listener.open_port(next(i for i, name in enumerate(listener.get_ports()) if "Kapelle test" in name))
+        time.sleep(1.5)
+        made.send_signal(signal.SIGINT)
+        out, _ = made.communicate(timeout=30)
+    heard = []
+    while (found := listener.get_message()) is not None:
+        heard.append((0.0, bytes(found[0])))
+    listener.close_port()
+    listener.delete()
     assert made.returncode == 0
     assert json.loads(out)["interrupted"] is True
-    assert notes(heard)
-    assert not sounding(heard)
+    return heard
