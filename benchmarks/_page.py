@@ -23,6 +23,7 @@ import _page_extensions  # noqa: E402
 import _page_genres  # noqa: E402
 import _page_metrics  # noqa: E402
 import _page_originality  # noqa: E402
+import _page_ports  # noqa: E402
 import _page_ranking  # noqa: E402
 import _page_retrieval  # noqa: E402
 import _page_studio  # noqa: E402
@@ -284,6 +285,7 @@ SECTIONS = {
     **_page_metrics.SECTIONS,
     **_page_originality.SECTIONS,
     **_page_ranking.SECTIONS,
+    **_page_ports.SECTIONS,
     **_page_studio.SECTIONS,
     **_page_studio_load.SECTIONS,
 }
