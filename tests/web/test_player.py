@@ -152,6 +152,13 @@ def all_of(data: bytes, n_tracks: int, n_chunks: int) -> np.ndarray:
     return added_up(parts, n_chunks * CHUNK_FRAMES)
 
 
+def furthest(samples: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, as far as was listened, which is half of what is expected at least."""
+    n_frames = min(len(samples), len(expected))
+    assert n_frames > len(expected) / 2
+    return float(np.abs(samples[:n_frames] - expected[:n_frames]).max())
+
+
 def roughest(samples: np.ndarray) -> float:
     """The largest third difference: a step in the samples makes it large, a tone, however loud, does not."""
     return float(np.abs(np.diff(samples, n=3, axis=0)).max())
@@ -184,7 +191,7 @@ def test_a_piece_is_heard_while_it_is_composed_and_goes_on_without_a_gap(room, s
     n_frames = (handed_over * CHUNK_FRAMES) + RATE_HZ
     expected = added_up({**live, **after}, n_frames)
     assert np.abs(expected).max() > 0.02
-    assert np.abs(samples[:n_frames] - expected).max() < 1e-4
+    assert furthest(samples, expected) < 1e-4
 
 
 def test_chunks_on_the_clock_of_a_browser_are_the_whole_render(room, studio):
@@ -217,8 +224,7 @@ def test_chunks_on_the_clock_of_a_browser_are_the_whole_render(room, studio):
     tones = SamplerTones(load(bundled()), RATE_HZ)
     whole = mix(perform(read(data)), tones, 3.0).samples * GAIN
     assert np.abs(whole).max() > 0.1
-    n_frames = min(len(whole), len(samples))
-    assert np.abs(samples[:n_frames] - whole[:n_frames]).max() < 2e-4  # five tracks, each rounded to 16 bits
+    assert furthest(samples, whole) < 2e-4  # five tracks, each rounded to 16 bits
 
 
 def test_seeking_into_a_held_note_lets_it_sound(room, studio):
@@ -232,7 +238,7 @@ def test_seeking_into_a_held_note_lets_it_sound(room, studio):
     expected = all_of(data, 2, 4)
     start = round(5.2 * RATE_HZ)
     fade = round(0.05 * RATE_HZ)
-    assert np.abs(samples[fade:] - expected[start + fade : start + RATE_HZ]).max() < 1e-4
+    assert furthest(samples[fade:], expected[start + fade : start + RATE_HZ]) < 1e-4
     assert np.abs(samples[:20]).max() < 0.2 * np.abs(samples).max()  # begun inside of a note, but without a click
 
 
