@@ -29,7 +29,8 @@ def numbers(jobs, id):
 
 
 async def heard(feed, id, after=0):
-    return [event.number async for event in feed.follow(id, after)]
+    with feed.seat(id):
+        return [event.number async for event in feed.follow(id, after)]
 
 
 def test_listeners_get_what_was_and_what_comes(jobs):
@@ -118,14 +119,26 @@ def test_no_more_listen_than_may_and_all_go_when_it_closes(jobs):
         feed, id = Feed(jobs, most=2), running(jobs)
         listeners = [asyncio.create_task(heard(feed, id)) for _ in range(2)]
         await asyncio.sleep(0.1)
-        with pytest.raises(Refused):
-            feed.check()
+        with pytest.raises(Refused), feed.seat("another"):
+            pass
         await feed.close()
         assert all(got == numbers(jobs, id) for got in await asyncio.gather(*listeners))
-        with pytest.raises(Refused):
-            feed.check()
+        with pytest.raises(Refused), feed.seat("another"):
+            pass
 
     asyncio.run(work())
+
+
+def test_one_job_has_only_so_many_seats(jobs, monkeypatch):
+    monkeypatch.setattr(feeds, "EACH", 1)
+    feed = Feed(jobs)
+    with feed.seat("a"), feed.seat("b"):
+        with pytest.raises(Refused), feed.seat("a"):
+            pass
+        assert feed.n_listeners == 2
+    with feed.seat("a"):
+        assert feed.n_listeners == 1
+    assert not feed._seats
 
 
 def test_a_bad_moment_of_the_database_passes(jobs, monkeypatch):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,25 +72,33 @@ class Feed:
     def __init__(self, jobs: Jobs, most: int = 512) -> None:
         self.jobs, self.most = jobs, most
         self.n_listeners = 0
+        self._seats: Counter[str] = Counter()
         self._channels: dict[str, _Channel] = {}
         self._number = 0
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    def check(self, job: str = "") -> None:
-        """See whether one more may listen to a job.
+    @contextmanager
+    def seat(self, job: str) -> Iterator[None]:
+        """A place for one who listens to a job, which is free again afterwards.
 
         Raises:
-            Refused: 503, too many do.
+            Refused: 503, all are taken.
         """
-        channel = self._channels.get(job)
-        if self._closed or self.n_listeners >= self.most or (channel is not None and len(channel.listeners) >= EACH):
+        if self._closed or self.n_listeners >= self.most or self._seats[job] >= EACH:
             raise errors.busy(5.0)
+        self.n_listeners += 1
+        self._seats[job] += 1
+        try:
+            yield
+        finally:
+            self.n_listeners -= 1
+            self._seats[job] -= 1
+            if not self._seats[job]:
+                del self._seats[job]
 
     async def follow(self, job: str, after: int = 0) -> AsyncIterator[Event]:
-        """The events of a job after the one with a number; ends after the last one of the job, or when the feed is closed."""
-        self.check(job)
-        self.n_listeners += 1
+        """The events of a job after the one with a number, for who has a seat; ends after the last one, or when the feed is closed."""
         news = asyncio.Event()
         try:
             channel = await self._listen(job, news)
@@ -132,7 +140,6 @@ class Feed:
         return channel
 
     def _leave(self, job: str, news: asyncio.Event) -> None:
-        self.n_listeners -= 1
         channel = self._channels.get(job)
         if channel is not None:
             channel.listeners.discard(news)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -63,11 +64,11 @@ def cancel(id: JobId, here: Here, request: Request) -> dict[str, Any]:
     return job_table(here.studio.jobs.get(id), language(request))
 
 
-def _listening(id: JobId, here: Here) -> str:
-    """The id of a job that is there and may be listened to: checked before the answer begins."""
-    here.studio.jobs.get(id)
-    here.feed.check(id)
-    return id
+async def _seated(id: JobId, here: Here) -> AsyncIterator[str]:
+    """The id of a job that is there, with a seat to listen to it: taken before the answer begins, free when it is through."""
+    await asyncio.to_thread(here.studio.jobs.get, id)
+    with here.feed.seat(id):
+        yield id
 
 
 @router.get(
@@ -78,7 +79,7 @@ def _listening(id: JobId, here: Here) -> str:
     responses=described(404, 422, 503, more={200: {"content": {"text/event-stream": {"example": EVENTS_EXAMPLE}}}}),
 )
 async def events(
-    job: Annotated[str, Depends(_listening)],
+    job: Annotated[str, Depends(_seated)],
     here: Here,
     request: Request,
     after: Annotated[int, Query(ge=0, le=2**62, description="only events with a greater number", examples=[41])] = 0,
