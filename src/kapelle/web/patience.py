@@ -15,11 +15,15 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 HEAD_S = 15.0
 """So long a line may be silent at its beginning, or take for a head."""
 
+HEAD_BYTES = 64 << 10
+"""Of a head that is not there as a whole yet, so many bytes are held."""
+
 
 class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type, unused-ignore]
     """A connection."""
 
     _end: asyncio.TimerHandle | None = None
+    _held = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
@@ -31,6 +35,11 @@ class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type, unuse
         super().data_received(data)
         if self._is_busy():
             self._go_on()
+            self._held = 0
+            return
+        self._held += len(data)
+        if self._held > HEAD_BYTES:
+            self._give_up()
         elif self._end is None:
             self._wait()
 
