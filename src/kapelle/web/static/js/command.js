@@ -21,7 +21,7 @@ export function compose(record, stem) {
   const words = ["kapelle compose", "--model", quoted(record.model), "--seed", String(record.seed)];
   if (length) words.push(`--${length.unit}`, String(length.amount));
   for (const [name, value] of Object.entries(values)) words.push(...flag(name, value));
-  if (band) words.push("--band", quoted(band));
+  if (band) words.push(`--band=${quoted(band)}`); // behind a blank it would be taken for a file
   if (limit) words.push("--max-copied-notes", String(limit));
   return { direct: [...words, "-o", out].join(" "), recipe };
 }
