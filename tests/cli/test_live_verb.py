@@ -127,3 +127,29 @@ def test_python_does_the_same(home, monkeypatch):
     kept = []
     played = kapelle.api.live(wish, port, kapelle.api.LiveManner(lead_s=3600), each=kept.append, timer=timer)
     assert played.notes == len(notes(port.sent)) == kept[0].report.n_notes
+
+
+def test_the_line_says_where_the_music_is():
+    from contextlib import contextmanager
+
+    from kapelle.api import Moment
+    from kapelle.cli import port as ports
+    from kapelle.cli.console import Console
+    from kapelle.texts import Texts
+
+    shown = []
+
+    class Watched(Console):
+        @contextmanager
+        def bar(self, label):
+            yield lambda done, total, note="", label="": shown.append((done, total, note))
+
+    for texts in (Texts(), Texts("ru")):
+        with ports.watched(Watched(texts)) as told:
+            told(Moment("waiting", 0, 0, 0.0, 0.0))
+            told(Moment("playing", 4, 16, 65.5, 120.0))
+            told(Moment("waiting", 5, 16, 70.0, 70.0))
+    assert shown == [
+        (0, 0, "composing"), (65.5, 120.0, "bar 5 of 16, 1:05"), (70.0, 70.0, "bar 6 of 16, 1:10, waiting for notes"),
+        (0, 0, "сочинение"), (65.5, 120.0, "такт 5 из 16, 1:05"), (70.0, 70.0, "такт 6 из 16, 1:10, жду нот"),
+    ]  # fmt: skip

@@ -66,6 +66,9 @@ def watched(console: Console) -> Iterator[Told]:
     with console.bar("playing") as bar:
 
         def told(moment: Moment) -> None:
+            if not moment.n_bars:
+                bar(0, 0, console.texts("composing"))
+                return
             minutes, seconds = divmod(int(moment.seconds), 60)
             note = console.texts("bar {bar} of {n_bars}, {time}", bar=moment.bar + 1, n_bars=moment.n_bars, time=f"{minutes}:{seconds:02}")
             if moment.state != "playing":
