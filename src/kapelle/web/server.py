@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import http.client
 import logging
 import multiprocessing
 import os
@@ -264,19 +265,24 @@ def _serve_many(settings: Settings, way: Way, held: socket.socket, ready: Callab
 
     config = uvicorn.Config("kapelle.web.server:application", factory=True, workers=way.servers, **_options(settings))
     servers = Multiprocess(config, [held])
-
-    def tell() -> None:
-        if any(process.wait_until_ready(60.0, servers.should_exit) for process in list(servers.processes)):
-            ready()
-
-    begin = servers.init_processes
-
-    def begin_and_tell() -> None:
-        begin()
-        threading.Thread(target=tell, daemon=True).start()
-
-    servers.init_processes = begin_and_tell
+    threading.Thread(target=_tell, args=(held.getsockname(), servers.should_exit, ready), daemon=True).start()
     servers.run()
+
+
+def _tell(address: tuple[Any, ...], ended: threading.Event, ready: Callable[[], None]) -> None:
+    """Call `ready` when the first of several servers answers."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
+    while not ended.wait(0.1):
+        line = http.client.HTTPConnection(host, address[1], timeout=5)
+        try:
+            line.request("GET", "/health", headers={"Host": "localhost"})
+            line.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            continue
+        finally:
+            line.close()
+        ready()
+        return
 
 
 def application() -> FastAPI:
