@@ -71,6 +71,7 @@ def test_presets_can_be_asked_for_and_all_goes_to_json(name: str) -> None:
         ("genre-small", {"options": {"walk": 0.5}}, CannotObey, "genre-small has no option 'walk'"),
         ("genre-small", {"options": {"tempo": 1000}}, UsageError, "tempo must be 20 to 300, not 1000"),
         ("genre-small", {"options": {"genre": "game"}}, UnknownName, "unknown genre 'game'"),
+        ("genre-small", {"options": {"key": "X major"}}, UnknownName, "unknown key 'X major'"),
         ("genre-small", {"options": {"genre": 7}}, UsageError, "must be str, not 7"),
         ("genre-small", {"sampling": {"temperature": 0}}, UsageError, "temperature must be"),
         ("band-hybrid", {"sampling": {"temperature": 1}}, CannotObey, "draws no tokens"),

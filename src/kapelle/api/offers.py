@@ -19,10 +19,13 @@ from kapelle.composing.request import LENGTHS, Length
 from kapelle.config import build, json_schema
 from kapelle.errors import CannotObey, RecipeError, UnknownName, UsageError
 from kapelle.sampling.options import SamplingOptions
+from kapelle.score import keys
 
 if TYPE_CHECKING:
     from kapelle.bundles.manifest import Manifest
 
+KEYS = ("key", "theme_key")
+"""Options that are the name of a key."""
 HERE = Path(__file__)
 LIKED = [
     "piano", "electric piano", "harpsichord", "organ", "vibraphone", "acoustic guitar", "electric guitar", "bass", "upright bass", "violin",
@@ -128,6 +131,8 @@ class Offer:
                 raise CannotObey("{model} has no option {name!r}", model=self.name, name=name, hint="it has {known}", known=known)
         composing.options_of(_way(self.name, _manifest(self.bundle)), given)
         for name, value in given.items():
+            if name in KEYS and value:
+                keys.parse_key(str(value))
             choices = properties[name].get("enum")
             if choices and value not in choices:
                 raise UnknownName(name, str(value), [str(one) for one in choices if one not in (None, "")])
@@ -230,8 +235,6 @@ def _narrowed(schema: dict[str, Any], choices: Mapping[str, Sequence[str]]) -> d
 @cache
 def _suggestions() -> dict[str, list[str]]:
     """Option -> values that people may like; others are possible too."""
-    from kapelle.score import keys
-
     return {
         "key": [str(key) for key in keys.ALL_KEYS],
         "metre": ["4/4", "3/4", "2/4", "6/8", "5/4", "9/8", "12/8"],
