@@ -244,14 +244,17 @@ def test_a_browser_that_cannot_drag_out_is_offered_the_button(browser, studio, p
     context.close()
 
 
-def test_with_a_token_what_is_dragged_out_is_fetched_by_the_cookie(browser, tmp_path):
+def test_a_library_begins_empty_and_with_a_token_what_is_dragged_out_is_fetched_by_the_cookie(browser, tmp_path):
     studio = start_studio(tmp_path, "--processes", "1", "--token", "a-long-enough-token")
     try:
-        library = studio_of(studio.folder).library
-        library.keep(library.put_upload(tune(), "Tune").id)
-        context = browser.new_context(base_url=studio.url)
+        context = browser.new_context(base_url=studio.url, locale="ru-RU")
         page = context.new_page()
         open_studio(page, "/?token=a-long-enough-token")
+        until(page, "document.querySelector('#library .empty').checkVisibility()")
+        assert "Пьес пока нет" in page.locator("#library .empty").inner_text()
+        library = studio_of(studio.folder).library
+        library.keep(library.put_upload(tune(), "Tune").id)
+        page.evaluate("kapelle.session.libraryChanged()")
         until(page, f"document.querySelectorAll('{ROW}').length === 1")
         url = page.evaluate(DRAG, ROW)["download"].split(":", 2)[2]
         assert "token" not in url
@@ -275,14 +278,3 @@ def test_the_page_names_files_as_the_server_does(page):
     ]
     made = page.evaluate("async (names) => { const m = await import('/static/js/downloads.js'); return names.map(m.fileStem); }", names)
     assert dict(zip(names, made, strict=True)) == {name: downloads.file_stem(name) for name in names}
-
-
-def test_an_empty_library_says_what_to_do(browser, tmp_path):
-    studio = start_studio(tmp_path, "--processes", "1")
-    try:
-        page = browser.new_context(base_url=studio.url, locale="ru-RU").new_page()
-        open_studio(page)
-        until(page, "document.querySelector('#library .empty').checkVisibility()")
-        assert "Пьес пока нет" in page.locator("#library .empty").inner_text()
-    finally:
-        studio.stop()
