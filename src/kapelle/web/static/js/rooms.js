@@ -99,9 +99,10 @@ class Rooms {
     const { pieces } = await get(`/pieces?model=${encodeURIComponent(offer.name)}&limit=${SAMPLES}`);
     const more = offer.verbs.includes("compose") ? this._short(offer) : null;
     const none = pieces.length ? null : el("p", { class: "muted", text: t(more ? "rooms.no_samples" : "rooms.no_samples_file") });
-    const playing = place.querySelector("audio:not([paused])");
-    if (playing && !playing.paused && place.dataset.pieces === JSON.stringify(pieces.map((piece) => piece.id))) return;
-    place.dataset.pieces = JSON.stringify(pieces.map((piece) => piece.id));
+    const shown = JSON.stringify(pieces.map((piece) => piece.id));
+    const playing = [...place.querySelectorAll("audio")].some((sound) => !sound.paused);
+    if (playing && place.dataset.pieces === shown) return; // nothing is new: let it sound
+    place.dataset.pieces = shown;
     place.replaceChildren(...[none, ...pieces.map((piece) => this._sample(piece)), more].filter(Boolean));
   }
 
