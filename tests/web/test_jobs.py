@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from kapelle.errors import CannotObey, KapelleError, UnknownName, UsageError
 from kapelle.texts import Texts
 from kapelle.web.database import Database
+from kapelle.web.faults import error_of, error_table
 from kapelle.web.folder import NotFound
-from kapelle.web.jobs import ENDED, EVENTS_S, JOBS_S, MAX_ATTEMPTS, Jobs, QueueFull, error_of, error_table, is_slow
+from kapelle.web.jobs import ENDED, EVENTS_S, JOBS_S, MAX_ATTEMPTS, Jobs, QueueFull, is_slow
 
 ROOT = Path(__file__).parents[2]
 

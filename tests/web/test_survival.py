@@ -13,8 +13,9 @@ import pytest
 from kapelle import api
 from kapelle.errors import StorageError
 from kapelle.web import supervisor as supervisors
+from kapelle.web.faults import error_of
 from kapelle.web.folder import new_id
-from kapelle.web.jobs import ENDED, error_of
+from kapelle.web.jobs import ENDED
 from kapelle.web.locks import Lock, is_held
 from kapelle.web.studio import open_studio
 from kapelle.web.supervisor import Supervisor

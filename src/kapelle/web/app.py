@@ -16,15 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
 
 import kapelle
-from kapelle.errors import KapelleError, UsageError
 from kapelle.web import errors, looks, security
-from kapelle.web.errors import Refused
 from kapelle.web.feed import Feed
 from kapelle.web.kept_scores import KeptScores
 from kapelle.web.offered import Offered
@@ -33,8 +28,6 @@ from kapelle.web.schemas import Error
 from kapelle.web.settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
-
     from kapelle.web.studio import Studio
 
 PASSING = "passing-"
@@ -110,8 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     app.state.settings = settings
-    for kind in (KapelleError, Refused, RequestValidationError, HTTPException, ClientDisconnect, Exception):
-        app.add_exception_handler(kind, _refuse)
+    errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", StaticFiles(), name="static")
@@ -168,25 +160,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await warming
         studio.database.close()
         shutil.rmtree(passing, ignore_errors=True)
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    """Any error as an answer."""
-    return errors.response(_told(request, error), errors.language_of(request.scope), getattr(error, "headers", None))
-
-
-def _told(request: Request, error: Exception) -> BaseException:
-    """What the framework refuses, in our words."""
-    if isinstance(error, RequestValidationError):
-        problems: Any = error.errors()
-        return errors.invalid(problems)
-    if isinstance(error, ClientDisconnect):
-        return Refused(400, UsageError("the connection was closed too early"), kind="Closed")
-    if isinstance(error, Refused) or not isinstance(error, HTTPException):
-        return error
-    if error.status_code == 404:
-        return errors.unknown("page", request.url.path)
-    if error.status_code == 405:
-        return Refused(405, UsageError("{method} is not possible here", method=request.method), kind="MethodNotAllowed")
-    hint = "send one JSON object, with Content-Type: application/json"
-    return Refused(error.status_code, UsageError("the body is no JSON", hint=hint), kind="BadRequest")

@@ -1,15 +1,12 @@
 """Errors as answers: a status and JSON in the language of who asks, never a traceback and never a path of this machine.
 
 Takes errors of `kapelle.errors`, and whatever else a route let through; gives ``{"error": {kind, message, hint, code}}``. What was wrong
-about how something was sent, not about what was asked, is a `Refused`: an error with a status of its own. A bug is logged here, and told
-to nobody else than by its kind.
+about how something was sent, not about what was asked, is a `Refused`: an error with a status of its own.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -17,16 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from kapelle import errors
 from kapelle.errors import KapelleError, UsageError
 from kapelle.texts import LANGUAGES, Texts
+from kapelle.web.faults import ours, with_values
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import Scope
-
-_log = logging.getLogger("kapelle.web")
 
 STATUS: tuple[tuple[type[KapelleError], int], ...] = (
     (errors.UsageError, 422),
@@ -44,8 +43,6 @@ _OWN_STATUS = {"NotFound": 404, "QueueFull": 503}
 
 MAX_TEXT = 600
 """Characters of a message or hint: a value that was sent may be long."""
-
-_DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 _PATH = re.compile(r"(?<![\w./:~])(?:~?/(?!api/|studies/|reports/)|[A-Za-z]:[\\/])(?:[^\s/\\'\":;,]+[/\\])+([^\s/\\'\":;,]*)")
 """A place in the file system, of which the last name may be told."""
@@ -129,9 +126,7 @@ def table(error: KapelleError, language: str = "en", kind: str = "") -> dict[str
 def _with_names(error: KapelleError) -> KapelleError:
     """The same error, in whose values a path is only a name."""
     values = {name: _name(value) for name, value in error.values.items()}
-    made = type(error).__new__(type(error))
-    KapelleError.__init__(made, error.template, hint=error.hint_template, **values)
-    return made
+    return with_values(type(error), error.template, error.hint_template, values)
 
 
 def _name(value: object) -> object:
@@ -156,21 +151,48 @@ def response(error: BaseException, language: str = "en", headers: Mapping[str, s
 
 
 def _known(error: BaseException) -> Refused:
-    """Any error as one with a status; what nobody foresaw is logged."""
+    """Any error as one with a status."""
     if isinstance(error, Refused):
         return error
-    if isinstance(error, KapelleError):
-        return Refused(status_of(error), error, retry_after_s=getattr(error, "retry_after_s", None))
-    if isinstance(error, MemoryError):
-        return Refused(507, errors.NotEnoughMemory("there is not enough memory", hint="close other programs, or ask for less at once"))
-    if isinstance(error, OSError) and error.errno in _DISK:
-        return Refused(
-            507, errors.StorageError("the disk is full, or writing there is not allowed", hint="free some space, then try again")
-        )
-    _log.error("a bug in Kapelle", exc_info=error)
-    name = type(error).__name__
+    known = ours(error)
+    return Refused(status_of(known), known, retry_after_s=getattr(known, "retry_after_s", None))
+
+
+def of_framework(request: Request, error: Exception) -> BaseException:
+    """What the framework refuses, in our words; any other error as it is."""
+    from fastapi.exceptions import RequestValidationError  # helpers load this module, and need no framework
+
+    if isinstance(error, RequestValidationError):
+        return invalid(error.errors())
+    if isinstance(error, ClientDisconnect):
+        return Refused(400, UsageError("the connection was closed too early"), kind="Closed")
+    if isinstance(error, Refused) or not isinstance(error, HTTPException):
+        return error
+    if error.status_code == 404:
+        return unknown("page", request.url.path)
+    if error.status_code == 405:
+        return Refused(405, UsageError("{method} is not possible here", method=request.method), kind="MethodNotAllowed")
+    return _no_json(error.status_code)
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """Any error of an application as its answer."""
+    return response(of_framework(request, error), language_of(request.scope), getattr(error, "headers", None))
+
+
+def install(app: FastAPI) -> None:
+    """Have an application answer every error by `refuse`."""
+    from fastapi.exceptions import RequestValidationError
+
+    for kind in (KapelleError, Refused, RequestValidationError, HTTPException, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, refuse)
+
+
+def _no_json(status: int) -> Refused:
     return Refused(
-        500, KapelleError("this is a bug in Kapelle: {kind}", kind=name, hint="what the server printed shows where; please report it")
+        status,
+        UsageError("the body is no JSON", hint="send one JSON object, with Content-Type: application/json"),
+        kind="UsageError" if status == 422 else "BadRequest",
     )
 
 
@@ -182,7 +204,7 @@ def invalid(problems: Sequence[Mapping[str, Any]]) -> Refused:
     if isinstance(context.get("error"), KapelleError):
         return Refused(422, context["error"])
     if kind == "json_invalid" or (not where and kind.startswith(("model", "dict"))):  # the latter: sent as a form, as curl does
-        return Refused(422, UsageError("the body is no JSON", hint="send one JSON object, with Content-Type: application/json"))
+        return _no_json(422)
     if kind == "extra_forbidden":
         return Refused(422, UsageError("there is no field {name}", name=name, hint="the documentation lists what can be asked"))
     if kind == "missing":

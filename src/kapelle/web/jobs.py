@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kapelle import errors
 from kapelle.errors import KapelleError, UsageError
 from kapelle.web.database import Database, Row
+from kapelle.web.faults import error_table
 from kapelle.web.folder import NotFound, known_id, new_id
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = STATES = ("queued", "running", "done", "failed", "cancelled")
@@ -69,7 +69,7 @@ class Job:
         cancel: Whether somebody wants it to end.
         pieces: Ids of the pieces that are ready.
         result: What came out, if it is done.
-        error: What went wrong, if it failed: see `error_table`.
+        error: What went wrong, if it failed: see `kapelle.web.faults.error_table`.
         position: Its place in the queue from 1; 0 if it does not wait.
     """
 
@@ -97,7 +97,7 @@ class Job:
         return self.state in ENDED
 
     def as_dict(self) -> dict[str, Any]:
-        """The job for JSON. `error` is the table of `error_table`: who shows it puts it into the reader's language."""
+        """The job for JSON. `error` is the table of `faults.error_table`: who shows it puts it into the reader's language."""
         names = ("id", "verb", "state", "position", "progress", "created", "started", "finished", "attempts", "result", "error")
         return {name: getattr(self, name) for name in names} | {"pieces": list(self.pieces)}
 
@@ -350,34 +350,6 @@ def given_up(attempts: int) -> KapelleError:
         "the job was begun {attempts} times, and each time the worker died", attempts=attempts,
         hint="there may be too little memory: ask for a shorter piece, or close other programs",
     )  # fmt: skip
-
-
-def error_table(error: KapelleError) -> dict[str, Any]:
-    """An error by its parts, for JSON; `error_of` gives it back, to be said in any language."""
-    return {
-        "kind": type(error).__name__,
-        "template": error.template,
-        "hint_template": error.hint_template,
-        "values": {name: _plain(value) for name, value in error.values.items()},
-        "code": error.exit_code,
-    }
-
-
-def _plain(value: object) -> Any:
-    """A value of a message for JSON; numbers stay numbers, since the message may format them, and errors stay errors."""
-    if isinstance(value, KapelleError):
-        return error_table(value)
-    value = value.item() if hasattr(value, "item") else value  # numpy's
-    return value if isinstance(value, int | float) and math.isfinite(value) else str(value).encode("utf-8", "replace").decode()
-
-
-def error_of(table: Mapping[str, Any]) -> KapelleError:
-    """The error in a table of `error_table`: of its class where that is one of `kapelle.errors`."""
-    kind = getattr(errors, str(table.get("kind")), KapelleError)
-    error: KapelleError = kind.__new__(kind)
-    values = {name: error_of(value) if isinstance(value, Mapping) else value for name, value in dict(table.get("values", {})).items()}
-    KapelleError.__init__(error, table["template"], hint=table.get("hint_template", ""), **values)
-    return error
 
 
 def finite(value: Any) -> Any:

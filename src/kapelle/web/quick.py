@@ -11,7 +11,6 @@ import contextlib
 import logging
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import tempfile
@@ -25,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 
-from kapelle.errors import KapelleError, NotEnoughMemory, UsageError
-from kapelle.web import errors
+from kapelle.errors import NotEnoughMemory, UsageError
+from kapelle.web import errors, faults
 from kapelle.web.errors import Refused
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class Helpers:
             gone: Tells whether whoever asked has gone away; asked when its turn has come.
 
         Raises:
-            KapelleError: Whatever the function raises.
+            KapelleError: Whatever the function raises, as one of ours.
             Refused: 503, too much waits; 422, it took too long.
             ClientDisconnect: Nobody wants it any more.
         """
@@ -235,23 +234,11 @@ def _serve(pipe: Connection, place: Path | None) -> None:
 
 
 def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool, Any]:
-    """Whether it went well; the result, or the error in a form that can be sent."""
+    """Whether it went well; the result, or the error as one of ours."""
     try:
         return True, function(*args)
-    except KapelleError as error:
-        return False, error
-    except MemoryError:
-        return False, NotEnoughMemory("there is not enough memory", hint="close other programs, or ask for less at once")
     except Exception as error:
-        _log.exception("a bug in Kapelle")
-        return False, _sendable(error)
-
-
-def _sendable(error: Exception) -> Exception:
-    with contextlib.suppress(Exception):
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-        return error
-    return RuntimeError(f"{type(error).__name__}: {error}")
+        return False, faults.ours(error)
 
 
 def _end_with_parent() -> None:

@@ -17,8 +17,6 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 import kapelle
@@ -27,8 +25,7 @@ from kapelle.composing import events
 from kapelle.composing.request import ComposeRequest, from_json
 from kapelle.errors import CannotObey, Interrupted, KapelleError, UsageError
 from kapelle.web import errors, security
-from kapelle.web.errors import Refused
-from kapelle.web.jobs import error_of, error_table
+from kapelle.web.faults import error_of, error_table
 from kapelle.web.schemas import Compose
 from kapelle.web.settings import BodyLimits
 from kapelle.web.wishes import length_of, options_of
@@ -42,7 +39,7 @@ Message = tuple[str, Mapping[str, Any]]
 Batches = AsyncIterator[Sequence[Message]]
 
 Composer = Callable[[Mapping[str, Any]], Batches]
-"""Takes a request (`ComposeRequest.to_json`), gives what `composed` gives. It may raise `Refused` before that."""
+"""Takes a request (`ComposeRequest.to_json`), gives what `composed` gives. It may raise `kapelle.web.errors.Refused` before that."""
 
 BATCH_S = 0.04
 """So long events are gathered before they are sent."""
@@ -131,7 +128,7 @@ def _told(event: events.Event, number: int, count: int, passed_s: float) -> Mess
 async def composed(request: Mapping[str, Any]) -> AsyncIterator[Sequence[Message]]:
     """The events of a request (`ComposeRequest.to_json`), composed by a thread of this process, which ends when nobody listens any more.
 
-    What goes wrong is told as the last event, ``failed``, with the table of `kapelle.web.jobs.error_table`: so it crosses machines.
+    What goes wrong is told as the last event, ``failed``, with the table of `kapelle.web.faults.error_table`: so it crosses machines.
     """
     stop = Flag()
     told = messages(from_json(request), stop.is_set)
@@ -171,8 +168,7 @@ def application(composer: Composer = composed, *, token: str = "", limits: BodyL
     app.add_middleware(security.Token, token=token)
     app.add_middleware(security.Origins)
     app.add_middleware(security.Headers)
-    for kind in (KapelleError, Refused, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, _refuse)
+    errors.install(app)
     _describe(app)
     _compose(app, composer)
     return app
@@ -268,23 +264,3 @@ async def _lines(batches: Batches, coming: asyncio.Future[Sequence[Message]], la
         coming.cancel()
         await asyncio.wait({coming})
         await _close(batches)
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    """Any error as an answer."""
-    return errors.response(_in_our_words(request, error), errors.language_of(request.scope))
-
-
-def _in_our_words(request: Request, error: Exception) -> BaseException:
-    """What the framework refuses, told as we tell it."""
-    if isinstance(error, RequestValidationError):
-        return errors.invalid(cast("Any", error.errors()))
-    if isinstance(error, Refused) or not isinstance(error, HTTPException):
-        return error
-    if error.status_code == 404:
-        return errors.unknown("page", request.url.path)
-    if error.status_code == 405:
-        return Refused(405, UsageError("{method} is not possible here", method=request.method), kind="MethodNotAllowed")
-    return Refused(
-        error.status_code, UsageError("the body is no JSON", hint="send one JSON object, with Content-Type: application/json"), kind="BadRequest"
-    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response, StreamingResponse
 
 from kapelle.web import errors
+from kapelle.web.faults import error_of
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -62,8 +63,6 @@ def job_table(job: Job, language: str) -> dict[str, Any]:
 
 def error_told(table: Any, language: str) -> dict[str, Any]:
     """What is kept of a job's error, as an error is told."""
-    from kapelle.web.jobs import error_of
-
     return errors.table(error_of(table), language, str(table.get("kind", "")))
 
 
