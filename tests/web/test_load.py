@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from kapelle import api
 from kapelle.bundles import load
+from kapelle.web import offered
 from studios import start_studio
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -55,3 +59,24 @@ def test_the_promises_are_read_from_the_figures() -> None:
     assert studio_load.kept(found)
     for wrong in ({"lost": 1}, {"doubled": 1}, {"faults": {"failed": 1}}, {"post_s": {"p95": 0.6}}):
         assert not studio_load.kept({**found, **wrong})
+
+
+def test_many_who_ask_at_once_for_what_is_offered_have_it_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[float] = []
+
+    def slow() -> list[api.Offer]:
+        looked.append(time.monotonic())
+        time.sleep(0.2)
+        return found
+
+    found = api.offers()
+    monkeypatch.setattr(api, "offers", slow)
+    cache = offered.Offered()
+    with ThreadPoolExecutor(16) as pool:
+        assert all(one == tuple(found) for one in pool.map(lambda _: cache.all(), range(16)))
+        assert len(looked) == 1
+        cache._until = 0.0  # as if that was long ago
+        began = time.monotonic()
+        waits = list(pool.map(lambda _: (cache.all(), time.monotonic() - began)[1], range(16)))
+    assert len(looked) == 2
+    assert sum(wait < 0.15 for wait in waits) >= 12  # all but who looks go on with what was known

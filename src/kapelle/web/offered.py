@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ class Offered:
     _all: tuple[api.Offer, ...] = ()
     _named: dict[str, api.Offer] = field(default_factory=dict)
     _until: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self) -> tuple[api.Offer, ...]:
         """Of every model, the default one first."""
@@ -36,6 +38,12 @@ class Offered:
         return found
 
     def _look(self) -> None:
-        now = time.monotonic()
-        if now >= self._until:
-            self._all, self._named, self._until = tuple(api.offers()), {}, now + FRESH_S
+        """Look again if that was long ago: one thread does, and the others go on with what was known."""
+        if time.monotonic() < self._until or not self._lock.acquire(blocking=not self._all):
+            return
+        try:
+            if time.monotonic() >= self._until:
+                self._all, self._named = tuple(api.offers()), {}
+                self._until = time.monotonic() + FRESH_S
+        finally:
+            self._lock.release()

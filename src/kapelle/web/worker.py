@@ -41,6 +41,9 @@ AGAIN = "the studio was started again"
 ENDING_TRIES = 30
 """So many seconds a job is tried to be ended where the disk is full."""
 
+MODESTY = 5
+"""Steps of priority below the server's and a DAW's: however much is composed, the page answers and other sound does not stutter."""
+
 
 class Worker:
     """A worker.
@@ -188,6 +191,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="worker: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business, who says when to end
+    if hasattr(os, "nice"):
+        os.nice(MODESTY)
     worker = Worker(open_studio(given.folder), given.of)
 
     def leave(number: int, frame: Any) -> None:
