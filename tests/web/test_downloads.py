@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scores
-from kapelle.api import downloads
-from kapelle.api.downloads import FORMATS, content_disposition, download, file_name, file_stem
+from kapelle.api.downloads import FORMATS, download
+from kapelle.api.naming import content_disposition, file_name, file_stem, one_line
 from kapelle.errors import MidiError, UnknownName, UsageError
 from kapelle.score.read import read
 from kapelle.score.write import to_bytes
@@ -244,4 +244,4 @@ def test_a_russian_name_has_a_plain_one_beside_it():
 
 
 def test_a_title_on_the_page_has_one_line():
-    assert downloads.shown_title("a\u2028b\nc\u202ed") == "a b cd"
+    assert one_line("a\u2028b\nc\u202ed") == "a b cd"

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from test_downloads import HOSTILE
 
-from kapelle.api import downloads
+from kapelle.api import downloads, naming
 from kapelle.score import write
 from kapelle.web.studio import open_studio as studio_of
 from pages import IDLE, open_studio, until
@@ -201,7 +201,7 @@ def test_every_format_is_saved_from_the_menu_under_the_title(page, studio, piece
         page.click("#download")
         with page.expect_download(timeout=60_000) as saved:
             page.locator(f".menu a[href$='/file/{name}']").click()
-        assert saved.value.suggested_filename == downloads.file_name(NASTY, form.suffix)
+        assert saved.value.suggested_filename == naming.file_name(NASTY, form.suffix)
         data = saved.value.path().read_bytes()
         assert data.startswith(MAGIC[name]), name
         if name.endswith("zip"):
@@ -223,7 +223,7 @@ def test_a_piece_is_dragged_out_as_a_midi_file(page, studio, piece, place):
     shown = piece if place == ".drag-handle" else studio.get(f"/api/pieces/{page.locator(ROW).first.get_attribute('data-piece')}").json()
     dragged = page.evaluate(DRAG, place)
     kind, name, url = dragged["download"].split(":", 2)
-    assert (kind, name, dragged["list"]) == ("audio/midi", downloads.file_name(shown["title"], ".mid"), url)
+    assert (kind, name, dragged["list"]) == ("audio/midi", naming.file_name(shown["title"], ".mid"), url)
     assert url == f"{studio.url}/api/pieces/{shown['id']}/file/mid"
     assert page.context.request.get(url).body() == studio.get(f"/api/pieces/{shown['id']}/file/mid").content
 
@@ -277,4 +277,4 @@ def test_the_page_names_files_as_the_server_does(page):
         "家" * 90,
     ]
     made = page.evaluate("async (names) => { const m = await import('/static/js/downloads.js'); return names.map(m.fileStem); }", names)
-    assert dict(zip(names, made, strict=True)) == {name: downloads.file_stem(name) for name in names}
+    assert dict(zip(names, made, strict=True)) == {name: naming.file_stem(name) for name in names}

@@ -1,7 +1,7 @@
 """A piece as a file to take away, in every format that Kapelle writes.
 
 Takes the bytes of a MIDI file and the name of a format of `FORMATS`; gives bytes, media type and suffix. The same piece, title and format
-give the same bytes. It makes names for the files too, which any system accepts, and the header by which a browser learns them.
+give the same bytes. What the file is to be called, `naming` tells.
 
 An SVG holds all pages of the score, one below the other, and a zip of the score a file for each; a PNG is the piano roll, which every
 piece has, and which fits where a picture is wanted. Nothing stays on the disk.
@@ -13,15 +13,14 @@ import io
 import json
 import re
 import tempfile
-import unicodedata
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from kapelle.api.files import midi_bytes, read_midi
+from kapelle.api.naming import file_stem, one_line
 from kapelle.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def download(data: bytes, format: str, *, title: str = "", request: Mapping[str,
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
     form = FORMATS[format]
-    return _bytes(data, format, shown_title(title), request), form.media_type, form.suffix
+    return _bytes(data, format, one_line(title), request), form.media_type, form.suffix
 
 
 def _bytes(data: bytes, format: str, title: str, request: Mapping[str, Any] | None) -> bytes:
@@ -206,55 +205,3 @@ def _stacked(pages: list[str]) -> str:
         inner = _ROOT.sub(f'<svg x="0" y="{top}" width="{width}" height="{height}"', inner, count=1)
         out.append(f'<rect x="0" y="{top}" width="{width}" height="{height}" fill="#fff"/>{inner}')
     return "".join((*out, "</svg>\n"))
-
-
-# Names of files ----------------------------------------------------------------------------------------------------------------------
-
-MAX_STEM_BYTES = 120
-_UNSAFE = re.compile(r'[<>:"/\\|?*]')
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
-
-
-def shown_title(title: str) -> str:
-    """A title on one line, without what cannot be seen, at most 200 characters."""
-    return "".join(" " if unicodedata.category(c) in ("Zl", "Zp", "Cc") else c for c in title if _visible(c))[:200].strip()
-
-
-def _visible(character: str) -> bool:
-    """It is no half of a pair, no private sign, no noncharacter, and of those that format only a joiner: others turn the direction of
-    writing, so that a name may lie about its suffix.
-    """
-    if character in "\ufffe\uffff":
-        return False
-    return unicodedata.category(character) not in ("Cf", "Cs", "Co") or character in "\u200c\u200d"
-
-
-def file_stem(title: str) -> str:
-    """A title as the name of a file without suffix, safe on every system; ``piece`` if nothing is left of it.
-
-    Signs that systems forbid become hyphens, names of devices get an underscore in front, and it has at most 120 bytes in UTF-8. Letters
-    of all languages stay.
-    """
-    name = _UNSAFE.sub("-", unicodedata.normalize("NFC", shown_title(title)))
-    name = re.sub(r"\s+", " ", name).strip(" .")
-    name = name.encode()[:MAX_STEM_BYTES].decode("utf-8", "ignore").strip(" .")
-    if not name.strip("-"):
-        return "piece"
-    return f"_{name}" if _RESERVED.fullmatch(name) else name
-
-
-def file_name(title: str, suffix: str) -> str:
-    """A name for the file of a piece: its title, made safe, and the suffix of its format."""
-    return f"{file_stem(title)}{suffix}"
-
-
-def content_disposition(name: str) -> str:
-    """The header ``Content-Disposition`` that lets a browser save a file under `name`: in ASCII for the oldest, in Unicode for all others.
-
-    Source: RFC 6266, section 4.3; RFC 8187, section 3.2.
-    """
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = re.sub(r'[^\x20-\x7e]|["\\%;]', "_", plain).strip() or "piece"
-    if plain.startswith("."):  # nothing but the suffix was ASCII
-        plain = f"piece{plain}"
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kapelle.api.files import read_midi
+from kapelle.api.naming import one_line
 from kapelle.score import units
 from kapelle.score.edit import note_arrays
 from kapelle.score.instruments import DRUMS
@@ -95,16 +96,11 @@ def _track(index: int, track: Track, tempi: TempoMap) -> dict[str, Any]:
     )
     return {
         "index": index,
-        "name": shown(track.name),
+        "name": one_line(track.name, MAX_NAME),
         "program": DRUMS if track.is_drum else int(track.program),
         "drum": bool(track.is_drum),
         "notes": [list(row) for row in zip(*columns, strict=True)],
     }
-
-
-def shown(name: str) -> str:
-    """`name` on one line, without characters that cannot be shown, at most 120 long."""
-    return " ".join("".join(char if char.isprintable() else " " for char in name).split())[:MAX_NAME]
 
 
 def _beats(score: Score, tempi: TempoMap) -> list[float]:
@@ -126,6 +122,6 @@ def _marks(score: Score, tempi: TempoMap) -> list[dict[str, Any]]:
     found = [mark for mark in marks_of(score) if mark.end_ticks > mark.start_ticks]
     spans = tempi.to_seconds([(mark.start_ticks, mark.end_ticks) for mark in found]).reshape(-1, 2)
     return [
-        {"label": shown(mark.label), "start_s": round(a, _DECIMALS), "end_s": round(b, _DECIMALS), "kind": kind_of(mark.label)}
+        {"label": one_line(mark.label, MAX_NAME), "start_s": round(a, _DECIMALS), "end_s": round(b, _DECIMALS), "kind": kind_of(mark.label)}
         for mark, (a, b) in zip(found, spans.tolist(), strict=True)
     ]

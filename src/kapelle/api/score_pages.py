@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kapelle.api.files import read_midi
-from kapelle.api.notes import shown
+from kapelle.api.naming import one_line
 from kapelle.score import units
 
 
@@ -37,7 +37,7 @@ def score_pages(data: bytes, title: str = "") -> dict[str, Any]:
     from kapelle.engraving.screen import for_screen
     from kapelle.engraving.timeline import timeline
 
-    score, words = read_midi(data), shown(title)
+    score, words = read_midi(data), one_line(title)
     options = EngravingOptions(title=words)
     drawn, first_bars = for_screen(svg(musicxml(score, options), options))
     lines = timeline(score)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapelle.api.downloads import file_stem
 from kapelle.api.files import free, read_midi
+from kapelle.api.naming import file_stem
 from kapelle.api.progress import Report, quiet
 from kapelle.errors import UnknownName, UsageError
 

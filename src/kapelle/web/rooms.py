@@ -16,7 +16,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle.api.downloads import content_disposition, file_name
+from kapelle.api.naming import content_disposition, file_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

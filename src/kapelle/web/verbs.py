@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kapelle import api, workers
+from kapelle.api.naming import file_stem, one_line
 from kapelle.composing.events import BarDone, Done, NotesAdded, Progress, Restarted
 from kapelle.composing.piece import request_of
 from kapelle.errors import CannotObey, Interrupted, UsageError
-from kapelle.web import records
 from kapelle.web.folder import Folder, NotFound, id_of
 from kapelle.web.judged import ranking_table, row_table
 from kapelle.web.live_sound import LiveSound
@@ -312,8 +312,7 @@ def _copied(ids: Any, folder: Any, context: Context) -> Any:
     from kapelle.score.write import write_bytes
 
     for number, id in enumerate(dict.fromkeys(map(str, ids)), 1):
-        title = "".join(char if char.isalnum() or char in " -_" else "_" for char in context.library.get(id).title)[:60]
-        write_bytes(folder / f"{number:03} {title}.mid", context.library.midi(id))
+        write_bytes(folder / f"{number:03} {file_stem(context.library.get(id).title)}.mid", context.library.midi(id))
     if not folder.is_dir():
         raise UsageError("there is nothing to evaluate", hint="choose pieces, and others to compare them with")
     return folder
@@ -327,7 +326,7 @@ def themes(body: Body, context: Context) -> dict[str, Any]:
     data = source_of(body, context.library)
     found = api.themes_file(data, melody_track=str(body.get("track") or ""))
     table = {
-        "melody": records.clean(found.track_name),
+        "melody": one_line(found.track_name),
         "n_bars": found.n_bars,
         "returns": [{"bar": one.bar, "end": one.end, "distance": round(float(one.distance), 4)} for one in found.returns],
         "theme": None,

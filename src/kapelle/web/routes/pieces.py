@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from kapelle import api
-from kapelle.api import downloads, score_pages
+from kapelle.api import downloads, naming, score_pages
 from kapelle.api import notes as notes_of
 from kapelle.web import errors, looks
 from kapelle.web.app import Here
@@ -149,8 +149,8 @@ async def file(
     data, kind, suffix = await here.quick.run(
         looks.download, await _midi(here, id), format, record.title, recipe or None, here.passing, limit_s=LONG_S
     )
-    name = downloads.file_name(record.title, suffix)
-    headers = {"Content-Disposition": downloads.content_disposition(name), "Cache-Control": "no-store"}
+    name = naming.file_name(record.title, suffix)
+    headers = {"Content-Disposition": naming.content_disposition(name), "Cache-Control": "no-store"}
     return sent_once(data, kind, headers) if isinstance(data, FilePath) else Response(data, media_type=kind, headers=headers)
 
 

@@ -36,9 +36,9 @@ export function fileStem(title) {
   const shown = [...title.toWellFormed()]
     .filter((char) => !/[\p{Cf}\p{Co}\uFFFE\uFFFF\uFFFD]/u.test(char) || char === "\u200c" || char === "\u200d")
     .map((char) => (/[\p{Cc}\u2028\u2029]/u.test(char) ? " " : char))
-    .slice(0, 200)
     .join("");
-  const plain = trimmed(shown.normalize("NFC").replace(/[<>:"/\\|?*]/g, "-").replace(/\s+/g, " "));
+  const line = [...shown.replace(/\s+/g, " ").trim()].slice(0, 200).join("");
+  const plain = trimmed(line.normalize("NFC").replace(/[<>:"/\\|?*]/g, "-"));
   const cut = trimmed(new TextDecoder().decode(new TextEncoder().encode(plain).slice(0, MAX_STEM_BYTES)).replace(/\uFFFD+$/, ""));
   if (!cut.replaceAll("-", "")) return "piece";
   return RESERVED.test(cut) ? `_${cut}` : cut;
