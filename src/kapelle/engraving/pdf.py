@@ -275,7 +275,7 @@ def _outline(character: str, bold: bool, italic: bool) -> tuple[str, float]:
     *serif, other = _fonts()
     fonts = (serif[bold + 2 * italic], serif[0], other)
     font = next((font for font in fonts if font.get_char_index(ord(character))), other)
-    glyph = font.load_char(ord(character), _unscaled())
+    glyph = font.load_glyph(font.get_char_index(ord(character)), _unscaled())  # 0, a box, where it is not; load_char fails there
     em = float(font.units_per_EM)
     vertices, codes = font.get_path()  # a sixty-fourth of the font's units
     points = [(float(x) * 64 / em, float(y) * 64 / em) for x, y in vertices]
