@@ -57,10 +57,7 @@ class LiveSound:
         self.known_to(LONGEST_S + chunks.CHUNK_S)
 
     def restart(self) -> None:
-        """Forget all."""
-        for k, program in self._made:
-            with suppress(OSError):
-                self._folder.sound(self._job, self._number, k, program).unlink(missing_ok=True)
+        """Forget all. The files stay until others take their names: a page that was told of them may be fetching them just now."""
         self._notes.clear()
         self._made.clear()
         self._seats = Seats()
