@@ -160,10 +160,17 @@ def music_of(score: symusic.Score, key: str = "", n_bars: int = 0) -> dict[str, 
 def title_of(piece: Piece) -> str:
     """A title for a piece that was given none: what it is of, its key and tempo."""
     facts = piece.report.facts
-    what = str(facts.get("genre") or facts.get("composer") or piece.request.model or piece.model)
+    what = named(str(facts.get("genre") or facts.get("composer") or piece.request.model or piece.model))
     tempo = facts.get("tempo")
-    parts = (what[:1].upper() + what[1:], str(facts.get("key") or ""), f"{float(tempo):.0f} bpm" if isinstance(tempo, int | float) else "")
+    parts = (what, str(facts.get("key") or ""), f"{float(tempo):.0f} bpm" if isinstance(tempo, int | float) else "")
     return " · ".join(filter(None, parts))
+
+
+def named(word: str) -> str:
+    """A name of the toolkit as people write it, as the page does too: what has no vowel, or is known as one, is an abbreviation."""
+    parts = [part.upper() if part == "edm" or not set(part) & set("aeiouy0123456789") else part for part in word.split("-")]
+    text = " ".join(parts)
+    return text[:1].upper() + text[1:]
 
 
 def facts_of(piece: Piece) -> dict[str, Any]:

@@ -38,7 +38,6 @@ class Composer {
     on("compose-with", ({ verb, source }) => this.composeWith(verb, source));
     on("compose-model", ({ name, verb }) => this.choose(name, verb));
     on("compose-like", ({ record }) => this.composeLike(record));
-    on("compose-model", ({ name, verb }) => this.choose(name, verb));
     for (const name of ["open", "closed", "job", "idle"]) on(name, () => this.source.refresh());
     this.show();
   }
@@ -107,9 +106,8 @@ class Composer {
 
   composeWith(verb, source) {
     this.kept.verb = this.can(verb).length ? verb : "compose";
+    this.show(); // first: what is set is read from the panel that stands
     this.source.set(source);
-    this.show();
-    this.save();
     this.element.scrollIntoView({ block: "start" });
     byId("compose-button").focus();
   }

@@ -15,6 +15,10 @@ export function mountHead(element, session) {
   const facts = byId("piece-facts");
   const actions = el("div", { class: "row" });
   byId("piece-actions").prepend(actions);
+  const pencil = el("button", { type: "button", class: "icon-button", id: "rename", "aria-keyshortcuts": "F2", hidden: true }, icon("edit"));
+  const line = el("div", { class: "title-line" });
+  title.replaceWith(line);
+  line.append(title, pencil);
   const act = (drawing, key, fn, text = false) => {
     const words = t(key);
     const button = el(
@@ -42,6 +46,9 @@ export function mountHead(element, session) {
   const show = () => {
     done();
     const { record, job } = session.current;
+    pencil.hidden = !record;
+    pencil.setAttribute("aria-label", t("library.rename"));
+    pencil.title = `${t("library.rename")} (F2)`;
     title.textContent = record ? record.title : job ? t(session.busy ? "shell.being_made" : "shell.unfinished") : t("shell.nothing_open");
     facts.textContent = record ? factsOf(record) : "";
     if (!record) return actions.replaceChildren(...(job && session.busy ? [cancel()] : []));
@@ -51,7 +58,9 @@ export function mountHead(element, session) {
     return actions.replaceChildren(...(composed ? [act("vary", "library.vary", vary, true), act("reset", "library.again", again)] : []), star);
   };
   for (const name of ["asked", "progress", "idle"]) on(name, done);
-  title.addEventListener("dblclick", () => session.current.record && editTitle(title, session.current.record, show));
+  const edit = () => session.current.record && editTitle(title, session.current.record, show);
+  title.addEventListener("dblclick", edit);
+  pencil.addEventListener("click", edit);
   for (const name of ["job", "open", "closed", "changed", "language", "failed", "cancelled"]) on(name, show);
   show();
 }
@@ -68,8 +77,9 @@ function editTitle(title, record, done) {
   };
   input.onblur = () => end(true);
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") end(true);
-    if (event.key === "Escape") end(false);
+    if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+    end(event.key === "Enter");
+    byId("rename").focus();
   });
 }
 

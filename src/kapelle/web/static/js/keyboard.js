@@ -20,6 +20,7 @@ const LIST = [
   [["C"], "keys.compose"],
   [["V"], "keys.vary"],
   [["F"], "keys.favourite"],
+  [["F2"], "keys.rename"],
   [["Delete"], "keys.delete"],
   [["Ctrl", "Z"], "keys.undo"],
   [["↑", "↓"], "keys.library"],
@@ -30,9 +31,15 @@ const LIST = [
 ];
 const TYPING = "textarea, select, [contenteditable=true], input:not([type=checkbox], [type=radio], [type=range], [type=button])";
 
+const PRESSED_BY_SPACE = "button, a, summary, [role=tab], input:not([type=range])";
+let pointed = null; // what was pressed with a pointer has the focus still, yet who presses space next wants to hear
+
 /** @param {null} _ @param {any} session @param {any} player */
 export function mountKeyboard(_, session, player) {
+  document.addEventListener("click", (event) => (pointed = event.detail > 0 ? event.target.closest?.(PRESSED_BY_SPACE) : null), true);
+  document.addEventListener("keyup", (event) => event.code === "Space" && pointed && event.target === pointed && event.preventDefault());
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Tab" || event.key === "Enter") pointed = null;
     if (event.defaultPrevented || dialogOpen() || event.target.closest?.(TYPING)) return;
     if ((event.ctrlKey || event.metaKey) && !event.altKey && event.code === "KeyZ" && !event.shiftKey) {
       if (undoLast()) event.preventDefault();
@@ -47,12 +54,16 @@ function act(event, session, player) {
   const key = event.key === "?" ? "?" : event.code.replace(/^Key/, "").toLowerCase(); // the place of the key: it is C in any layout
   const inRow = event.target.closest?.("[data-piece]");
   const takesArrows = event.target.closest?.("input, [role=tablist], [role=listbox], [role=slider]");
-  if (key === "space" || event.key === " ") return event.target.closest?.("button, a, summary, input, [role=tab]") ? false : run(() => player.toggle());
+  if (key === "space" || event.key === " ") {
+    const pressed = event.target.closest?.(PRESSED_BY_SPACE);
+    return pressed && pressed !== pointed ? false : run(() => player.toggle());
+  }
   if (key === "arrowleft" || key === "arrowright") return takesArrows ? false : seekBar(session, player, key === "arrowleft" ? -1 : 1);
   if (key === "home") return takesArrows ? false : run(() => player.seek(0));
-  if (byId("studio").hidden && ["c", "v", "f", "delete"].includes(key)) return false; // another room is shown
+  if (byId("studio").hidden && ["c", "v", "f", "f2", "delete"].includes(key)) return false; // another room is shown
   if (key === "c") return run(() => byId("compose-button")?.click());
   if (key === "?") return run(showKeys);
+  if (key === "f2" && session.current.record) return run(() => byId("rename").click());
   if (["v", "f", "delete"].includes(key)) return run(() => onPiece(key, inRow, session));
   emit("key", { key, target: event.target });
   return false;

@@ -11,6 +11,7 @@ import { dragOut } from "./downloads.js";
 import { t } from "./i18n.js";
 import { menuAt } from "./menu.js";
 import { miniature } from "./miniature.js";
+import { titleOf } from "./models.js";
 import { failed } from "./toast.js";
 import { keyName } from "./words.js";
 
@@ -96,7 +97,7 @@ export function showRow(row, record, library) {
 /** One line: model, length, key. @param {any} record */
 export function factsOf(record) {
   const parts = [
-    record.source === "uploaded" ? t("library.uploaded") : record.model,
+    record.source === "uploaded" ? t("library.uploaded") : titleOf(record.model),
     t("library.bars", { n: record.n_bars }),
     clock(record.duration_s),
     record.key ? keyName(record.key) : "",

@@ -208,11 +208,12 @@ export class Library {
     this.list.hidden = !this.empty.hidden;
     if (this.empty.hidden) return;
     const kind = this.finder.narrowed ? "nothing" : this.trash ? "trash" : "none";
+    const clear = el("button", { type: "button", class: "button small", text: t("library.clear"), on: { click: () => this.finder.clear() } });
     this.empty.replaceChildren(
       icon({ nothing: "search", trash: "trash", none: "note" }[kind]),
       el("p", { class: "strong", text: t(`library.empty.${kind}`) }),
       el("p", { text: t(`library.empty.${kind}_hint`) }),
-      kind === "nothing" ? el("button", { type: "button", class: "button small", text: t("library.clear"), on: { click: () => this.finder.clear() } }) : null,
+      ...(kind === "nothing" ? [clear] : []),
     );
   }
 

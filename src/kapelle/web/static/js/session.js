@@ -28,6 +28,7 @@ class Session {
     this.job = null;
     this._stop = () => {};
     this._opening = 0;
+    this._before = null; // the piece that was open when the job began
   }
 
   /** Whether a job of this tab is waiting or running. */
@@ -78,8 +79,10 @@ class Session {
     emit("asked", { job: this.job });
     try {
       const job = await send(path, body);
+      const { unwanted } = this.job;
       remember(job.id);
       this.follow(job);
+      if (unwanted) await this.cancel();
       return job;
     } catch (error) {
       this.job = null;
@@ -92,6 +95,7 @@ class Session {
   follow(job) {
     this._stop();
     this._opening += 1;
+    this._before = this.current.record?.id ?? null;
     this.job = job;
     this.current = { job, record: null, music: new Music(), number: 0 };
     sessionStorage.setItem(FOLLOWED, job.id);
@@ -148,7 +152,11 @@ class Session {
     emit("done", { ...data, pieces: job.pieces, job });
     emit("idle", { job });
     this.libraryChanged();
-    if (this.current.job === job && job.pieces.length > 0) await this._open(job.pieces[0], job);
+    if (this.current.job !== job || job.pieces.length === 0) return;
+    await this._open(job.pieces[0], job).catch((error) => {
+      if (this.current.job === job) this.close();
+      emit("failed", { job, error }); // it is in the library, yet cannot be shown
+    });
   }
 
   _ended(job, name, data) {
@@ -157,6 +165,9 @@ class Session {
     emit(name, { ...data, job });
     emit("idle", { job });
     this.libraryChanged();
+    if (this.current.job !== job || this.current.music.nNotes > 0) return;
+    if (this._before) this.open(this._before).catch(() => this.close()); // nothing came: back to what was open
+    else this.close();
   }
 
   _over() {
@@ -167,6 +178,7 @@ class Session {
   /** Stop the job of this tab; what of it is already a piece stays. */
   async cancel() {
     if (this.job?.id) await api.del(`/jobs/${this.job.id}`);
+    else if (this.job) this.job.unwanted = true; // the server has not answered yet: as soon as it does
   }
 
   /** Open a piece of the library. @param {string} pieceId */
