@@ -278,6 +278,14 @@ def test_a_piece_whose_file_is_gone_says_so(library, piece):
     assert library.change(record.id, favourite=True).favourite is True
 
 
+def test_a_piece_that_is_half_deleted_is_not_found_again(library, piece, monkeypatch):
+    record = library.add(piece, verb="compose")
+    monkeypatch.setattr(libraries.shutil, "rmtree", lambda *args, **more: None)  # as if the power were cut
+    library.destroy(record.id)
+    assert library.folder.recipe(record.id).is_file()
+    assert library.rebuild() == 0
+
+
 @pytest.mark.parametrize(
     ("text", "clean"), [("a\tb\r\nc", "a b c"), ("x" * 300, "x" * 200), ("\ud800", "?"), (" \x00\x1b[31m ", "[31m"), ("", "")]
 )

@@ -228,7 +228,7 @@ def test_a_model_is_a_name_and_never_a_path(do, model):
         ("compose", SMALL | {"length": {"amount": 0, "unit": "bars"}}, "bars must be"),
         ("compose", SMALL | {"count": 1000}, "count must be"),
         ("compose", SMALL | {"best": 5, "of": 2}, "best 5 of 2"),
-        ("compose", SMALL | {"best": 1, "of": 9999}, "512 candidates"),
+        ("compose", SMALL | {"best": 1, "of": 9999}, "256 candidates"),
         ("extend", SMALL, "music to begin with"),
         ("extend", SMALL | {"source": {"piece": "abcdefghijkl"}}, "no piece"),
         ("interpolate", {"seed": 1}, "other seed"),

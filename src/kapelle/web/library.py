@@ -133,7 +133,7 @@ class Library:
             self._insert(record)
         except KapelleError:
             if not there:
-                _remove(self.folder.piece(record.id))
+                _remove(self.folder, record.id)
             raise
         return record
 
@@ -334,7 +334,7 @@ class Library:
 
     def destroy(self, id: str) -> None:
         """Delete a piece for good."""
-        _remove(self.folder.piece(id))
+        _remove(self.folder, id)
         with self.database.writing() as connection:
             connection.execute("DELETE FROM pieces WHERE id = ?", (id,))
 
@@ -343,7 +343,7 @@ class Library:
         known = {row["id"] for row in self.database.rows("SELECT id FROM pieces")}
         found = 0
         for path in sorted(self.folder.pieces.iterdir()):
-            if path.name in known or not ID.fullmatch(path.name) or not (path / "piece.mid").is_file():
+            if path.name in known or not ID.fullmatch(path.name) or not self.folder.midi(path.name).is_file():
                 continue
             try:
                 self._insert(self._found(path.name))
@@ -367,6 +367,8 @@ def _read(path: Path) -> bytes:
         raise StorageError("cannot read {path}: {why}", path=path, why=error.strerror) from error
 
 
-def _remove(folder: Path) -> None:
-    """Delete a folder, its music last: what is half deleted is listed again by `rebuild`."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _remove(folder: Folder, id: str) -> None:
+    """Delete the files of a piece, its music first: what is half deleted is not listed again by `Library.rebuild`."""
+    with suppress(OSError):
+        folder.midi(id).unlink(missing_ok=True)
+    shutil.rmtree(folder.piece(id), ignore_errors=True)

@@ -12,15 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kapelle.composing.request import MAX_COUNT, MAX_SEED
+from kapelle.web.wishes import MAX_CANDIDATES, MAX_PIECES
 
 ID = r"^[a-z2-7]{12}$"
 MODEL = r"^[a-z0-9][a-z0-9-]{0,63}$"
-MAX_PIECES = 64
-"""Pieces of one job from the page; thousands are the command line's business."""
-
-MAX_OF = 256
-"""Candidates of one job from the page."""
-
 MAX_DEPTH, MAX_VALUES, MAX_TEXT = 4, 400, 200_000
 
 AN_ID = "k3v7qm2xw5ab"
@@ -109,7 +104,7 @@ class Compose(Sent):
         0, ge=0, le=10_000, description="compose again while more notes in a row are in the training music; 0: no limit"
     )
     best: int = Field(0, ge=0, le=MAX_PIECES, description="take so many of `of` candidates, the best first; 0: take what comes")
-    of: int = Field(0, ge=0, le=MAX_OF, description="candidates to choose from; 32 if only `best` is given")
+    of: int = Field(0, ge=0, le=MAX_CANDIDATES, description="candidates to choose from; 32 if only `best` is given")
     by: str = Field("score", max_length=40, pattern=r"^[a-z_-]+$", description="the way of choosing")
     diverse: bool = Field(False, description="those that are taken are to differ")
     title: Title = ""
@@ -350,23 +345,29 @@ class Notes(Answer):
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{
         "tracks": [{"index": 0, "name": "Piano", "program": 0, "drum": False, "notes": [[0.0, 0.5, 60, 80]]}], "bars": [0.0, 2.0],
+        "beats": [0.0, 0.5, 1.0, 1.5, 2.0], "metres": [[0, 4, 4]],
         "marks": [{"label": "A", "start_s": 0.0, "end_s": 2.0, "kind": "section"}], "duration_s": 0.5, "chunk_s": 2.0,
     }]})  # fmt: skip
 
-    tracks: list[dict[str, Any]]
-    bars: list[float]
-    marks: list[dict[str, Any]]
-    duration_s: float
+    tracks: list[dict[str, Any]] = Field(description="each note is [start_s, duration_s, pitch, velocity]; program -1: drums")
+    bars: list[float] = Field(description="where each bar begins and, last, where the final one ends")
+    beats: list[float] = Field(description="the same for beats; empty if there are too many")
+    metres: list[list[int]] = Field(description="[bar from 0, numerator, denominator] where a metre begins")
+    marks: list[dict[str, Any]] = Field(description="regions; their kind is theme, section or other")
+    duration_s: float = Field(description="to the end of the last note")
     chunk_s: float
 
 
 class ScorePages(Answer):
     """The score of a piece: how many pages, and which bar each begins with."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"pages": 2, "first_bars": [1, 17], "title": "Night train"}]})
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [
+        {"pages": 2, "first_bars": [0, 3], "starts": [0.0, 2.0, 4.0, 6.0, 8.0], "title": "Night train"}
+    ]})  # fmt: skip
 
     pages: int
-    first_bars: list[int]
+    first_bars: list[int] = Field(description="counted from 0")
+    starts: list[float] = Field(description="seconds where each written bar begins and, last, where the final one ends")
     title: str
 
 

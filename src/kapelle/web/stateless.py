@@ -28,13 +28,11 @@ from kapelle.web import errors, security
 from kapelle.web.faults import error_of, error_table
 from kapelle.web.schemas import Compose
 from kapelle.web.settings import BodyLimits
+from kapelle.web.telling import Message, message
 from kapelle.web.wishes import length_of, options_of
 
 if TYPE_CHECKING:
     from kapelle.web.library import Library
-
-Message = tuple[str, Mapping[str, Any]]
-"""Name and data of an event, as ``GET /api/jobs/{id}/events`` tells them."""
 
 Batches = AsyncIterator[Sequence[Message]]
 
@@ -113,13 +111,8 @@ def messages(wish: ComposeRequest, cancelled: Callable[[], bool] = lambda: False
 
 def _told(event: events.Event, number: int, count: int, passed_s: float) -> Message:
     """An event that is not the last, as the studio tells it."""
-    if isinstance(event, events.NotesAdded):
-        notes = [[round(n.start_s, 4), round(n.duration_s, 4), n.pitch, n.velocity, n.program, n.bar] for n in event.notes]
-        return "notes", {"number": number, "notes": notes}
-    if isinstance(event, events.BarDone):
-        return "bar", {"number": number, "bar": event.bar, "n_bars": event.n_bars, "end_s": round(event.end_s, 4)}
-    if isinstance(event, events.Restarted):
-        return "restarted", {"number": number, "attempt": event.attempt, "reasons": list(event.reasons)}
+    if isinstance(event, events.NotesAdded | events.BarDone | events.Restarted):
+        return message(event, number)
     assert isinstance(event, events.Progress)
     done = (number + event.done) / count
     return "progress", {"done": round(done, 4), "left_s": round(passed_s * (1 - done) / done, 2) if done else None}

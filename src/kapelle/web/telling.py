@@ -1,6 +1,7 @@
 """What a worker tells of its job: events in portions, so that a note costs no transaction, and the answer whether to go on.
 
 Takes the events of one job, gives them to `Jobs`. The worker asks `cancelled` all the time; the database is asked ten times a second.
+`message` says how an event of composing is told, here and by the server that keeps no jobs.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kapelle.web.jobs import Jobs
+from kapelle.composing.events import BarDone, NotesAdded, Restarted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kapelle.composing.events import Note
+    from kapelle.web.jobs import Jobs
+
+Message = tuple[str, dict[str, Any]]
+"""Name and data of an event, as ``GET /api/jobs/{id}/events`` tells them."""
 
 PORTION_S = 0.04
 """Events wait so long for others, at most while the worker is asked whether to go on."""
@@ -24,6 +29,19 @@ ASK_S = 0.1
 
 AT_ONCE = ("sound", "piece", "restarted", "bar")
 """What nobody should wait for."""
+
+
+def message(event: NotesAdded | BarDone | Restarted, number: int) -> Message:
+    """What happened to the piece `number`, with times rounded to a tenth of a millisecond."""
+    if isinstance(event, NotesAdded):
+        return "notes", {"number": number, "notes": _rows(event.notes)}
+    if isinstance(event, BarDone):
+        return "bar", {"number": number, "bar": event.bar, "n_bars": event.n_bars, "end_s": round(event.end_s, 4)}
+    return "restarted", {"number": number, "attempt": event.attempt, "reasons": list(event.reasons)}
+
+
+def _rows(notes: Sequence[Note]) -> list[list[float]]:
+    return [[round(n.start_s, 4), round(n.duration_s, 4), n.pitch, n.velocity, n.program, n.bar] for n in notes]
 
 
 class Teller:
@@ -42,7 +60,7 @@ class Teller:
         """The job is not this worker's any more."""
         self.unwanted = False
         """The job was cancelled."""
-        self._waiting: list[tuple[str, dict[str, Any]]] = []
+        self._waiting: list[Message] = []
         self._progress = 0.0
         self._begun = self._told = self._asked = time.monotonic()
 
@@ -54,7 +72,7 @@ class Teller:
 
     def notes(self, number: int, notes: Sequence[Note]) -> None:
         """Note notes of the piece `number`: those that wait together become one event."""
-        rows = [[round(n.start_s, 4), round(n.duration_s, 4), n.pitch, n.velocity, n.program, n.bar] for n in notes]
+        rows = _rows(notes)
         if self._waiting and self._waiting[-1][0] == "notes" and self._waiting[-1][1]["number"] == number:
             self._waiting[-1][1]["notes"] += rows
             if time.monotonic() - self._told >= PORTION_S:

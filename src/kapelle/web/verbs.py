@@ -18,7 +18,7 @@ from kapelle.errors import CannotObey, Interrupted, UsageError
 from kapelle.web.folder import Folder, NotFound, id_of
 from kapelle.web.judged import ranking_table, row_table
 from kapelle.web.live_sound import LiveSound
-from kapelle.web.telling import Teller
+from kapelle.web.telling import Teller, message
 from kapelle.web.wishes import MAX_CANDIDATES, Body, name_of, options_of, seed_of, source_of, wish_of
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ def play(wish: ComposeRequest, number: int, context: Context, share: tuple[float
             sound.add(event.notes)
             context.teller.notes(number, event.notes)
         elif isinstance(event, BarDone):
-            context.tell("bar", {"number": number, "bar": event.bar, "n_bars": event.n_bars, "end_s": round(event.end_s, 4)})
+            context.tell(*message(event, number))
             sound.known_to(event.end_s)
         elif isinstance(event, Progress):
             context.teller.progress(low + (high - low) * event.done)
         elif isinstance(event, Restarted):
             sound.restart()
-            context.tell("restarted", {"number": number, "attempt": event.attempt, "reasons": list(event.reasons)})
+            context.tell(*message(event, number))
         elif isinstance(event, Done):
             sound.finish()
             return event.piece

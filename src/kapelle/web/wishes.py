@@ -24,9 +24,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 """A name of a model: never a path."""
 
 MAX_PIECES = 64
-"""Pieces of one job."""
+"""Pieces of one job; thousands are the command line's business."""
 
-MAX_CANDIDATES = 512
+MAX_CANDIDATES = 256
 """Candidates of one job."""
 
 NEEDS_FILE = ("extend", "accompany", "develop")
@@ -158,9 +158,3 @@ def _bytes(name: str, value: Any, library: Library) -> bytes | None:
         return b64decode(value, validate=True)
     except (ValueError, TypeError) as error:
         raise UsageError("{name} takes a MIDI file: an upload, a piece or base64", name=name) from error
-
-
-def uploads_in(body: Body) -> set[str]:
-    """Ids of the uploads that a job uses."""
-    named = [body.get("source"), *(body.get("options") or {}).values()]
-    return {str(one["upload"]) for one in named if isinstance(one, Mapping) and one.get("upload")}

@@ -20,7 +20,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from kapelle.errors import Interrupted, KapelleError, NotEnoughMemory, StorageError, UnknownName
+from kapelle.errors import Interrupted, KapelleError, StorageError, UnknownName
+from kapelle.web.faults import ours
 from kapelle.web.folder import new_id
 from kapelle.web.jobs import Job
 from kapelle.web.locks import Lock
@@ -101,8 +102,9 @@ class Worker:
             else:
                 end = partial(jobs.fail, job.id, self.id, error)
         except Exception as error:
-            end = partial(jobs.fail, job.id, self.id, _ours(error))
-            full = isinstance(error, StorageError)
+            failure = ours(error)
+            end = partial(jobs.fail, job.id, self.id, failure)
+            full = isinstance(failure, StorageError)
         if full:  # the sounds of a job that failed may take the room that the next one needs
             shutil.rmtree(self.studio.folder.job(job.id), ignore_errors=True)
         self._end(job, end)
@@ -148,18 +150,6 @@ class Worker:
         """Delete what was only there for a job: its uploads, unless another job uses them, and its folder but for the sounds."""
         shutil.rmtree(self.studio.folder.job(job.id) / "evaluate", ignore_errors=True)
         self.studio.drop_used_uploads()
-
-
-def _ours(error: Exception) -> KapelleError:
-    """Any error as one of ours; what nobody foresaw is logged."""
-    if isinstance(error, KapelleError):
-        return error
-    if isinstance(error, MemoryError):
-        return NotEnoughMemory("there is not enough memory", hint="close other programs, or ask for less at once")
-    _log.error("a bug in Kapelle", exc_info=error)
-    return KapelleError(
-        "this is a bug in Kapelle: {kind}", kind=type(error).__name__, hint="what the server printed shows where; please report it"
-    )
 
 
 def warm() -> None:

@@ -114,8 +114,10 @@ def sound(
     here: Here,
     request: Request,
 ) -> Response:
-    """The chunk, once the event `sound` told of it; it begins at chunk times `chunk_s` seconds. It is kept for an hour after the end."""
+    """The chunk, once the event `sound` told of it; it begins at chunk times `chunk_s` seconds. A chunk that is told of again is another
+    one: notes came late, or the piece began anew. It is kept for an hour after the end of the job.
+    """
     path = here.studio.folder.sound(id, number, chunk, program)
     if not path.is_file():
         raise errors.unknown("sound", f"{number}/{chunk}/{program}")
-    return FileResponse(path, media_type="audio/flac", headers={"Cache-Control": "private, max-age=3600"})
+    return FileResponse(path, media_type="audio/flac", headers={"Cache-Control": "private, no-cache"})
