@@ -243,5 +243,16 @@ def test_a_russian_name_has_a_plain_one_beside_it():
     assert content_disposition("Étude.mid").startswith('attachment; filename="Etude.mid"; ')
 
 
-def test_a_title_on_the_page_has_one_line():
-    assert one_line("a\u2028b\nc\u202ed") == "a b cd"
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\u2028b\nc\u202ed", "a b cd"),
+        ("a\tb\r\n c", "a b c"),
+        ("x" * 300, "x" * 200),
+        ("\ud800", ""),
+        (" \x00\x1b[31m ", "[31m"),
+        ("", ""),
+    ],
+)
+def test_a_name_has_one_line(text, line):
+    assert one_line(text) == line

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 import scores
 from kapelle.score import write
-from kapelle.web import security
+from kapelle.web import measure, security
 from kapelle.web.app import create_app
 from kapelle.web.settings import BodyLimits, Settings
 from studios import start_studio
@@ -337,7 +337,7 @@ def test_places_of_this_machine_are_not_told():
 
 def test_who_asks_too_often_is_told_when_to_come_again():
     now = [0.0]
-    rates = security.Rates(None, rate=2.0, burst=2.0, clock=lambda: now[0])
+    rates = measure.Rates(None, rate=2.0, burst=2.0, clock=lambda: now[0])
     assert [rates.wait("a", 1.0) for _ in range(4)] == [0.0] * 4
     assert rates.wait("a", 1.0) == 0.5
     assert rates.wait("b", 4.0) == 0.0  # others do not suffer
@@ -351,9 +351,9 @@ def test_who_asks_too_often_is_told_when_to_come_again():
 
 
 def test_a_client_of_ipv6_is_a_network():
-    assert security.client_of({"client": ("2001:db8:1:2:3:4:5:6", 1)}) == security.client_of({"client": ("2001:db8:1:2::9", 2)})
-    assert security.client_of({"client": ("::ffff:192.0.2.1", 1)}) == "192.0.2.1"
-    assert security.client_of({"client": None}) == ""
+    assert measure.client_of({"client": ("2001:db8:1:2:3:4:5:6", 1)}) == measure.client_of({"client": ("2001:db8:1:2::9", 2)})
+    assert measure.client_of({"client": ("::ffff:192.0.2.1", 1)}) == "192.0.2.1"
+    assert measure.client_of({"client": None}) == ""
 
 
 def test_too_many_requests_and_a_full_queue_say_when_to_come_again(tmp_path):

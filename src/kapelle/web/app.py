@@ -19,7 +19,7 @@ from fastapi import Depends, FastAPI, Request
 from starlette.middleware import Middleware
 
 import kapelle
-from kapelle.web import errors, looks, security
+from kapelle.web import errors, looks, measure, security
 from kapelle.web.feed import Feed
 from kapelle.web.kept_scores import KeptScores
 from kapelle.web.offered import Offered
@@ -131,11 +131,11 @@ def _middlewares(settings: Settings) -> list[Middleware]:
     """From the outside in."""
     return [
         Middleware(security.Headers),
-        Middleware(security.Rates, rate=settings.rate),
+        Middleware(measure.Rates, rate=settings.rate),
         Middleware(security.Hosts, settings=settings),
         Middleware(security.Origins),
         Middleware(security.Token, token=settings.token),
-        Middleware(security.Bodies, limits=settings.body, sounds=SOUNDS, files=FILES),
+        Middleware(measure.Bodies, limits=settings.body, sounds=SOUNDS, files=FILES),
     ]
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kapelle.api.naming import one_line
 from kapelle.errors import KapelleError, StorageError, UnknownName, UnreadableInput
 from kapelle.score.limits import DEFAULT
 from kapelle.score.write import write_bytes
@@ -22,7 +23,7 @@ from kapelle.web import records
 from kapelle.web.database import Database
 from kapelle.web.folder import ID, Folder, NotFound, known_id, new_id
 from kapelle.web.jobs import finite
-from kapelle.web.records import COLUMNS, Record, clean, clean_tags, from_row
+from kapelle.web.records import COLUMNS, Record, clean_tags, from_row
 
 if TYPE_CHECKING:
     from kapelle.composing.piece import Piece
@@ -192,13 +193,13 @@ class Library:
             raise UnknownName("order", order, ORDERS)
         where = ["deleted IS NOT NULL" if deleted else "deleted IS NULL"]
         values: list[Any] = []
-        for word in clean(text).casefold().split():
+        for word in one_line(text).casefold().split():
             where.append("instr(words, ?) > 0")
             values.append(word)
         for tag in clean_tags(tags):
             where.append("EXISTS (SELECT 1 FROM json_each(pieces.tags) WHERE value = ?)")
             values.append(tag)
-        for column, value in (("favourite", favourite), ("model", clean(model) or None), ("parent", clean(parent) or None)):
+        for column, value in (("favourite", favourite), ("model", one_line(model) or None), ("parent", one_line(parent) or None)):
             if value is not None:
                 where.append(f"{column} = ?")
                 values.append(value)
@@ -239,8 +240,8 @@ class Library:
         old = self.get(id)
         new = replace(
             old,
-            title=clean(title or "") or old.title,
-            named=old.named or bool(clean(title or "")),
+            title=one_line(title or "") or old.title,
+            named=old.named or bool(one_line(title or "")),
             tags=old.tags if tags is None else clean_tags(tags),
             favourite=old.favourite if favourite is None else bool(favourite),
             judge=old.judge if judge is None else finite(judge),
@@ -276,7 +277,7 @@ class Library:
         held = self.database.rows("SELECT coalesce(sum(n_bytes), 0) FROM uploads")[0][0]
         if held + len(data) > UPLOADS_BYTES:
             raise StorageError("too many files were sent and not used yet", hint="they are deleted after their jobs, or within a day")
-        upload = Upload(new_id(), clean(name), time.time(), len(data))
+        upload = Upload(new_id(), one_line(name), time.time(), len(data))
         path = self.folder.upload(upload.id)
         write_bytes(path, data)
         try:

@@ -1,7 +1,7 @@
 """The HTTP protocol of the server, with an end to its patience: a line on which no request is under way is not held for ever.
 
 uvicorn waits for the next request of a line that was used, but for ever for the first, and for the rest of one that was begun; some
-hundreds of such lines would use up a server's sockets. Bodies have a patience of their own, see `kapelle.web.security.Bodies`. What is
+hundreds of such lines would use up a server's sockets. Bodies have a patience of their own, see `kapelle.web.measure.Bodies`. What is
 under way, such as a stream of events, may take as long as it likes.
 """
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import time
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from kapelle.api.naming import one_line
 from kapelle.errors import UsageError
 from kapelle.score import read
 from kapelle.score.info import info
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kapelle.composing.piece import Piece
 
-MAX_TITLE, MAX_TAG, MAX_TAGS = 200, 40, 20
+MAX_TAG, MAX_TAGS = 40, 20
 MAX_VALUE = 2000
 """A text in a request that is longer is a file; the record tells its size alone."""
 
@@ -116,7 +116,7 @@ def from_dict(table: Mapping[str, Any]) -> Record:
 def of_piece(piece: Piece, id: str, **given: Any) -> Record:
     """The record of a piece that was composed; `given` are verb, parent, title, tags and judge."""
     facts, wish = piece.report.facts, piece.request
-    named = clean(given.pop("title", ""))
+    named = one_line(given.pop("title", ""))
     return Record(
         id=id, title=named or title_of(piece), named=bool(named), created=time.time(), source="composed", model=wish.model or piece.model,
         bundle_hash=piece.bundle_hash, seed=wish.seed, request=request_of(piece), facts=facts_of(piece),
@@ -132,7 +132,7 @@ def of_file(data: bytes, id: str, title: str) -> Record:
         MidiError: It is none.
     """
     return Record(
-        id=id, title=clean(title) or "MIDI", named=True, created=time.time(), source="uploaded", verb="upload", model="", bundle_hash="",
+        id=id, title=one_line(title) or "MIDI", named=True, created=time.time(), source="uploaded", verb="upload", model="", bundle_hash="",
         seed=None, request={}, parent=None, favourite=False, tags=(), **music_of(read.read(data)),
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def music_of(score: symusic.Score, key: str = "", n_bars: int = 0) -> dict[str, 
         "key": key or found.signature or found.key,
         "tempo_bpm": round(found.tempos_bpm[0], 2),
         "metre": found.metres[0],
-        "tracks": tuple(clean(track.name) or track.instrument for track in found.tracks if track.n_notes),
+        "tracks": tuple(one_line(track.name) or track.instrument for track in found.tracks if track.n_notes),
     }
 
 
@@ -196,20 +196,13 @@ def _short(value: Any) -> Any:
     return {"bytes": len(value) * 3 // 4} if isinstance(value, str) and len(value) > MAX_VALUE else value
 
 
-def clean(text: str, limit: int = MAX_TITLE) -> str:
-    """A text of one line: no control characters, no spaces at its ends, at most so many characters."""
-    whole = text.encode("utf-8", "replace").decode()
-    shown = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in whole)
-    return " ".join(shown.split())[:limit].strip()
-
-
 def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """Tags without doubles, each a text of one line.
 
     Raises:
         UsageError: There are too many.
     """
-    found = tuple(dict.fromkeys(filter(None, (clean(str(tag), MAX_TAG) for tag in tags))))
+    found = tuple(dict.fromkeys(filter(None, (one_line(str(tag), MAX_TAG) for tag in tags))))
     if len(found) > MAX_TAGS:
         raise UsageError("a piece has at most {limit} tags, not {n}", limit=MAX_TAGS, n=len(found))
     return found

@@ -1,22 +1,18 @@
 """What every request passes before a route sees it: small middlewares of plain ASGI, each for one danger.
 
-From the outside in: `Headers` (what browsers must not do with our answers), `Rates` (too many requests), `Hosts` (a foreign name that leads
-here), `Origins` (a foreign page that sends something), `Token` (who may come in), `Bodies` (too much, or too slowly). A refusal is told as
-every error is: JSON in the language of who asks. Nothing of a body is read before all of them agree. They keep no state but the buckets
-of `Rates`, which belong to one application, and they do not know what routes there are.
+From the outside in: `Headers` (what browsers must not do with our answers), `Hosts` (a foreign name that leads here), `Origins` (a foreign
+page that sends something), `Token` (who may come in); `kapelle.web.measure` has those for what is too much. A refusal is told as every
+error is: JSON in the language of who asks. Nothing of a body is read before all of them agree. They keep no state, and they do not know
+what routes there are.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import ipaddress
 import re
 import socket
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -28,7 +24,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from kapelle.errors import UsageError
 from kapelle.web import errors
 from kapelle.web.errors import Refused
-from kapelle.web.settings import LOOPBACK, BodyLimits, Settings
+from kapelle.web.settings import LOOPBACK, Settings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -101,57 +97,6 @@ class Headers:
             await self.app(scope, receive, add)
         except Refused as error:
             await errors.response(error, errors.language_of(scope))(scope, receive, add)
-
-
-class Rates:
-    """Refuses a client that asks more often than it may: a bucket of tokens for each, filled again as time goes by.
-
-    Args:
-        app: What comes next.
-        rate: Requests a second below ``/api``, over a longer time; 0: as many as they like.
-        burst: Seconds' worth that a client may spend at once.
-        clock: Seconds that never go back.
-    """
-
-    MOST = 4096  # clients that are remembered; the one that was silent longest is forgotten
-
-    def __init__(self, app: ASGIApp, rate: float, burst: float = 4.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.app, self.rate, self.size, self.clock = app, rate, max(1.0, rate * burst), clock
-        self.buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if self.rate > 0 and scope["type"] == "http" and not path_of(scope).startswith("/static/"):
-            wait = self.wait(client_of(scope), 1.0 if scope["method"] in SAFE else 4.0)
-            if wait > 0:
-                raise Refused(
-                    429, UsageError("too many requests", hint="wait a moment, then try again"), retry_after_s=wait, kind="TooManyRequests"
-                )
-        await self.app(scope, receive, send)
-
-    def wait(self, client: str, cost: float) -> float:
-        """0 if a client may go on, which is noted; else seconds until it may."""
-        now = self.clock()
-        held, then = self.buckets.pop(client, (self.size, now))
-        held = min(self.size, held + (now - then) * self.rate)
-        cost = min(cost, self.size)
-        allowed = held >= cost
-        self.buckets[client] = held - cost if allowed else held, now
-        if len(self.buckets) > self.MOST:
-            self.buckets.popitem(last=False)
-        return 0.0 if allowed else (cost - held) / self.rate
-
-
-def client_of(scope: Scope) -> str:
-    """Who asks, for counting: an address, of IPv6 the network that one household has."""
-    host = (scope.get("client") or ("", 0))[0]
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return str(host)
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address)
-    return str(address)
 
 
 class Hosts:
@@ -346,64 +291,3 @@ def _ask_for_token(language: str) -> HTMLResponse:
     head = "<meta charset=utf-8><meta name=viewport content='width=device-width'><meta name=color-scheme content='light dark'>"
     page = f"<!doctype html><html lang={language}>{head}<title>Kapelle</title>{body}</html>"
     return HTMLResponse(page, 401, {"Cache-Control": "no-store", "WWW-Authenticate": "Bearer"})
-
-
-class Bodies:
-    """Refuses a body that is too large before it is read, or while; and one that comes too slowly.
-
-    Args:
-        app: What comes next.
-        limits: How much, how slowly.
-        sounds: Paths whose body is a sound.
-        files: Paths whose body is a MIDI file.
-    """
-
-    def __init__(self, app: ASGIApp, limits: BodyLimits, sounds: Iterable[str], files: Iterable[str]) -> None:
-        self.app, self.limits = app, limits
-        self.by_path = dict.fromkeys(sounds, limits.sound_bytes) | dict.fromkeys(files, limits.midi_bytes)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, its body counted, or refuse it."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        most = self.by_path.get(path_of(scope), self.limits.json_bytes)
-        lengths = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"]
-        if any(not length.isdigit() for length in lengths) or len(set(lengths)) > 1:
-            raise Refused(400, UsageError("Content-Length is no number"), kind="BadRequest")
-        if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > most):
-            raise too_large(most)
-        await self.app(scope, self.counted(receive, most), send)
-
-    def counted(self, receive: Receive, most: int) -> Receive:
-        """`receive`, which stops at too many bytes and at the end of patience."""
-        loop = asyncio.get_running_loop()
-        begun, held, whole = loop.time(), 0, False
-
-        async def counting() -> Message:
-            nonlocal held, whole
-            if whole:
-                return await receive()  # all is there: what comes is that the client goes away
-            patience = self.limits.seconds + held / self.limits.bytes_a_second
-            try:
-                async with asyncio.timeout_at(begun + patience):
-                    message = await receive()
-            except TimeoutError:
-                raise Refused(408, UsageError("the body came too slowly"), kind="TooSlow") from None
-            if message["type"] == "http.request":
-                held += len(message.get("body", b""))
-                whole = not message.get("more_body", False)
-                if held > most:
-                    raise too_large(most)
-            return message
-
-        return counting
-
-
-def too_large(most: int) -> Refused:
-    """413, with how much is allowed."""
-    return Refused(
-        413,
-        UsageError("that is too large: at most {mib:g} MiB are taken", mib=round(most / (1 << 20), 2), hint="send a smaller file"),
-        kind="TooLarge",
-    )

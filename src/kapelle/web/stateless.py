@@ -24,7 +24,7 @@ from kapelle import api
 from kapelle.composing import events
 from kapelle.composing.request import ComposeRequest, from_json
 from kapelle.errors import CannotObey, Interrupted, KapelleError, UsageError
-from kapelle.web import errors, security
+from kapelle.web import errors, measure, security
 from kapelle.web.faults import error_of, error_table
 from kapelle.web.schemas import Compose
 from kapelle.web.settings import BodyLimits
@@ -157,7 +157,7 @@ def application(composer: Composer = composed, *, token: str = "", limits: BodyL
         limits: How much may be sent, and how slowly; those of the studio if left out.
     """
     app = FastAPI(title="Kapelle, stateless", version=kapelle.__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(security.Bodies, limits=limits or BodyLimits(), sounds=(), files=())
+    app.add_middleware(measure.Bodies, limits=limits or BodyLimits(), sounds=(), files=())
     app.add_middleware(security.Token, token=token)
     app.add_middleware(security.Origins)
     app.add_middleware(security.Headers)

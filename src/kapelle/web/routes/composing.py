@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 
 from kapelle import api
 from kapelle.errors import CannotObey
-from kapelle.web import security, wishes
+from kapelle.web import measure, wishes
 from kapelle.web.app import Here, Served
 from kapelle.web.routes.answers import SENDING, described, job_table, language
 from kapelle.web.schemas import ID, Bridge, Compose, Evaluate, Interpolate, Job, Rank, Sent, Vary, Work
@@ -156,6 +156,6 @@ def _check_source(source: Mapping[str, Any], here: Served) -> None:
 
 
 def _queued(verb: str, body: Mapping[str, Any], here: Served, request: Request, response: Response, key: str) -> dict[str, Any]:
-    job = here.studio.jobs.put(verb, body, key=key, client=security.client_of(request.scope))
+    job = here.studio.jobs.put(verb, body, key=key, client=measure.client_of(request.scope))
     response.headers["Location"] = f"/api/jobs/{job.id}"
     return job_table(job, language(request))
