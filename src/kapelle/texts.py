@@ -66,6 +66,6 @@ class Texts:
     def _value(self, name: str, value: object) -> object:
         if isinstance(value, KapelleError):
             return self.error(value)
-        if self.language == "ru" and name in _WORD_FIELDS and str(value) in russian():
+        if self.language == "ru" and (name in _WORD_FIELDS or value == "the file") and str(value) in russian():
             return russian()[str(value)]
         return value

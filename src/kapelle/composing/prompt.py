@@ -75,7 +75,7 @@ def read_prompt(data: bytes, model: Model, new_bars: Callable[[float, str], int]
     all_bars, end = units.n_bars(score), units.final_bar_line(score)
     n_bars = min(all_bars, HEARD_BARS)
     if not all_bars or not any(len(track.notes) for track in score.tracks if not track.is_drum):
-        raise UsageError("the piece to extend has no pitched notes")
+        raise UsageError("the piece to extend has no pitched notes", hint="take a piece with pitched notes")
     above, below = units.metre_at(score, max(end - 1, 0))
     metre, bpm, key = f"{above}/{below}", units.bpm_at(score, end), keys.estimate_key(score)
     home = keys.Key(0 if key.mode == "major" else 9, key.mode) if spec.normalise_key else key

@@ -303,4 +303,4 @@ class _TrackReader:
         return _Damage(MidiError(template, name=self.name, offset=self.offset + pos))
 
     def _beyond(self, template: str, limit: int) -> MidiError:
-        return MidiError(template, name=self.name, limit=limit, hint="a piece of music is smaller; the limits are in Limits")
+        return MidiError(template, name=self.name, limit=limit, hint="a piece of music is smaller; take a part of it")

@@ -210,7 +210,7 @@ def _check_size(size: int, name: str, limits: Limits) -> None:
             name=name,
             size=size,
             limit=limits.bytes,
-            hint="a piece of music is smaller; the limits are in Limits",
+            hint="a piece of music is smaller; take a part of it",
         )
 
 
@@ -263,7 +263,7 @@ def _stacked(parts: list[TrackEvents], clock: _Clock, limits: Limits, counts: Co
     for part, notes in zip(parts, columns, strict=True):
         score.tracks.extend(instruments(part, notes, last_line, counts))
         if len(score.tracks) > limits.tracks:
-            raise MidiError("{name} has more than {limit} instruments", name=name, limit=limits.tracks, hint="the limits are in Limits")
+            raise MidiError("{name} has more than {limit} instruments", name=name, limit=limits.tracks, hint="take a part of it")
     score.tempos = Tempo.from_numpy(tempi.ticks.astype(np.int32), tempi.mspq.astype(np.int32))
     score.time_signatures = TimeSignature.from_numpy(
         metres.ticks.astype(np.int32), metres.numerators.astype(np.uint8), metres.denominators.astype(np.uint8)
@@ -323,13 +323,13 @@ def _check_length(metres: units.MetreMap, tempi: units.TempoMap, end: int, limit
     if end > _MAX_TICK or float(tempi.to_seconds(end)) > limits.duration_s:
         raise _too_long(name, limits)
     if units.count_bars(metres, tempi.tpq, end) > limits.bars:
-        raise MidiError("{name} has more than {limit} bars", name=name, limit=limits.bars, hint="the limits are in Limits")
+        raise MidiError("{name} has more than {limit} bars", name=name, limit=limits.bars, hint="take a part of it")
 
 
 def _too_long(name: str, limits: Limits) -> MidiError:
     return MidiError(
         "{name} lasts longer than {limit} s",
         name=name,
-        limit=limits.duration_s,
-        hint="perhaps one pause in it is far too long; the limits are in Limits",
+        limit=f"{limits.duration_s:g}",
+        hint="perhaps one pause in it is far too long; cut it, or take a part of the piece",
     )
