@@ -12,12 +12,13 @@ import { t } from "./i18n.js";
 import { menuAt } from "./menu.js";
 import { miniature } from "./miniature.js";
 import { titleOf } from "./models.js";
-import { failed } from "./toast.js";
+import { failed, toast } from "./toast.js";
 import { keyName } from "./words.js";
 
 const parents = new Map();
 const MAX_TITLE = 200;
 const MAX_TAG = 40;
+const MOST_TAGS = 20;
 
 /** The record of a piece that others come from; null if it is gone for good. @param {string} id */
 export function parentOf(id) {
@@ -145,7 +146,9 @@ export function editTags(row, library) {
     prop: { value: row.record.tags.map((tag) => `${tag}, `).join("") },
   });
   edit(row, row.parts.tags, input, async () => {
-    const tags = [...new Set(input.value.split(/[,;]/).map((tag) => tag.trim().slice(0, MAX_TAG)).filter(Boolean))].slice(0, 20);
+    const tags = [...new Set(input.value.split(/[,;]/).map((tag) => tag.trim().slice(0, MAX_TAG)).filter(Boolean))];
+    if (tags.length > MOST_TAGS) toast(t("library.tags_most", { n: MOST_TAGS }), { kind: "error" });
+    tags.splice(MOST_TAGS);
     if (tags.join("\n") !== row.record.tags.join("\n")) await change(row.record.id, { tags });
   }, () => showRow(row, row.record, library));
   row.parts.tags.append(list);
