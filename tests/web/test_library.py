@@ -78,7 +78,7 @@ def test_search_finds_words_in_title_tags_model_genre_and_key_whatever_their_cas
     assert library.search("100%_")[1] == 0
     chance = library.add(api.compose(model="genre-small", bars=1, seed=2), verb="compose", title="By chance")
     assert titles(library.search(f"chance {chance.facts['genre']}")) == ["By chance"]
-    assert library.search("\ud800zz")[1] == 0
+    assert library.search("\ud800nowhere")[1] == 0
 
 
 def test_search_by_tags_favourite_model_parent_and_in_pages(library, piece):
