@@ -70,7 +70,7 @@ _TABLE = (
     _format("mp3", "audio/mpeg", "sound", ("MP3", "MP3"), ("small sound that plays everywhere", "небольшой звук, играет везде")),
     _format("ogg", "audio/ogg", "sound", ("OGG Vorbis", "OGG Vorbis"),
             ("small sound in an open format", "небольшой звук в открытом формате")),
-    _format("opus", "audio/ogg; codecs=opus", "sound", ("Opus", "Opus"), ("small sound for the web and messengers", "небольшой звук для сети и мессенджеров")),
+    _format("opus", "audio/ogg; codecs=opus", "sound", ("Opus", "Opus"), ("small sound for messengers", "небольшой звук для мессенджеров")),
     _format("stems.zip", "application/zip", "sound", ("Stems", "Дорожки"),
             ("each track as WAV, from the same start: lay them side by side in a DAW",
              "каждая дорожка в WAV с общего начала: разложите их в DAW одну под другой")),

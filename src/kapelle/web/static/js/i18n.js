@@ -75,10 +75,19 @@ export function apply(root = document) {
   for (const item of root.querySelectorAll("[data-t-placeholder]")) item.placeholder = t(item.dataset.tPlaceholder);
 }
 
+let wanted = current;
+
 /** Change the language of the page and remember it. @param {string} name */
 export async function setLanguage(name) {
   if (!LANGUAGES.includes(name)) return;
-  await load(name);
+  wanted = name;
+  try {
+    await load(name);
+  } catch {
+    emit("language", { language: current }); // the server is away: the page stays as it is
+    return;
+  }
+  if (wanted !== name) return; // another one was asked for meanwhile
   current = name;
   localStorage.setItem("kapelle.language", name);
   show();
