@@ -9,7 +9,7 @@
 import { favourite } from "./actions.js";
 import * as api from "./api.js";
 import { emit, on } from "./bus.js";
-import { clock, el, icon, setIcon } from "./dom.js";
+import { clock, el, icon, named, setIcon } from "./dom.js";
 import { dragOut } from "./downloads.js";
 import { number, pick, t } from "./i18n.js";
 import { patiently } from "./library-selection.js";
@@ -121,7 +121,7 @@ class Candidates {
     title.addEventListener("click", () => this.session.open(record.id).catch(failed));
     const keep = el("button", { type: "button", class: "button small", text: t("candidates.keep") });
     keep.addEventListener("click", () => this._keep(new Set([record.id])).catch(failed));
-    const facts = [t("candidates.seed", { seed: String(record.seed ?? "–") }), t("library.bars", { n: record.n_bars }), clock(record.duration_s), record.key ? keyName(record.key) : ""];
+    const facts = [t("candidates.seed", { seed: String(record.seed ?? "–") }), t("common.bars", { n: record.n_bars }), clock(record.duration_s), record.key ? keyName(record.key) : ""];
     const card = el(
       "div",
       { role: "listitem", class: "candidate", "data-piece": record.id },
@@ -133,7 +133,7 @@ class Candidates {
       el("div", { class: "row" }, keep),
     );
     Object.assign(card, { parts: { play, star, keep } });
-    label(star, t(record.favourite ? "library.unfavourite" : "library.favourite"));
+    named(star, t(record.favourite ? "library.unfavourite" : "library.favourite"));
     dragOut(card, () => one.record);
     return card;
   }
@@ -154,7 +154,7 @@ class Candidates {
       else card.removeAttribute("aria-current");
       const sounding = open && Boolean(this.player?.playing);
       setIcon(card.parts.play.querySelector("svg"), sounding ? "pause" : "play");
-      label(card.parts.play, t(sounding ? "candidates.pause" : "candidates.play", { title: record.title }));
+      named(card.parts.play, t(sounding ? "candidates.pause" : "candidates.play", { title: record.title }));
     }
   }
 
@@ -216,11 +216,6 @@ class Candidates {
     one.card.inert = gone;
     this._showHead();
   }
-}
-
-function label(element, text) {
-  element.setAttribute("aria-label", text);
-  element.title = text;
 }
 
 /** Pieces in the order of a ranking; those that it does not know come last. */

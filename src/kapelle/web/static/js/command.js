@@ -37,6 +37,6 @@ function flag(name, value) {
 }
 
 /** @param {string} text */
-export function quoted(text) {
+function quoted(text) {
   return /^[\w@%+=:,./-]+$/.test(text) && !text.startsWith("-") ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -8,7 +8,7 @@
 import { get } from "./api.js";
 import { emit, on } from "./bus.js";
 import { compose as commandLine } from "./command.js";
-import { clock, el, icon } from "./dom.js";
+import { clock, el, facts, icon } from "./dom.js";
 import { fileStem, formats, save } from "./downloads.js";
 import { words } from "./fields.js";
 import { has, language, number, t } from "./i18n.js";
@@ -49,7 +49,7 @@ class Details {
     return [
       [t("details.title"), record.title],
       [t("details.created"), new Intl.DateTimeFormat(language(), { dateStyle: "long", timeStyle: "short" }).format(record.created * 1000)],
-      [t("details.length"), `${t("library.bars", { n: record.n_bars })} · ${clock(record.duration_s)} · ${t("details.notes", { n: record.n_notes })}`],
+      [t("details.length"), `${t("common.bars", { n: record.n_bars })} · ${clock(record.duration_s)} · ${t("common.notes", { n: record.n_notes })}`],
       [t("details.key"), record.key ? keyName(record.key) : "–"],
       [t("details.tempo"), `${number(record.tempo_bpm, { maximumFractionDigits: 1 })} · ${record.metre}`],
       [t("details.tracks"), record.tracks.join(", ") || "–"],
@@ -119,7 +119,6 @@ class Details {
 }
 
 const section = (key, ...children) => el("section", {}, el("h3", { text: t(key) }), ...children.flat());
-const facts = (rows) => el("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [el("dt", { text: name }), el("dd", {}, value)]));
 
 function shown(value) {
   if (value === null || value === undefined || value === "") return "";

@@ -55,6 +55,24 @@ export function setIcon(svg, name) {
   svg?.querySelector("use")?.setAttribute("href", `${ROOT}static/icons.svg#${name}`);
 }
 
+/**
+ * Name a control that shows no words: for screen readers, and for those who point at it.
+ * @param {Element} control
+ * @param {string} text
+ */
+export function named(control, text) {
+  control.setAttribute("aria-label", text);
+  control.title = text;
+}
+
+/**
+ * A list of names and values.
+ * @param {[string, string|Node][]} rows
+ */
+export function facts(rows) {
+  return el("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [el("dt", { text: name }), el("dd", {}, value)]));
+}
+
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);
 

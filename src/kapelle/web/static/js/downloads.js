@@ -6,7 +6,7 @@
  */
 
 import { address, fetchRaw, get } from "./api.js";
-import { emit, on } from "./bus.js";
+import { on } from "./bus.js";
 import { el, icon } from "./dom.js";
 import { pick, t } from "./i18n.js";
 import { menuAt } from "./menu.js";
@@ -47,10 +47,10 @@ export function fileStem(title) {
 const trimmed = (text) => text.replace(/^[ .]+|[ .]+$/g, "");
 
 /** The whole address of a piece in a format. @param {string} id @param {string} format */
-export const fileAddress = (id, format) => new URL(address(`/pieces/${id}/file/${format}`), window.location.href).href;
+const fileAddress = (id, format) => new URL(address(`/pieces/${id}/file/${format}`), window.location.href).href;
 
 /** Whether this browser makes a file of what is dragged out. */
-export function canDragOut() {
+function canDragOut() {
   const brands = navigator.userAgentData?.brands?.map((one) => one.brand) || [];
   return brands.includes("Chromium") || ("chrome" in window && !/\bmobile\b/i.test(navigator.userAgent));
 }
@@ -71,7 +71,6 @@ export function dragOut(element, record) {
     event.dataTransfer.setData("DownloadURL", `audio/midi:${fileStem(piece.title)}.mid:${url}`);
     event.dataTransfer.setData("text/uri-list", url);
     event.dataTransfer.setData("application/x-kapelle-piece", piece.id);
-    emit("dragged-out", { id: piece.id });
     if (!canDragOut()) toast(t("downloads.no_drag"), { hint: t("downloads.no_drag_hint") });
     event.stopPropagation();
   });

@@ -13,9 +13,6 @@ export function programName(program) {
   return program < 0 ? families[16] : names[program] || names[0];
 }
 
-/** The name of a program's family. @param {number} program */
-export const familyName = (program) => (table[language()] || table.en).families[familyOf(program)];
-
 /**
  * What a track is called: its instrument, and its own name where that says something else.
  * @param {{name: string, program: number}} track

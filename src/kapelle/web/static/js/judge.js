@@ -7,7 +7,7 @@ import { get } from "./api.js";
 import { on } from "./bus.js";
 import { judged } from "./candidates.js";
 import { bars, shares } from "./charts.js";
-import { el, icon } from "./dom.js";
+import { el, facts, icon } from "./dom.js";
 import { number, t } from "./i18n.js";
 import { level, originality, verdict } from "./originality.js";
 import { keyName, noteName } from "./words.js";
@@ -71,7 +71,7 @@ class Judge {
         "judge.density",
         "judge.density_about",
         bars(per.by_bar, { label: t("judge.density_label", { mean: rounded(per.per_bar), bars: per.by_bar.length }), mean: per.per_bar }),
-        facts([
+        figures([
           ["judge.per_bar", rounded(per.per_bar)],
           ["judge.per_s", rounded(per.per_s)],
           ["judge.polyphony", rounded(per.polyphony)],
@@ -95,7 +95,7 @@ class Judge {
       ...(other ? [["judge.estimate_other", `${keyName(other.key)} (${number(other.correlation, { maximumFractionDigits: 2 })})`]] : []),
       ...(signature ? [["judge.signature", keyName(signature)]] : []),
     ];
-    return titled("judge.key", "judge.key_about", facts(rows));
+    return titled("judge.key", "judge.key_about", figures(rows));
   }
 
   _chords({ chords }) {
@@ -117,11 +117,11 @@ class Judge {
 const percent = (share) => number(share, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 });
 const rounded = (value) => number(value, { maximumFractionDigits: 1 });
 
+const figures = (rows) => facts(rows.map(([key, value]) => [t(key), value]));
+
 function titled(key, about, ...children) {
   return el("div", { class: "sub" }, el("h4", { text: t(key) }), el("p", { class: "hint", text: t(about) }), ...children);
 }
-
-const facts = (rows) => el("dl", { class: "facts" }, ...rows.flatMap(([key, value]) => [el("dt", { text: t(key) }), el("dd", { text: value })]));
 
 function judgedOpen(judge) {
   const made = judged(judge);
@@ -134,13 +134,13 @@ function original(found) {
   const human = found.human || {};
   const runs = human.longest_run || {};
   const rows = [
-    ["judge.longest_run", found.longest_run ? t("judge.notes", { n: found.longest_run }) : t("judge.run_none", { n: found.at_most })],
+    ["judge.longest_run", found.longest_run ? t("common.notes", { n: found.longest_run }) : t("judge.run_none", { n: found.at_most })],
     ["judge.share_copied", percent(found.share_copied)],
     ...(found.nearest && found.longest_run ? [["judge.nearest", found.nearest]] : []),
     ...(runs["50%"] === null || runs["50%"] === undefined ? [] : [["judge.human_median", t("judge.human_runs", { half: runs["50%"], most: runs["95%"], n: human.excerpts })]]),
     ...(human.share_copied === null || human.share_copied === undefined ? [] : [["judge.human_share", percent(human.share_copied)]]),
   ];
-  return [el("p", { class: `verdict ${level(found)}`, text: verdict(found) }), facts(rows)];
+  return [el("p", { class: `verdict ${level(found)}`, text: verdict(found) }), figures(rows)];
 }
 
 function classified(found) {

@@ -3,7 +3,7 @@
  */
 
 import { get } from "./api.js";
-import { el, icon, setIcon } from "./dom.js";
+import { el, icon, named, setIcon } from "./dom.js";
 import { t } from "./i18n.js";
 import { menuAt } from "./menu.js";
 
@@ -120,7 +120,3 @@ function chip(button, text, pressed) {
   button.setAttribute("aria-pressed", String(pressed));
 }
 
-function named(button, text) {
-  button.setAttribute("aria-label", text);
-  button.title = text;
-}

@@ -6,7 +6,7 @@
 
 import { change, favourite } from "./actions.js";
 import { get } from "./api.js";
-import { clock, el, icon, setIcon } from "./dom.js";
+import { clock, el, icon, named, setIcon } from "./dom.js";
 import { dragOut } from "./downloads.js";
 import { t } from "./i18n.js";
 import { menuAt } from "./menu.js";
@@ -84,10 +84,10 @@ export function showRow(row, record, library) {
   facts.title = facts.textContent;
   if (!tags.querySelector(".editing")) tags.replaceChildren(...record.tags.map((tag) => tagButton(tag, library)));
   star.setAttribute("aria-pressed", String(record.favourite));
-  label(star, t(record.favourite ? "library.unfavourite" : "library.favourite"));
+  named(star, t(record.favourite ? "library.unfavourite" : "library.favourite"));
   setIcon(star.querySelector("svg"), record.favourite ? "starred" : "star");
-  label(more, t("library.more", { title: record.title }));
-  label(pick, t("library.select", { title: record.title }));
+  named(more, t("library.more", { title: record.title }));
+  named(pick, t("library.select", { title: record.title }));
   restore.textContent = t("library.restore");
   star.hidden = more.hidden = library.trash;
   restore.hidden = !library.trash;
@@ -99,7 +99,7 @@ export function showRow(row, record, library) {
 export function factsOf(record) {
   const parts = [
     record.source === "uploaded" ? t("library.uploaded") : titleOf(record.model),
-    t("library.bars", { n: record.n_bars }),
+    t("common.bars", { n: record.n_bars }),
     clock(record.duration_s),
     record.key ? keyName(record.key) : "",
   ];
@@ -121,11 +121,6 @@ async function showLineage(place, record, library) {
   link.disabled = !parent;
   link.addEventListener("click", stop(() => library.open(parent)));
   place.replaceChildren(icon("vary"), link);
-}
-
-function label(element, text) {
-  element.setAttribute("aria-label", text);
-  if (element.matches("button")) element.title = text;
 }
 
 /** Let the title of a row be written anew; Enter keeps it, Escape does not. @param {any} row */

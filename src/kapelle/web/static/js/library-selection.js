@@ -6,7 +6,7 @@
 
 import { change } from "./actions.js";
 import { emit } from "./bus.js";
-import { el, icon } from "./dom.js";
+import { el, icon, named } from "./dom.js";
 import { t } from "./i18n.js";
 import { menuAt } from "./menu.js";
 import { failed, toast } from "./toast.js";
@@ -92,11 +92,7 @@ export class Selection {
     this.rankButton.disabled = n < 2 || n > MOST;
     this.starButton.hidden = this.deleteButton.hidden = this.moreButton.hidden = this.library.trash;
     this.restoreButton.hidden = !this.library.trash;
-    for (const button of this.bar.querySelectorAll("[data-act]")) {
-      const words = t(`library.selection.${button.dataset.act}`);
-      button.title = words;
-      button.setAttribute("aria-label", words);
-    }
+    for (const button of this.bar.querySelectorAll("[data-act]")) named(button, t(`library.selection.${button.dataset.act}`));
     this.bar.setAttribute("aria-label", t("library.selection"));
     this.moreButton.setAttribute("aria-label", t("library.selection.more"));
     if (had && n === 0) this.library.focus();

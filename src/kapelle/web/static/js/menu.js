@@ -14,7 +14,7 @@ import { el, icon } from "./dom.js";
 let opened = null;
 
 /** Close the menu that is open, if one is. */
-export function closeMenu() {
+function closeMenu() {
   opened?.close();
 }
 

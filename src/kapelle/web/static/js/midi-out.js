@@ -10,7 +10,7 @@
  */
 
 import { on } from "./bus.js";
-import { el, icon } from "./dom.js";
+import { el, icon, named } from "./dom.js";
 import { t } from "./i18n.js";
 import { menuAt } from "./menu.js";
 import { toast } from "./toast.js";
@@ -23,7 +23,7 @@ const [NOTE_OFF, NOTE_ON, CONTROL, PROGRAM] = [0x80, 0x90, 0xb0, 0xc0];
 const [SUSTAIN, ALL_SOUND_OFF, ALL_NOTES_OFF] = [64, 120, 123];
 const DRUMS = 9;
 
-export class MidiOut {
+class MidiOut {
   /** @param {any} player */
   constructor(player) {
     this.player = player;
@@ -193,9 +193,7 @@ export function mountMidiOut(element, session, player) {
     return [{ heading: t("midi.port") }, none, ...(found.length ? found : [missing]), ...(out.port ? [null, sound] : [])];
   };
   const show = () => {
-    const name = out.port ? t("midi.to", { name: out.port.name }) : t("midi.port");
-    button.setAttribute("aria-label", name);
-    button.title = name;
+    named(button, out.port ? t("midi.to", { name: out.port.name }) : t("midi.port"));
     button.classList.toggle("is-on", Boolean(out.port));
   };
   menuAt(button, entries);

@@ -70,11 +70,8 @@ function remember(id, shape) {
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
-/** Forget a piece: its music is another now. @param {string} id */
-export const forget = (id) => kept.delete(id);
-
 /** What is drawn: notes as [start 0..1, length 0..1, pitch 0..1, program], at most `MOST`. */
-export function shapeOf({ tracks, duration_s: duration }) {
+function shapeOf({ tracks, duration_s: duration }) {
   const all = tracks.flatMap((track) => track.notes.map(([start, length, pitch]) => [start, length, pitch, track.program]));
   const step = Math.max(1, Math.ceil(all.length / MOST));
   const some = all.filter((_, at) => at % step === 0);

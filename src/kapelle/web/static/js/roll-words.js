@@ -3,7 +3,7 @@
  * and a table of the tracks.
  */
 
-import { clock, el } from "./dom.js";
+import { clock, el, named } from "./dom.js";
 import { t } from "./i18n.js";
 import { instrumentOf } from "./instruments.js";
 import { labelOf, pitchName } from "./roll-paint.js";
@@ -24,10 +24,7 @@ export function sayAll(roll) {
   text.textContent = waiting || session.current.record ? "" : t("roll.empty_hint");
   roll.element.firstChild.setAttribute("aria-label", t("roll.title"));
   roll.again.lastChild.textContent = t("roll.follow");
-  for (const button of roll.tools.children) {
-    button.title = t(button.dataset.tLabel);
-    button.setAttribute("aria-label", button.title);
-  }
+  for (const button of roll.tools.children) named(button, t(button.dataset.tLabel));
   roll.drumWords = Object.fromEntries([...DRUM_ROWS.map((name) => [name, t(`roll.drum.${name}`)]), ["bar", t("roll.bar")]]);
 }
 
@@ -51,6 +48,6 @@ function row(track, music) {
   const span = last ? t("roll.table.bars", { from: music.barAt(track.notes[0].start) + 1, to: music.barAt(last.start) + 1 }) : "–";
   return [
     el("th", { scope: "row", text: instrumentOf(track) }),
-    ...[t("tracks.notes", { n: track.notes.length }), range, span].map((text) => el("td", { text })),
+    ...[t("common.notes", { n: track.notes.length }), range, span].map((text) => el("td", { text })),
   ];
 }

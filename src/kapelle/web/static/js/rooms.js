@@ -7,7 +7,7 @@
 
 import { address, get } from "./api.js";
 import { emit, on } from "./bus.js";
-import { clock, el, icon } from "./dom.js";
+import { clock, el, facts, icon } from "./dom.js";
 import { copyable } from "./details.js";
 import { number, pick, t } from "./i18n.js";
 import { nodesOf } from "./markup.js";
@@ -107,7 +107,7 @@ class Rooms {
   }
 
   _sample(piece) {
-    const facts = [t("library.bars", { n: piece.n_bars }), clock(piece.duration_s), piece.key ? keyName(piece.key) : "", t("candidates.seed", { seed: String(piece.seed) })];
+    const line = [t("common.bars", { n: piece.n_bars }), clock(piece.duration_s), piece.key ? keyName(piece.key) : "", t("candidates.seed", { seed: String(piece.seed) })];
     const sound = el("audio", { controls: true, preload: "none", src: address(`/pieces/${piece.id}/file/mp3`), "aria-label": t("rooms.sound_of", { title: piece.title }) });
     sound.addEventListener("play", () => {
       for (const other of this.element.querySelectorAll("audio")) if (other !== sound) other.pause();
@@ -121,7 +121,7 @@ class Rooms {
       { class: "sample" },
       el("button", { type: "button", class: "link title", text: piece.title, title: t("library.open"), on: { click: open } }),
       el("div", { class: "strip" }, miniature(piece.id)),
-      el("p", { class: "muted", text: facts.filter(Boolean).join(" · ") }),
+      el("p", { class: "muted", text: line.filter(Boolean).join(" · ") }),
       sound,
     );
   }
@@ -177,7 +177,7 @@ function noStudies() {
     el("h2", { text: t("rooms.studies") }),
     el("p", { class: "lead", text: t("rooms.studies_about") }),
     el("p", { text: t("rooms.no_studies") }),
-    copyable("kapelle study models -o my-study"),
+    copyable("kapelle study models --model genre-small --model ensemble -o my-study"),
     copyable("kapelle serve --study my-study"),
   );
 }
@@ -193,7 +193,7 @@ function modelCard(offer) {
   );
 }
 
-const megabytes = (bytes) => t("rooms.megabytes", { n: number(bytes / 1e6, { maximumFractionDigits: 1 }) });
+const megabytes = (bytes) => t("common.megabytes", { n: number(bytes / 1e6, { maximumFractionDigits: 1 }) });
 
 function modelFacts(offer) {
   const data = el("ul", { class: "data" }, ...offer.data.map((one) => el("li", {}, el("b", { text: one.name }), el("span", { class: "muted", text: one.licence }))));
@@ -208,7 +208,7 @@ function modelFacts(offer) {
     ["rooms.fact.data", data],
     ["rooms.fact.hash", el("code", { class: "hash", text: offer.hash.slice(0, 16) })],
   ];
-  return el("dl", { class: "facts" }, ...rows.flatMap(([key, value]) => [el("dt", { text: t(key) }), el("dd", {}, value)]));
+  return facts(rows.map(([key, value]) => [t(key), value]));
 }
 
 /** @param {HTMLElement} element @param {import("./session.js").session} session */

@@ -10,7 +10,7 @@
 
 import { fetchRaw, get } from "./api.js";
 import { on } from "./bus.js";
-import { el, icon } from "./dom.js";
+import { el, icon, named } from "./dom.js";
 import { t } from "./i18n.js";
 import { firstAbove } from "./music.js";
 
@@ -130,10 +130,7 @@ class Score {
     const { pages, first_bars: firsts, starts } = this.about;
     this.tools.setAttribute("aria-label", t("score.title"));
     this.tools.querySelector(".score-count").textContent = t("score.pages", { n: pages });
-    for (const button of this.tools.querySelectorAll("[data-tool]")) {
-      button.title = t(`score.${button.dataset.tool}`);
-      button.setAttribute("aria-label", button.title);
-    }
+    for (const button of this.tools.querySelectorAll("[data-tool]")) named(button, t(`score.${button.dataset.tool}`));
     for (const [i, sheet] of this.pages.entries()) {
       const to = i + 1 < pages ? firsts[i + 1] : starts.length - 1;
       sheet.setAttribute("aria-label", `${t("score.page", { page: i + 1, pages, from: firsts[i] + 1, to })}. ${t("score.bar")}`);

@@ -5,7 +5,7 @@
  */
 
 import { emit, on } from "./bus.js";
-import { byId, el, icon, setIcon } from "./dom.js";
+import { el, icon, named, setIcon } from "./dom.js";
 import { LANGUAGES, language, setLanguage, t } from "./i18n.js";
 import { showKeys } from "./keyboard.js";
 
@@ -26,19 +26,14 @@ export function mountSettings(element) {
   const show = () => {
     languages.value = language();
     languages.setAttribute("aria-label", t("shell.language"));
-    label(themes, t("shell.theme", { theme: t(`shell.theme.${theme()}`) }));
-    label(keys, t("keys.title"));
+    named(themes, t("shell.theme", { theme: t(`shell.theme.${theme()}`) }));
+    named(keys, t("keys.title"));
     setIcon(themes.querySelector("svg"), ICONS[theme()]);
   };
   on("language", show);
   on("theme", show);
   new MutationObserver(tell).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   show();
-}
-
-function label(button, text) {
-  button.setAttribute("aria-label", text);
-  button.title = text;
 }
 
 const next = (name) => THEMES[(THEMES.indexOf(name) + 1) % THEMES.length];
@@ -50,7 +45,7 @@ export function theme() {
 }
 
 /** @param {string} name */
-export function setTheme(name) {
+function setTheme(name) {
   localStorage.setItem("kapelle.theme", name);
   window.dispatchEvent(new Event("kapelle-theme"));
   tell();

@@ -6,7 +6,7 @@
  * gone), it is made anew and `onlost` is called: what was scheduled in the old one is lost.
  */
 
-export const RATE_HZ = 44_100; // of the chunks: in a context of this rate they are added up sample by sample, without resampling
+const RATE_HZ = 44_100; // of the chunks: in a context of this rate they are added up sample by sample, without resampling
 
 // Chunks are made quiet enough that none of them clips; the limiter holds the sum.
 const MAKE_UP = 1.6;

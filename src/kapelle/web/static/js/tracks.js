@@ -113,7 +113,7 @@ class Tracks {
 
 function count(row, track) {
   row.count.textContent = number(track.notes.length);
-  row.count.title = t("tracks.notes", { n: track.notes.length });
+  row.count.title = t("common.notes", { n: track.notes.length });
 }
 
 /**

@@ -3,7 +3,7 @@
  */
 
 import { emit, on } from "./bus.js";
-import { clock, el, icon, setIcon } from "./dom.js";
+import { clock, el, icon, named, setIcon } from "./dom.js";
 import { t } from "./i18n.js";
 import { failed } from "./toast.js";
 
@@ -92,16 +92,11 @@ function playing(button, player, name) {
   const sounding = name === "playing" || name === "waiting" || (name !== "paused" && name !== "ended" && player.playing);
   setIcon(button.querySelector("svg"), sounding ? "pause" : "play");
   button.classList.toggle("waiting", name === "waiting");
-  const text = t(sounding ? "transport.pause" : "transport.play");
-  button.setAttribute("aria-label", text);
-  button.title = text;
+  named(button, t(sounding ? "transport.pause" : "transport.play"));
 }
 
 function label(parts, player) {
-  for (const name of ["start", "loop", "mute"]) {
-    parts[name].setAttribute("aria-label", t(`transport.${name}`));
-    parts[name].title = t(`transport.${name}`);
-  }
+  for (const name of ["start", "loop", "mute"]) named(parts[name], t(`transport.${name}`));
   parts.position.setAttribute("aria-label", t("transport.position"));
   parts.volume.setAttribute("aria-label", t("transport.volume"));
   parts.total.setAttribute("title", t("transport.length"));
