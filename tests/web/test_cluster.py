@@ -44,7 +44,14 @@ def url() -> Iterator[str]:
     given = {**table["applications"][0]["args"], "most": 1, "fronts": 1, "waiting": 1, "cpus": 0.5}
     port = free_port()
     environment = {"PYTHONPATH": str(ROOT / "src"), "RAY_USAGE_STATS_ENABLED": "0"}
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", runtime_env={"env_vars": environment})
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        runtime_env={"env_vars": environment},
+    )
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": port})
         serve.run(cluster.application(given), name="kapelle", route_prefix="/")
