@@ -15,17 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from _studio import chromium, server
 
 GOAL_S = 1.5
 AUDIBLE = 1e-3  # of full scale: -60 dB
@@ -43,20 +39,6 @@ WATCH = """async (audible) => {
     if (samples.some((x) => Math.abs(x) > audible)) see("heard");
   }, 4);
 }"""
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """The address of a studio of its own, which ends with the block."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "kapelle", "serve", "--json", "--no-open", "--port", "0", "--processes", "1", "--folder", folder]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            assert process.stdout is not None
-            yield json.loads(process.stdout.readline())["url"]
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
 
 
 def one_round(browser: Any, url: str) -> dict[str, float]:
@@ -86,9 +68,9 @@ def measure(rounds: int) -> dict[str, Any]:
     """All rounds of one server, after its first."""
     from playwright.sync_api import sync_playwright
 
-    with server() as url, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder), 1) as url, sync_playwright() as playwright:
         # The click that composes is a real one, so that the browser's own policy for sound holds.
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+        browser = chromium(playwright)
         first = one_round(browser, url)
         found = [one_round(browser, url) for _ in range(rounds)]
         version = browser.version
@@ -105,13 +87,6 @@ def measure(rounds: int) -> dict[str, Any]:
         "chromium": version,
         "cores": os.cpu_count(),
     }
-
-
-def _chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    raise SystemExit("there is no Chromium")
 
 
 def main() -> None:

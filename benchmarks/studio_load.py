@@ -19,22 +19,19 @@ import os
 import platform
 import random
 import secrets
-import signal
-import socket
 import ssl
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from _studio import server
 
 GOALS = {"lost": 0, "post_p95_s": 0.5}
 PATIENCE_S = 180.0
@@ -90,48 +87,6 @@ def main(arguments: list[str] | None = None) -> int:
 def kept(found: dict[str, Any]) -> bool:
     """Whether the promises were kept."""
     return not (found["lost"] or found["doubled"] or found["faults"]) and found["post_s"]["p95"] < GOALS["post_p95_s"]
-
-
-@contextmanager
-def server(folder: Path, processes: int, servers: int = 1, **environment: str) -> Iterator[str]:
-    """The address of a studio in `folder` that ends with the block."""
-    port = free_port()
-    command = [sys.executable, "-m", "kapelle", "serve", "--port", str(port), "--folder", str(folder), "--processes", str(processes)]
-    if servers > 1:
-        command += ["--servers", str(servers)]
-    log = folder / "server.log"
-    with log.open("wb") as out:
-        running = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env={**os.environ, **environment})
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _await_answer(url, running, log)
-        yield url
-    finally:
-        running.send_signal(signal.SIGTERM)
-        try:
-            running.wait(30)
-        except subprocess.TimeoutExpired:
-            running.kill()
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _await_answer(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        if running.poll() is not None:
-            break
-        try:
-            if httpx.get(f"{url}/api/about", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError(f"the server does not answer: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
 
 
 async def load(url: str, users: int, seconds: float, patience_s: float = PATIENCE_S) -> dict[str, Any]:

@@ -9,7 +9,6 @@ pictures show what the program does, and are made again after a change of the pa
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from _studio import chromium, server
 from playwright.sync_api import Page, sync_playwright
-from studio_load import server
 
 PIECES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("compose", {"model": "chopin", "seed": 4, "tags": ["evening"]}),
@@ -76,10 +75,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, server(Path(folder), 2, 1) as url, sync_playwright() as playwright:
         ids = [compose(url, verb, body) for verb, body in PIECES]
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-        )
+        browser = chromium(playwright, "--autoplay-policy=no-user-gesture-required")
         for name in options.only:
             path = options.into / f"{name}.png"
             take(browser, url, ids, PICTURES[name], path)
