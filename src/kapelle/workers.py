@@ -187,7 +187,7 @@ def _cluster(at_a_time: int) -> Iterator[Any]:
         yield ray
         return
     address = os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
+    options: dict[str, Any] = {"address": address} if address else {"address": "local", "include_dashboard": False}
     if not address and at_a_time > 1:
         options["num_cpus"] = at_a_time
     paths = os.pathsep.join(path for path in sys.path if path)
