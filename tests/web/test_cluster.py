@@ -111,7 +111,7 @@ def test_who_goes_away_frees_the_replica(url: str) -> None:
         httpx.post(f"{url}/compose", json=LONG, timeout=0.5)
     began = time.monotonic()
     assert httpx.post(f"{url}/compose", json=FOUR, timeout=60).status_code == 200
-    assert time.monotonic() - began < 3  # 500 bars would take longer
+    assert time.monotonic() - began < 8  # 500 bars would take longer
 
 
 @pytest.mark.slow
