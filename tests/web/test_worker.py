@@ -108,6 +108,13 @@ def test_every_note_is_in_a_chunk_that_sounds(studio, do):
         assert abs(samples).max() > 0.01
 
 
+def test_of_many_pieces_only_the_first_sound_while_they_are_composed(studio, do, monkeypatch):
+    monkeypatch.setattr("kapelle.web.live_sound.LIVE_PIECES", 1)
+    job = do("compose", SMALL | {"count": 2})
+    assert {data["number"] for data in told(studio, job, "sound")} == {0}
+    assert {data["number"] for data in told(studio, job, "notes")} == {0, 1}
+
+
 def test_several_pieces_have_the_next_seeds_and_numbered_titles(studio, do):
     job = do("compose", SMALL | {"count": 3, "title": "Study", "tags": ["x"]})
     records = [studio.library.get(id) for id in job.pieces]

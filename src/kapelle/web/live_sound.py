@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LONGEST_S = 3600.0
 """No sound is made of what begins later."""
 
+LIVE_PIECES = 8
+"""Pieces of a job that sound while they are composed. Nobody listens to more before they are done, and their sounds would fill the disk."""
+
 
 class LiveSound:
     """The chunks of one piece.
@@ -42,7 +45,7 @@ class LiveSound:
 
     def add(self, notes: Sequence[Note]) -> None:
         """Take notes that are to sound."""
-        for note in notes:
+        for note in notes if self._number < LIVE_PIECES else ():
             if 0 <= note.start_s < LONGEST_S:
                 self._notes[int(note.start_s / chunks.CHUNK_S)][note.program].append(note)
 
