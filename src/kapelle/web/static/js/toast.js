@@ -38,6 +38,8 @@ export function toast(message, { kind = "info", hint = "", action = undefined, u
     pressed ? el("button", { class: "button quiet", type: "button", text: pressed.label, on: { click: press(pressed.fn) } }) : null,
     el("button", { class: "icon-button", type: "button", "aria-label": t("common.close"), on: { click: close } }, icon("close")),
   );
+  item.dataset.says = `${message} ${hint}`;
+  if (!pressed) for (const old of [...box.children]) if (old.dataset.says === item.dataset.says) old.remove(); // once is enough
   if (undo) undos.push(undo);
   while (box.children.length >= MOST) box.firstElementChild.remove();
   box.append(item);
