@@ -261,6 +261,7 @@ class Composer {
     }
     if (this.lock.getAttribute("aria-pressed") !== "true") this.seed.value = newSeed();
     this.save();
+    if (this.outOfRange()) return;
     try {
       const body = this.request();
       if (this.verb !== "compose") body.source = await this.source.take();
@@ -268,6 +269,19 @@ class Composer {
     } catch (error) {
       this.refused(error);
     }
+  }
+
+  /** Whether a number is beyond its limits: told at its field, before the server is asked. */
+  outOfRange() {
+    const beyond = ({ validity }) => validity.rangeUnderflow || validity.rangeOverflow;
+    for (const one of this.panel.all.filter(({ name }) => name !== "best")) {
+      const input = [...one.element.querySelectorAll("input[type=number]")].find(beyond);
+      if (!input) continue;
+      this.panel.more.open ||= this.panel.more.contains(one.element);
+      one.wrong(t("composer.range", { from: Number(input.min), to: Number(input.max) }));
+      return true;
+    }
+    return false;
   }
 
   request() {
