@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kapelle.score import write
-from pages import open_studio, until
+from pages import AT_REST, open_studio, until
 from pieces import score, track
 from studios import watch
 
@@ -39,7 +39,7 @@ def states(page, piece):
     until(page, "kapelle.session.current.record")
     for tab in ("score", "candidates", "judge", "details"):
         page.click(f"#tab-{tab}")
-        page.wait_for_timeout(150)
+        until(page, AT_REST)
         yield tab
     page.click(".more > summary")
     page.click("[data-verb=develop]")
@@ -54,11 +54,15 @@ def states(page, piece):
     yield "keys"
     page.keyboard.press("Escape")
     page.evaluate(TOAST)
-    page.wait_for_timeout(300)
+    until(page, AT_REST)
     yield "toast"
-    for room in ("#/models", "#/models/genre-small", "#/studies"):
+    for room, shown in (
+        ("#/models", "#room .model-grid"),
+        ("#/models/genre-small", "#room .model-page"),
+        ("#/studies", "#room :is(.study, .copyable)"),
+    ):
         page.evaluate("(hash) => { location.hash = hash; }", room)
-        page.wait_for_timeout(400)
+        until(page, f"document.querySelector('{shown}') && {AT_REST}")
         yield room
     page.evaluate("location.hash = '#/'")
 
@@ -123,7 +127,7 @@ def test_a_phone_has_room_for_fingers_and_words(browser, studio, piece, language
         found[name] = ask(page, "small", 40) + ask(page, "cut")
     for width in (360, 320):
         page.set_viewport_size({"width": width, "height": 640})
-        page.wait_for_timeout(100)
+        until(page, AT_REST)
         found[width] = ask(page, "cut")
     assert {name: faults for name, faults in found.items() if faults} == {}
     assert complaints == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 import kapelle.web
+import pages
 from kapelle.score.instruments import DRUM_KIT, FAMILIES, INSTRUMENTS
 from kapelle.score.marks import mark_bars, with_marks
 from kapelle.score.write import to_bytes
@@ -56,13 +58,8 @@ def pieces(studio) -> dict[str, str]:
     return out
 
 
-class Desk:
+class Desk(pages.Desk):
     """A page with the roll on it."""
-
-    def __init__(self, page) -> None:
-        self.page = page
-        page.goto("/")
-        page.wait_for_selector("html[data-ready]", timeout=20_000)
 
     def open(self, id: str) -> Desk:
         self.page.evaluate("(id) => kapelle.session.open(id)", id)
@@ -84,21 +81,12 @@ class Desk:
     def pixel(self, seconds: float, pitch: int, layer: str = "still") -> list[int]:
         return self.page.evaluate(PIXEL, [layer, *self.at(seconds, pitch)])
 
-    def get(self, expression: str):
-        return self.page.evaluate(f"() => {expression}")
-
-    def until(self, condition: str, seconds: float = 15) -> None:
-        self.page.wait_for_function(f"() => {condition}", timeout=1000 * seconds)
-
 
 @pytest.fixture(scope="module")
 def room(browser, studio):
     """One page for all tests of this file: opening it takes longer than most of them."""
-    context = browser.new_context(base_url=studio.url, locale="en-US", viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    page.complaints = watch(page)
-    yield Desk(page)
-    context.close()
+    with pages.desk_of(Desk, browser, studio) as desk:
+        yield desk
 
 
 @pytest.fixture
@@ -130,8 +118,10 @@ def test_an_empty_roll_invites_and_draws_notes_where_they_arrive(desk) -> None:
     assert far(desk.pixel(0.5, 60), desk.pixel(2.5, 64)) > 60, "another instrument, another colour"
     assert not empty.is_visible()
     assert desk.pixel(2.5, 64, "canvas")[3] > 0, "it shines when it comes"
-    desk.page.wait_for_timeout(1100)
-    assert desk.pixel(2.5, 64, "canvas")[3] == 0, "for a moment"
+    until = time.monotonic() + 10
+    while desk.pixel(2.5, 64, "canvas")[3]:
+        assert time.monotonic() < until, "for a moment"
+        desk.drawn()
     assert desk.page.locator("#tracks .track").count() == 3
     desk.get("kapelle.session.current.music.reset()")
     assert far(before, desk.drawn().pixel(2.5, 64)) < 60, "a given up attempt is gone"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+import pages
 from kapelle.score.write import to_bytes
 from pieces import score, track
-from studios import watch
 
 HOSTILE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><script>window.broken = 1</script>
 <g class="measure" data-bar="0" onclick="window.broken = 2"><rect width="9" height="9" style="fill: red" onload="window.broken = 3"/></g>
@@ -18,24 +18,13 @@ def long() -> bytes:
     return to_bytes(score(track(*((beat * 480, 470, 60 + beat % 13, 80) for beat in range(960)), name="Walk"), bpm=60))
 
 
-class Desk:
+class Desk(pages.Desk):
     """A page on which the score is shown."""
-
-    def __init__(self, page) -> None:
-        self.page = page
-        page.goto("/")
-        page.wait_for_selector("html[data-ready]", timeout=20_000)
 
     def open(self, id: str) -> Desk:
         self.page.evaluate("(id) => kapelle.session.open(id)", id)
         self.page.wait_for_selector("#score .score-sheet .measure", timeout=20_000)
         return self
-
-    def get(self, expression: str):
-        return self.page.evaluate(f"() => {expression}")
-
-    def until(self, condition: str, seconds: float = 15) -> None:
-        self.page.wait_for_function(f"() => {condition}", timeout=1000 * seconds)
 
     def now(self) -> list[int]:
         return self.get("[...document.querySelectorAll('#score .measure.now')].map((bar) => Number(bar.dataset.bar))")
@@ -49,11 +38,8 @@ def piece(studio) -> str:
 
 @pytest.fixture(scope="module")
 def room(browser, studio):
-    context = browser.new_context(base_url=studio.url, locale="en-US", viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    page.complaints = watch(page)
-    yield Desk(page)
-    context.close()
+    with pages.desk_of(Desk, browser, studio) as desk:
+        yield desk
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The shell of the studio in a real browser: following a job through whatever happens, bringing files, keys, settings, rooms."""
 
 import re
-import time
 
 import pytest
 
@@ -128,7 +127,6 @@ def test_a_server_that_is_killed_and_started_again_loses_nothing(page, studio):
     studio.kill()
     until(page, "!document.getElementById('notice').hidden", 20)
     assert page.inner_text("#notice") != ""
-    time.sleep(0.5)
     studio.restart()
     until(page, "document.getElementById('notice').hidden", 40)
     until(page, f"{IDLE} && kapelle.session.current.record", 120)
