@@ -241,13 +241,13 @@ def test_language_and_colours_are_kept(page):
 def test_rooms_are_addresses(page):
     open_studio(page)
     page.click("#rooms a[data-room=models]")
-    assert page.locator("#studio").is_hidden()
+    until(page, "document.getElementById('studio').hidden")
     assert page.locator("#room").is_visible()
     assert page.locator("#rooms a[data-room=models]").get_attribute("aria-current") == "page"
     page.go_back()
-    assert page.locator("#studio").is_visible()
+    until(page, "!document.getElementById('studio').hidden")
     page.goto("/#/models/theme")
     page.click("#room .button.primary")
-    assert page.locator("#studio").is_visible()
+    until(page, "!document.getElementById('studio').hidden")
     assert page.locator("[data-verb=develop]").get_attribute("aria-pressed") == "true"
     assert page.inner_text(".model-button .model-name") == "Theme"
