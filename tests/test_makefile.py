@@ -33,14 +33,18 @@ PAGES = sorted(path for folder in ("docs/how-to", "docs/tutorials") for path in 
 STAGES = containers.stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))
 
 
-def make(folder, *words, **variables):
-    """Run make in a folder, without what the caller's environment may set for it."""
+def surroundings(**variables):
+    """The environment, without what the caller's may set for make: a make within another one says more."""
     own = re.findall(r"^(\w+) \?=", MAKEFILE, re.MULTILINE)
-    environment = {name: value for name, value in os.environ.items() if name not in own and not name.startswith(("MAKE", "SUDO_"))}
+    return {name: value for name, value in os.environ.items() if name not in own and not name.startswith(("MAKE", "SUDO_"))} | variables
+
+
+def make(folder, *words, **variables):
+    """Run make in a folder."""
     return subprocess.run(
         ["make", *words],
         cwd=folder,
-        env={**environment, **variables},
+        env=surroundings(**variables),
         capture_output=True,
         text=True,
         timeout=280,
@@ -83,7 +87,8 @@ def docker(tmp_path):
 
 
 def check_verb(words):
-    """Parse a command line of `kapelle` without doing what it says."""
+    """Parse a command line of `kapelle` without doing what it says; one that goes on beside the shell ends in &."""
+    words = words[:-1] if words[-1] == "&" else words
     call = group().main(list(words), prog_name="kapelle", standalone_mode=False, obj=Console())
     assert callable(call), words
 
@@ -199,13 +204,13 @@ def test_in_the_image_the_studio_opens_to_who_has_the_token(image):
         port = free.getsockname()[1]
     own = {"BIND": held["BIND"], "KAPELLE_STUDIO": str(folder / studio), "KAPELLE_SHOWN_PORT": "8001"}
     server = subprocess.Popen(
-        ["make", "serve", f"PORT={port}", "SERVE=--processes 1"], cwd=folder, env={**os.environ, **environment, **own},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        ["make", "serve", f"PORT={port}", "SERVE=--processes 1"], cwd=folder, env=surroundings(**environment, **own),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
         line = server.stdout.readline()
         told = re.search(r"http://127.0.0.1:8001/\?token=(\S+)", line)
-        assert told, line + server.stderr.read()
+        assert told, line
         address = f"http://127.0.0.1:{port}"
         assert json.load(urllib.request.urlopen(f"{address}/health", timeout=20)) == {"ok": True}
         with pytest.raises(urllib.error.HTTPError, match="401"):

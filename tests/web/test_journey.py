@@ -2,8 +2,8 @@
 
 What is proved elsewhere in the same way is not done again here: every format read back (test_downloads), the drag out and its DownloadURL
 (test_library_page), reload, two tabs and the server that is killed in mid-job (test_shell, test_survival), seams and the master's level
-(test_player), the picture of notes (test_roll), candidates and the judge (test_candidates), files that are no music (test_shell,
-test_hostile), both languages word by word (test_languages), roles, names and contrast (test_accessibility).
+(test_player), the picture of notes (test_roll_page), candidates and the judge (test_candidates), files that are no music (test_shell,
+test_attacks), both languages word by word (test_languages), roles, names and contrast (test_accessibility).
 """
 
 import os
