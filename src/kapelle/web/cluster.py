@@ -21,6 +21,8 @@ from kapelle.web import errors, stateless
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from kapelle.web.telling import Message
+
 NAME = "composer"
 
 
@@ -125,7 +127,7 @@ class Composer:
         for name in models or ("",):
             api.compose_one(api.request(name, length=Length(1), seed=0))
 
-    async def events(self, request: Mapping[str, Any]) -> AsyncIterator[Sequence[stateless.Message]]:
+    async def events(self, request: Mapping[str, Any]) -> AsyncIterator[Sequence[Message]]:
         """What `stateless.composed` gives; ends when the front wants no more."""
         from contextlib import aclosing
 
@@ -141,7 +143,7 @@ def _by_replicas() -> stateless.Composer:
 
     handle = serve.get_deployment_handle(NAME, app_name=serve.get_replica_context().app_name).options(stream=True)
 
-    async def compose(request: Mapping[str, Any]) -> AsyncIterator[Sequence[stateless.Message]]:
+    async def compose(request: Mapping[str, Any]) -> AsyncIterator[Sequence[Message]]:
         answers = handle.events.remote(dict(request))
         try:
             async for batch in answers:

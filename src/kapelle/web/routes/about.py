@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -12,10 +12,8 @@ from kapelle.composing.request import MAX_BARS
 from kapelle.texts import LANGUAGES
 from kapelle.web.app import Here
 from kapelle.web.routes.answers import described
-from kapelle.web.schemas import MAX_PIECES, About, Health
-
-if TYPE_CHECKING:
-    pass
+from kapelle.web.schemas import About, Health
+from kapelle.web.wishes import MAX_PIECES
 
 router = APIRouter(tags=["about"])
 
