@@ -33,8 +33,9 @@ class Offered:
             UnknownName: There is none of the name.
         """
         self._look()
-        found = self._named.get(name) or api.offer(name)
-        self._named[name] = found
+        found = self._named.get(name)
+        if found is None:  # an alias, or none at all
+            found = self._named[name] = api.offer(name)
         return found
 
     def _look(self) -> None:
@@ -43,7 +44,9 @@ class Offered:
             return
         try:
             if time.monotonic() >= self._until:
-                self._all, self._named = tuple(api.offers()), {}
+                found = tuple(api.offers())
+                self._named = {one.name: one for one in found} | ({"": found[0]} if found else {})
+                self._all = found
                 self._until = time.monotonic() + FRESH_S
         finally:
             self._lock.release()
