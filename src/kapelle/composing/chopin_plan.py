@@ -188,6 +188,10 @@ def make_plan(model: Model, request: ComposeRequest, options: Options) -> Plan:
     seed = hear(model, source, key=key, from_end=from_end)
     front = _front(source if from_end else seed.score, options.tempo) if from_end or options.keep_seed else None
     bpm, metre = _pulse(model, seed, options, alone=front is None)
+    goal = _goal(request.length, bpm, metre, model.spec.positions_per_beat)
+    if front is not None:
+        most = goal.amount if goal.unit == "bars" else MAX_BARS
+        front.check_room(most * metre[0] * 4 / metre[1] * 60 / bpm)
     found = {"seed_name": name, "seed_items": seed.n_items, "seed_mapped": seed.mapped, "seed_dropped": seed.dropped}
     asked = {"composer": composer, "key": str(key) if key else ""}
     known = {name: value for name, value in asked.items() if value} | {"tempo": round(bpm, 2), "metre": f"{metre[0]}/{metre[1]}"}
@@ -195,7 +199,7 @@ def make_plan(model: Model, request: ComposeRequest, options: Options) -> Plan:
         (model.words[f"Composer_{composer}"],) if composer else (),
         (model.words["BOS_None"],) if seed.is_beginning else (),
         seed,
-        _goal(request.length, bpm, metre, model.spec.positions_per_beat),
+        goal,
         metre,
         bpm,
         key,

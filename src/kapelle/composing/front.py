@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import symusic
 
-from kapelle.score import edit, families
+from kapelle.errors import CannotObey
+from kapelle.score import edit, families, limits, units
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,15 @@ class Front:
     score: symusic.Score
     end_ticks: int
     program: int
+
+    def check_room(self, new_s: float) -> None:
+        """Refuse `new_s` seconds behind it if the whole could then not be read again."""
+        before_s, most_s = float(units.ticks_to_seconds(self.score, self.end_ticks)), limits.DEFAULT.duration_s
+        if before_s + new_s > most_s:
+            raise CannotObey(
+                "the piece lasts {before:.0f} minutes already, and with up to {new:.0f} more it would be too long to be read again",
+                before=before_s / 60, new=new_s / 60, hint="ask for fewer bars, or go on from a part of the piece",
+            )  # fmt: skip
 
     def joined(self, music: symusic.Score, end_ticks: int) -> tuple[symusic.Score, int]:
         """Both, one after the other, and the new final bar line in ticks of the result.

@@ -168,6 +168,9 @@ def _plan_extension(model: Model, request: ComposeRequest, options: Options, gen
         genre = _likeliest_genre(model, wish, [*opening, *prompt.ids])
         wish = replace(wish, genre=genre)
     n_new = _first_bars(request.length, prompt.bpm, prompt.metre)
+    above, below = (int(x) for x in prompt.metre.split("/"))
+    most = n_new if request.length.unit in ("bars", "seconds") else MAX_BARS
+    prompt.front.check_room(most * above * 4 / below * 60 / prompt.bpm)
     rules = Rules(prompt.n_bars + n_new, prompt.metre, prompt.pitches, prompt.programs)
     return Plan(
         tuple(controls.prefix(wish, words)), opening, rules, request.length, genre, prompt.key, None, prompt.shift, prompt.bpm,
