@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kapelle.cli import port as ports
-from kapelle.cli.flags import generated, group, option
-from kapelle.cli.pieces import MIDI, LengthFlags, claim, model_options
+from kapelle.cli.flags import group, option
+from kapelle.cli.pieces import MIDI, claim
+from kapelle.cli.wish import MusicArguments
 from kapelle.errors import UsageError
-from kapelle.sampling.options import SamplingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,17 +20,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
+class Arguments(MusicArguments):
     """What can be asked."""
 
     to: ports.PortFlags = group(ports.PortFlags, "Port")
-    model: str = option("", help="bundle to compose with, by name or folder", short="-m", metavar="NAME")
-    length: LengthFlags = group(LengthFlags, "Length")
-    options: dict[str, Any] = generated(
-        model_options, "Music", without=("track", "lead_track", "theme_length", "theme_key", "melody_track")
-    )
-    sampling: dict[str, Any] = generated(lambda: [SamplingOptions], "Choice of notes")
-    seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
     band: str = option("", help="play a band around the piece, which is then in 4/4", metavar="NAME", implied="band")
     lead: float = option(2.0, help="seconds of music that are composed before it sounds", min=0, max=3600)
     endless: bool = option(False, help="compose the next piece while one sounds, until Ctrl-C; each has the next seed")

@@ -16,10 +16,9 @@ from kapelle.sampling.options import SamplingOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class WishArguments:
-    """The flags of `compose` and `extend`; each adds its own."""
+class MusicArguments:
+    """What music is wanted, of every verb that composes from nothing."""
 
-    output: Path | None = option(None, help="MIDI file to write, or a folder when several", short="-o", metavar="FILE.mid")
     model: str = option("", help="bundle to compose with, by name or folder", short="-m", metavar="NAME")
     length: LengthFlags = group(LengthFlags, "Length")
     options: dict[str, Any] = generated(
@@ -27,6 +26,13 @@ class WishArguments:
     )
     sampling: dict[str, Any] = generated(lambda: [SamplingOptions], "Choice of notes")
     seed: int | None = option(None, help="same seed, same piece; drawn and shown if left out", short="-s", min=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WishArguments(MusicArguments):
+    """The flags of `compose` and `extend`; each adds its own."""
+
+    output: Path | None = option(None, help="MIDI file to write, or a folder when several", short="-o", metavar="FILE.mid")
     count: int = option(1, help="how many pieces; each has the next seed", short="-n", min=1, max=10_000)
     choice: ChoiceFlags = group(ChoiceFlags, "Choice of pieces")
     files: FileFlags = group(FileFlags, "Files")
