@@ -129,6 +129,7 @@ def build(config: Config) -> torch.nn.Module:
             self.register_buffer("temperature", torch.ones(1))
 
         def forward(self, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            """Scores of the classes, the embedding, and scores of the disorders, of rolls (B, P, H, T)."""
             sounds = cells.reshape(-1, PLANES, PITCHES, STEPS // POSITION, POSITION).amax((1, 2, 4))  # (B, T), 1 where anything does
             rows, met = cells, []
             for layer in self.filters:

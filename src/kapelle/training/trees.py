@@ -142,6 +142,7 @@ class _Growing:
     started: float = field(default_factory=time.monotonic)
 
     def go(self) -> dict[str, Any]:
+        """Grow the trees, tell how it goes, and return the figures of the run."""
         stop = Stop(self.options.max_minutes)
         try:
             with stop.listening(), self._trackers() as open_trackers:
