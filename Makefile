@@ -174,5 +174,5 @@ $(WORK_READY): pyproject.toml constraints.txt
 	@echo "Installing Kapelle with what its tests need into .venv-test, some minutes ..."
 	@$(PYTHON) -m venv .venv-test
 	@$(WORK)/python $(PIP_INSTALL) "pip>=25.1"
-	@$(WORK)/python $(PIP_INSTALL) -c constraints.txt -e ".[train,fluidsynth,data]" --group dev
+	@$(WORK)/python $(PIP_INSTALL) -c constraints.txt -e ".[train,fluidsynth,data,audio]" --group dev
 	@touch $@

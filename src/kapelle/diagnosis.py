@@ -37,6 +37,11 @@ EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "classify": ("growing classifiers as trees", {"catboost": "catboost"}),
     "distributed": ("work over the machines of a Ray cluster", {"ray": "ray[data,serve]"}),
     "midi": ("playing into MIDI ports", {"rtmidi": "python-rtmidi"}),
+    "audio": (
+        "making sound from text",
+        {name: name for name in ("torch", "transformers", "diffusers", "torchsde", "safetensors", "huggingface_hub", "pyloudnorm")},
+    ),
+    "denoise": ("denoising by spectral gating", {"noisereduce": "noisereduce"}),
 }
 """Extra -> what it is for, and its packages: name to import -> name to install."""
 

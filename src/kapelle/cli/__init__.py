@@ -42,6 +42,8 @@ EXTRAS = {
     "classify": ("catboost",),
     "distributed": ("ray",),
     "midi": ("rtmidi",),
+    "audio": ("diffusers", "torchsde", "huggingface_hub", "pyloudnorm"),
+    "denoise": ("noisereduce",),
 }
 """Extra -> packages that it brings."""
 

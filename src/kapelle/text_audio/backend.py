@@ -1,0 +1,46 @@
+"""What every text-to-audio model can do, as a protocol, and how it tells how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from kapelle.audio.waveform import Waveform
+from kapelle.text_audio.catalogue import SoundModel
+from kapelle.text_audio.request import SoundRequest
+
+Report = Callable[[int, int], None]
+"""Called with (steps or tokens done, in all), over all sounds of a request."""
+
+
+def quiet(done: int, total: int) -> None:
+    """No progress shown."""
+
+
+def never() -> bool:
+    """Nobody stops this."""
+    return False
+
+
+class Backend(Protocol):
+    """A loaded model."""
+
+    @property
+    def model(self) -> SoundModel:
+        """Its facts."""
+
+    def imagine(self, request: SoundRequest, *, progress: Report = quiet, cancelled: Callable[[], bool] = never) -> Iterator[Waveform]:
+        """The sounds of a request, each as soon as it is ready, so that an end in between keeps those before it.
+
+        Every one has exactly ``request.n_frames(model.sample_rate)`` frames, `model.channels` channels and finite samples, as the model
+        made them: levels are not touched. Sound i is drawn with ``seed + i`` alone: it does not depend on the count.
+
+        Args:
+            request: What is asked; `request.check_fits` was called.
+            progress: Called after each token or step.
+            cancelled: Asked between tokens or steps.
+
+        Raises:
+            Interrupted: `cancelled` said so.
+            NotEnoughMemory: It does not fit.
+        """
