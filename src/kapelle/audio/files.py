@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kapelle.audio import repeatable
+from kapelle.audio import tags as tagging
 from kapelle.audio.effects import resample
 from kapelle.audio.waveform import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, Samples, Waveform
 from kapelle.errors import Missing, StorageError, UnknownName, UnreadableInput, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MAX_READ_S = 3600.0
 # One write call of libsndfile holds a whole block on the stack of its Vorbis encoder: large ones crash the process.
@@ -43,15 +44,16 @@ class _Format:
     subtypes: dict[int, str]  # bits per sample -> libsndfile's name; 0 for a lossy format
     rates_hz: tuple[int, ...] = ()  # empty: any
     max_channels: int = MAX_CHANNELS
+    vorbis_comments: bool = True  # libsndfile writes them well, and no other kind of tag
 
 
 _WAV = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 _FORMATS = {
-    ".wav": _Format("WAV", _WAV),
+    ".wav": _Format("WAV", _WAV, vorbis_comments=False),
     ".flac": _Format("FLAC", {16: "PCM_16", 24: "PCM_24"}),
     ".ogg": _Format("OGG", {0: "VORBIS"}, max_channels=2),
     ".opus": _Format("OGG", {0: "OPUS"}, (48_000, 24_000, 16_000, 12_000, 8_000), 2),
-    ".mp3": _Format("MP3", {0: "MPEG_LAYER_III"}, (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000), 2),
+    ".mp3": _Format("MP3", {0: "MPEG_LAYER_III"}, (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000), 2, False),
 }
 SUFFIXES = tuple(_FORMATS)
 
@@ -62,7 +64,7 @@ def check_suffix(path: Path) -> None:
         raise UnknownName("sound format", path.suffix or path.name, SUFFIXES)
 
 
-def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.6) -> int:
+def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.6, tags: Mapping[str, str] | None = None) -> int:
     """The number of samples that were clipped (0 for a waveform within -1 to 1), after writing `path`.
 
     Args:
@@ -71,15 +73,17 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
         waveform: What to write; more than two channels only to WAV and FLAC.
         bits: Bits per sample: 16, 24, and for WAV also 32 (float, never clipped). Lossy formats take no notice of it.
         quality: Of the lossy formats, from 0 (smallest) to 1 (best).
+        tags: What the file says of itself, by the names of `tags.KEYS`; empty texts are left out.
 
     Raises:
-        UnknownName: The suffix is not one of the five.
-        UsageError: The format cannot hold so many bits or channels.
+        UnknownName: The suffix is not one of the five, or a tag has another name.
+        UsageError: The format cannot hold so many bits or channels, or a tag is too long.
         StorageError: The disk is full, or writing is not allowed there.
     """
     check_suffix(path)
     form = _FORMATS[path.suffix.lower()]
     subtype = _subtype(form, bits)
+    said = tagging.check(tags or {})
     if waveform.n_channels > form.max_channels:
         raise UsageError(
             "{format} holds at most {limit} channels, not {n_channels}",
@@ -95,13 +99,27 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
     n_clipped = 0
     with replacing(path) as temporary:
         settings: dict[str, Any] = {} if subtype.startswith(("PCM", "FLOAT")) else {"compression_level": 1.0 - quality}
-        for block in _write_blocks(temporary, waveform, form.name, subtype, settings):
+        for block in _write_blocks(temporary, waveform, form, subtype, settings, said if form.vorbis_comments else {}):
             n_clipped += 0 if subtype == "FLOAT" else int(np.count_nonzero(np.abs(block) > 1.0))
         if form.name == "OGG":
             repeatable.fix_ogg_serial(temporary)
         elif subtype == "FLOAT":
             repeatable.clear_wav_clock(temporary)
+        if said and not form.vorbis_comments:
+            tagging.add(temporary, said)
     return n_clipped
+
+
+def tags(path: Path) -> dict[str, str]:
+    """What a sound file says of itself, by the names of `tags.KEYS`, as far as they are known; empty if it says nothing.
+
+    Raises:
+        Missing: There is no such file.
+        UnreadableInput: It is no sound file, or is damaged.
+        StorageError: Reading is not allowed.
+    """
+    with _opened(path) as file:
+        return tagging.of_libsndfile(file) if file.format in ("FLAC", "OGG") else tagging.read(path)
 
 
 def flac_bytes(waveform: Waveform, *, bits: int = 16) -> bytes:
@@ -132,19 +150,23 @@ def _subtype(form: _Format, bits: int) -> str:
     return form.subtypes[bits]
 
 
-def _write_blocks(path: Path, waveform: Waveform, name: str, subtype: str, settings: dict[str, Any]) -> Iterator[Samples]:
+def _write_blocks(
+    path: Path, waveform: Waveform, form: _Format, subtype: str, settings: dict[str, Any], said: Mapping[str, str]
+) -> Iterator[Samples]:
     """Write block by block, giving each block as it was before clipping."""
     import soundfile
 
     try:
-        with soundfile.SoundFile(path, "w", waveform.sample_rate, waveform.n_channels, subtype, format=name, **settings) as file:
+        with soundfile.SoundFile(path, "w", waveform.sample_rate, waveform.n_channels, subtype, format=form.name, **settings) as file:
+            for key, text in said.items():  # before the sound, as libsndfile wants it
+                setattr(file, key, text)
             for start in range(0, waveform.n_frames, BLOCK_FRAMES):
                 block = np.ascontiguousarray(waveform.samples[start : start + BLOCK_FRAMES])
                 file.write(block if subtype == "FLOAT" else np.clip(block, -1.0, 1.0))
                 yield block
     except (soundfile.SoundFileError, AssertionError) as error:  # a short write is an assertion in soundfile
         raise StorageError(
-            "cannot write {name} sound to {folder}: {why}", name=name, folder=path.parent, why=error or "disk full?"
+            "cannot write {name} sound to {folder}: {why}", name=form.name, folder=path.parent, why=error or "disk full?"
         ) from error
 
 
