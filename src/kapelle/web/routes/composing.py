@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
 from kapelle import api
 from kapelle.errors import CannotObey
@@ -25,6 +25,33 @@ Key = Annotated[
     ),
 ]
 PieceId = Annotated[str, Path(pattern=ID, description="id of a piece")]
+
+
+class Desk:
+    """Where what was sent becomes a job, and the answer tells which."""
+
+    def __init__(self, here: Here, request: Request, response: Response, key: Key = "") -> None:
+        self.here, self.request, self.response, self.key = here, request, response, key
+
+    def known(self, *ids: str) -> None:
+        """Raise NotFound unless the library has all these pieces."""
+        for id in ids:
+            self.here.studio.library.get(id)
+
+    def queue(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Put a job."""
+        job = self.here.studio.jobs.put(verb, body, key=self.key, client=measure.client_of(self.request.scope))
+        self.response.headers["Location"] = f"/api/jobs/{job.id}"
+        return job_table(job, language(self.request))
+
+    def compose(self, verb: str, wish: Sent, **more: Any) -> dict[str, Any]:
+        """Put a job that composes, if it is not known already that it cannot be done."""
+        body = {**_sent(wish), **more}
+        check(verb, body, self.here)
+        return self.queue(verb, body)
+
+
+ADesk = Annotated[Desk, Depends()]
 ERRORS = described(*SENDING, 404, 424, 503, 507)
 
 
@@ -34,86 +61,76 @@ def asked(path: str, name: str, summary: str) -> Callable[[Route], Route]:
 
 
 @asked("/api/compose", "compose", "Compose a piece, or many")
-def compose(wish: Compose, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def compose(wish: Compose, desk: ADesk) -> dict[str, Any]:
     """The job that composes. With `best` or `of`, the best of many candidates are taken."""
-    return _put("compose", wish, here, request, response, key)
+    return desk.compose("compose", wish)
 
 
 @asked("/api/bridge", "bridge", "Let a band invent a theme, and develop it into a piece")
-def bridge(wish: Bridge, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def bridge(wish: Bridge, desk: ADesk) -> dict[str, Any]:
     """The same as composing with the model `bridge`."""
-    return _put("compose", wish, here, request, response, key, more={"model": "bridge"})
+    return desk.compose("compose", wish, model="bridge")
 
 
 @asked("/api/extend", "extend", "Go on where a piece or an upload ends")
-def extend(wish: Work, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def extend(wish: Work, desk: ADesk) -> dict[str, Any]:
     """The job that composes what follows."""
-    return _put("extend", wish, here, request, response, key)
+    return desk.compose("extend", wish)
 
 
 @asked("/api/accompany", "accompany", "Play a band around a piece or an upload")
-def accompany(wish: Work, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def accompany(wish: Work, desk: ADesk) -> dict[str, Any]:
     """The job that composes the accompaniment."""
-    return _put("accompany", wish, here, request, response, key)
+    return desk.compose("accompany", wish)
 
 
 @asked("/api/develop", "develop", "Compose a piece on a theme that is brought")
-def develop(wish: Work, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def develop(wish: Work, desk: ADesk) -> dict[str, Any]:
     """The job that develops the first bars of what is brought."""
-    return _put("develop", wish, here, request, response, key)
+    return desk.compose("develop", wish)
 
 
 @asked("/api/interpolate", "interpolate", "Compose pieces on the way from one seed to another")
-def interpolate(wish: Interpolate, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def interpolate(wish: Interpolate, desk: ADesk) -> dict[str, Any]:
     """The job that composes them, the first seed's piece first."""
-    return _put("interpolate", wish, here, request, response, key)
+    return desk.compose("interpolate", wish)
 
 
 @asked("/api/pieces/{id}/again", "again", "Make a piece again")
-def again(id: PieceId, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def again(id: PieceId, desk: ADesk) -> dict[str, Any]:
     """The job that composes the same bytes; its result says whether they are."""
-    here.studio.library.get(id)
-    return _queued("again", {"piece": id}, here, request, response, key)
+    desk.known(id)
+    return desk.queue("again", {"piece": id})
 
 
 @asked("/api/pieces/{id}/vary", "vary", "Make a piece with another seed, all else kept")
-def vary(id: PieceId, here: Here, request: Request, response: Response, wish: Vary | None = None, key: Key = "") -> dict[str, Any]:
+def vary(id: PieceId, desk: ADesk, wish: Vary | None = None) -> dict[str, Any]:
     """The job that composes the variation, whose parent is the piece."""
-    here.studio.library.get(id)
-    return _queued("vary", {"piece": id, **_sent(wish)}, here, request, response, key)
+    desk.known(id)
+    return desk.queue("vary", {"piece": id, **_sent(wish)})
 
 
 @asked("/api/rank", "rank", "Put pieces in order, the best first")
-def rank(wish: Rank, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def rank(wish: Rank, desk: ADesk) -> dict[str, Any]:
     """The job that judges; its result holds the figures of each piece."""
     body = _sent(wish)
-    for id in body["pieces"]:
-        here.studio.library.get(id)
+    desk.known(*body["pieces"])
     api.given_weights(wish.weights)
-    return _queued("rank", body, here, request, response, key)
+    return desk.queue("rank", body)
 
 
 @asked("/api/evaluate", "evaluate", "Measure pieces against others")
-def evaluate(wish: Evaluate, here: Here, request: Request, response: Response, key: Key = "") -> dict[str, Any]:
+def evaluate(wish: Evaluate, desk: ADesk) -> dict[str, Any]:
     """The job that measures; its result has the `report_url` of a page that tells all."""
     body = _sent(wish)
     for id in [*body["made"], *body["reference"]]:
-        here.studio.library.get(id)
-    return _queued("evaluate", body, here, request, response, key)
+        desk.known(id)
+    return desk.queue("evaluate", body)
 
 
 def _sent(wish: Sent | None) -> dict[str, Any]:
     """What was sent and says something."""
     return wish.model_dump(exclude_unset=True, exclude_none=True) if wish is not None else {}
-
-
-def _put(
-    verb: str, wish: Sent, here: Served, request: Request, response: Response, key: str, more: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Put a job that composes, if it is not known already that it cannot be done."""
-    body = {**_sent(wish), **(more or {})}
-    check(verb, body, here)
-    return _queued(verb, body, here, request, response, key)
 
 
 def check(verb: str, body: Mapping[str, Any], here: Served) -> None:
@@ -153,9 +170,3 @@ def _check_source(source: Mapping[str, Any], here: Served) -> None:
         here.studio.library.get(str(source["piece"]))
     if source.get("upload"):
         here.studio.library.upload_record(str(source["upload"]))
-
-
-def _queued(verb: str, body: Mapping[str, Any], here: Served, request: Request, response: Response, key: str) -> dict[str, Any]:
-    job = here.studio.jobs.put(verb, body, key=key, client=measure.client_of(request.scope))
-    response.headers["Location"] = f"/api/jobs/{job.id}"
-    return job_table(job, language(request))
