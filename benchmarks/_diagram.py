@@ -84,11 +84,11 @@ class Box:
     def bottom(self) -> Point:
         return self.x + self.width / 2, self.y + self.height
 
-    def on(self, side: str, share: float) -> Point:
-        """A point of a side, ``left``, ``right``, ``top`` or ``bottom``, at a share of it from the left or the top."""
+    def on(self, side: str, at: float) -> Point:
+        """A point of a side, ``left``, ``right``, ``top`` or ``bottom``: at this y, or this x, of the picture."""
         if side in ("top", "bottom"):
-            return self.x + share * self.width, (self.y if side == "top" else self.y + self.height)
-        return (self.x if side == "left" else self.x + self.width), self.y + share * self.height
+            return at, (self.y if side == "top" else self.y + self.height)
+        return (self.x if side == "left" else self.x + self.width), at
 
     def within(self, other: Box) -> bool:
         """Whether it lies inside another."""
@@ -203,17 +203,19 @@ class Diagram:
             place = at or _above(points, label.count("\n") + 1)
             self._text(place, label, SMALL, colour=colour)
 
-    def group(self, boxes: Iterable[Box], title: str, *, rim: float = 12) -> Box:
-        """A frame around boxes, with a title within, above them; 18 pixels are needed there."""
+    def group(self, boxes: Iterable[Box], title: str, *, rim: float = 12, kind: str = "") -> Box:
+        """A frame around boxes, with a title within, above them; 18 pixels are needed there. With a kind it has its colour."""
         from matplotlib.patches import FancyBboxPatch
 
         boxes = list(boxes)
         x, y = min(box.x for box in boxes) - rim, min(box.y for box in boxes) - rim - 16
         right, low = max(box.x + box.width for box in boxes) + rim, max(box.y + box.height for box in boxes) + rim
         frame = Box(x, y, right - x, low - y, title)
+        fill, edge = (KINDS[kind].fill, KINDS[kind].edge) if kind else (LIGHT.shade, LIGHT.bar)
+        self._kinds.update([kind] if kind else [])
         self.axes.add_patch(FancyBboxPatch(
-            (x, y), frame.width, frame.height, boxstyle="round,pad=0,rounding_size=8", facecolor=LIGHT.shade, edgecolor=LIGHT.bar,
-            linewidth=1, zorder=0.5,
+            (x, y), frame.width, frame.height, boxstyle="round,pad=0,rounding_size=8", facecolor=_tint(fill, 0.5) if kind else fill,
+            edgecolor=edge, linewidth=1.1, zorder=0.5,
         ))  # fmt: skip
         self.note((x + 9, y + 12), title, side="left", strong=True)
         return frame
@@ -259,6 +261,7 @@ class Diagram:
         found += [f"{one[0]!r} lies on {two[0]!r}" for one, two in combinations(placed, 2) if one[1].meets(two[1])]
         found += [f"{one.name!r} overlaps {two.name!r}" for one, two in combinations(self.boxes, 2) if one.meets(two)]
         parts = [part for line in self._lines for part in pairwise(line)]
+        found += [f"an arrow leans from {part[0]} to {part[1]}" for part in parts if _leans(*part)]
         found += [f"an arrow crosses {box.name!r}" for box in self.boxes if any(box.shrunk(1.5).crossed(*part) for part in parts)]
         return found + [f"an arrow crosses {name!r}" for name, extent in free if any(extent.crossed(*part) for part in parts)]
 
@@ -315,8 +318,14 @@ def _above(points: Sequence[Point], lines: int) -> Point:
     return (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 - 3 - 7 * lines
 
 
-def _tint(colour: str) -> tuple[float, ...]:
-    """A colour, mixed with much white."""
+def _leans(start: Point, end: Point) -> bool:
+    """Whether a line looks as if it had been meant to be level or upright, and is not."""
+    short, long = sorted((abs(end[0] - start[0]), abs(end[1] - start[1])))
+    return 0.4 < short < long / 6
+
+
+def _tint(colour: str, much: float = 0.16) -> tuple[float, ...]:
+    """A colour, mixed with white: so much of it."""
     from matplotlib.colors import to_rgb
 
-    return tuple(0.84 + 0.16 * part for part in to_rgb(colour))
+    return tuple(1 - much + much * part for part in to_rgb(colour))
