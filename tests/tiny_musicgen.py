@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kapelle.text_audio.catalogue import SoundModel, find
-from tests.tiny_text import t5_config, t5_tokenizer
+from tiny_text import t5_config, t5_tokenizer
 
 WIDTH = 16
 CHROMA_LENGTH = 20
@@ -38,8 +38,14 @@ def model(*, stereo: bool = False, melody: bool = False) -> SoundModel:
 
 def _network(*, stereo: bool, melody: bool) -> Any:
     import torch
-    from transformers import MusicgenConfig, MusicgenDecoderConfig, MusicgenForConditionalGeneration
-    from transformers import MusicgenMelodyConfig, MusicgenMelodyDecoderConfig, MusicgenMelodyForConditionalGeneration
+    from transformers import (
+        MusicgenConfig,
+        MusicgenDecoderConfig,
+        MusicgenForConditionalGeneration,
+        MusicgenMelodyConfig,
+        MusicgenMelodyDecoderConfig,
+        MusicgenMelodyForConditionalGeneration,
+    )
 
     sizes = dict(
         hidden_size=WIDTH, ffn_dim=2 * WIDTH, num_hidden_layers=2, num_attention_heads=2, vocab_size=2_048,
@@ -55,7 +61,9 @@ def _network(*, stereo: bool, melody: bool) -> Any:
         for weights in (*net.decoder.parameters(), *net.text_encoder.parameters()):
             weights.normal_(0.0, 0.3)  # far from even odds, so that a wrong condition shows
     _make_loud(net.audio_encoder)
-    settings = dict(do_sample=True, guidance_scale=3.0, max_length=1_500, bos_token_id=2_048, pad_token_id=2_048, decoder_start_token_id=2_048)
+    settings = dict(
+        do_sample=True, guidance_scale=3.0, max_length=1_500, bos_token_id=2_048, pad_token_id=2_048, decoder_start_token_id=2_048
+    )
     net.generation_config.update(**settings)
     return net.eval()
 
