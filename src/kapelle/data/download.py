@@ -42,6 +42,7 @@ class Wanted:
         size: Bytes, if they are known.
         sha256: In hexadecimal, if it is known.
         patience: With the server.
+        token: Of whoever asks, for the host of `url` alone; empty for none.
     """
 
     url: str
@@ -49,6 +50,7 @@ class Wanted:
     size: int | None = None
     sha256: str | None = None
     patience: web.Patience = field(default_factory=web.Patience)
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,8 @@ def _once(wanted: Wanted, part: _Part, progress: Progress) -> None:
     headers = _condition(have, known, wanted.sha256)
     if have and not headers:
         have = 0
+    if wanted.token:
+        headers = {**headers, "Authorization": f"Bearer {wanted.token}"}
     with web.ask(wanted.url, wanted.rules, headers, wanted.patience) as answer:
         total = _begin(answer, wanted, part, have, known)
         done = part.size

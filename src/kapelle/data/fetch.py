@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -23,7 +22,7 @@ from kapelle.data import archive, catalogue, kaggle, web
 from kapelle.data.catalogue import Check, Dataset
 from kapelle.data.download import Wanted, digest, download
 from kapelle.data.members import kind_of
-from kapelle.data.storage import put_text, writing
+from kapelle.data.storage import alone, put_text, writing
 from kapelle.errors import Missing, NetworkError, UnknownName, UnreadableInput, UsageError
 
 WORK = ".fetching"
@@ -184,7 +183,7 @@ def fetch(
     if wish.there or (wish.path is not None and wish.path.is_dir()):
         return _look(wish.folder, recipes)
     work = wish.out / WORK / wish.name
-    with _alone(work):
+    with alone(work, wish.out):
         made, sha256 = _bring(wish, work, state, progress)
         root = _root(work / "unpacked", wish)
         _tell_source(root, wish, sha256)
@@ -319,28 +318,6 @@ def _remove_if_empty(folder: Path) -> None:
         return
 
 
-@contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Inside, no other process fetches the same. Where the system has no such locks (Windows), nothing is checked.
-
-    Raises:
-        UsageError: One does.
-    """
-    with writing(work):
-        work.mkdir(parents=True, exist_ok=True)
-        file = (work / ".lock").open("a")
-    with file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except OSError as error:
-            raise UsageError("another process is fetching to {place}", place=work.parent.parent, hint="wait until it ends") from error
-        yield
-
-
 def verify(row: Dataset, state: Path, work: Path, *, full: bool = False, order: Order | None = None, progress: Progress = _quiet) -> Check:
     """What a server says of a row today; remembered in `state`.
 
@@ -364,7 +341,7 @@ def verify(row: Dataset, state: Path, work: Path, *, full: bool = False, order: 
 
 
 def _verify_all(row: Dataset, order: Order, work: Path, progress: Progress) -> Check:
-    with _alone(work):
+    with alone(work, work.parent.parent):
         came = download(Wanted(row.url, order.rules, patience=order.patience), work / row.file_name, progress)
         kind = kind_of(came.path)
     shutil.rmtree(work, ignore_errors=True)

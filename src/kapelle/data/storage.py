@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kapelle.errors import StorageError
+from kapelle.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +37,33 @@ def writing(place: Path) -> Iterator[None]:
             why=error.strerror or error,
             hint="free some space or choose another folder with -o; what was complete before is untouched",
         ) from error
+
+
+@contextmanager
+def alone(work: Path, place: Path) -> Iterator[None]:
+    """Inside, no other process has the folder `work`, which is made. Where the system has no such locks (Windows), nothing is checked.
+
+    Args:
+        work: To work in.
+        place: That it belongs to, for the message.
+
+    Raises:
+        UsageError: One has.
+        StorageError: It cannot be made.
+    """
+    with writing(work):
+        work.mkdir(parents=True, exist_ok=True)
+        file = (work / ".lock").open("a")
+    with file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass
+        except OSError as error:
+            raise UsageError("another process is fetching to {place}", place=place, hint="wait until it ends") from error
+        yield
 
 
 def put(path: Path, write: Callable[[Path], object]) -> None:

@@ -142,17 +142,22 @@ def typed(url: str) -> Rules:
 def ask(url: str, rules: Rules, headers: Mapping[str, str], patience: Patience, method: str = "GET") -> Iterator[Answer]:
     """The answer to a request, redirects followed under the rules; the connection ends with the block.
 
+    A header Authorization goes to the host of `url` alone, and to none that it sends us to.
+
     Raises:
         NetworkError: A rule forbids where it leads, or the certificate is not valid.
         OSError, HTTPException: The connection failed in a way that may pass.
     """
     place, seen = _check(url, None, rules), {url}
+    first = place.scheme, place.host, place.port
     for _ in range(MAX_REDIRECTS + 1):
         connection = _connect(place, patience)
         with closing(connection):
             with _deadline(connection, 2 * patience.stall_s):
                 by_proxy = place.proxy and place.scheme == "http"
                 told = {**COMMON_HEADERS, **headers, **(_proxy_headers(place.proxy) if by_proxy else {})}
+                if (place.scheme, place.host, place.port) != first:
+                    told.pop("Authorization", None)
                 connection.request(method, place.url if by_proxy else place.target, headers=told)
                 response = connection.getresponse()
             if response.status not in REDIRECTS or not response.getheader("Location"):
