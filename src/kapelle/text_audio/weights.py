@@ -1,0 +1,269 @@
+"""The weights of a text-to-audio model as a folder on this machine: found, fetched, checked, told apart.
+
+Takes a `SoundModel`; gives the folder that `opening.open_model` takes. `find` looks and asks nobody; `fetch` brings what is missing from
+the hub, at one commit, resumed where it broke off, with the digest of every file compared to the published one. The commit is the
+catalogue's; where that knows none, the first fetch takes the newest and writes it down, and later ones keep to it. Files come by
+Kapelle's own downloads into the cache of the hub's client (`shelf`): that client, from version 2 on, throws away what it has of a file
+when it is interrupted. Only safetensors are fetched, and nothing here opens them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kapelle.data import web
+from kapelle.data.download import Wanted, download
+from kapelle.data.storage import alone, writing
+from kapelle.errors import Interrupted, Missing, NetworkError, StorageError, UnreadableInput
+from kapelle.text_audio import hub, shelf
+from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.text_audio.hub import HubFile, Listing
+from kapelle.text_audio.opening import check_extra
+
+if TYPE_CHECKING:
+    from kapelle.text_audio.catalogue import SoundModel
+
+BYTES_EACH = 4
+"""Of a published parameter, nearly everywhere."""
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_AGAIN = 2
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a thorough look at fetched weights found.
+
+    Args:
+        folder: That was looked at.
+        commit: Of the repository.
+        n_files: Files that were compared.
+        damaged: Those that are missing or are not what was published.
+    """
+
+    folder: Path
+    commit: str
+    n_files: int
+    damaged: tuple[str, ...]
+
+
+def size(model: SoundModel) -> int:
+    """Bytes that a model's weights have, about: as the note of what was fetched says, or four for each parameter."""
+    known = shelf.recall(model.repo)
+    return known.size if known else model.n_parameters * BYTES_EACH
+
+
+def find(model: SoundModel, folder: Path | None = None, *, offline: bool = False) -> Path | None:
+    """The folder of a model's weights, or None if they are not here; nothing is asked of any hub, and nothing large is read.
+
+    Args:
+        model: Which.
+        folder: One that is given by hand, which is then the answer.
+        offline: None is no answer.
+
+    Raises:
+        Missing: The given folder is not there; or `offline`, and there are no weights.
+        UnreadableInput: The given folder holds no safetensors.
+    """
+    if folder is not None:
+        return _given(folder)
+    commit = shelf.commit_of(model)
+    if commit:
+        there = shelf.snapshot(model.repo, commit)
+        if there.is_dir() and shelf.is_whole(there, shelf.recall(model.repo, commit)):
+            return there
+    if offline:
+        raise Missing(
+            "the weights of {name} are not on this machine, and no network is to be used", name=model.name, repo=model.repo,
+            size=size(model) / 1e9, place=shelf.cache(),
+            hint="fetch {repo}, about {size:.1f} GB, once with a network; or copy it here and give the folder with --weights",
+        )  # fmt: skip
+    return None
+
+
+def fetch(
+    model: SoundModel, *, progress: Report = quiet, cancelled: Callable[[], bool] = never, offline: bool = False
+) -> Path:  # fmt: skip
+    """The folder of a model's weights, brought from the hub if need be, and compared with what was published.
+
+    Args:
+        model: Which.
+        progress: Called with (bytes here, bytes in all).
+        cancelled: Asked now and then.
+        offline: Ask no hub; the environment's HF_HUB_OFFLINE says the same.
+
+    Raises:
+        Missing: The extra ``audio`` is not installed; the hub asks for an account or consent; it has pickles alone; or `offline`, and
+            the weights are not here.
+        NetworkError: The hub cannot be reached, or what came is twice not what was published.
+        StorageError: The disk has no room, or writing is not allowed.
+        UnreadableInput: `offline`, and a file is damaged.
+        UsageError: Another process fetches the same.
+        Interrupted: Ctrl-C, or `cancelled`; what came is kept, and the same call goes on.
+    """
+    offline = offline or hub.is_offline()
+    found = find(model, offline=offline)
+    if found is not None and not (damaged := _damaged(model, found)):
+        return found
+    if found is not None and offline:
+        raise UnreadableInput(
+            "{path} is not what was published", path=found / damaged[0].path, hint="run it once with a network: it is fetched again"
+        )
+    check_extra()
+    work = shelf.repository(model.repo)
+    try:
+        with alone(work, work):
+            return _fetch(model, progress, cancelled)
+    except KeyboardInterrupt as error:
+        raise Interrupted("stopped; files that were finished are kept", hint="the same command goes on from there") from error
+
+
+def verify(model: SoundModel, *, progress: Report = quiet) -> Checked:
+    """What a thorough look at a model's weights finds: every file is read and compared with what was published; no hub is asked.
+
+    Raises:
+        Missing: They are not here.
+        Interrupted: Ctrl-C.
+    """
+    folder = find(model, offline=True)
+    assert folder is not None  # offline raises
+    listing = _known(model, folder)
+    done, damaged = 0, []
+
+    def read(n_bytes: int) -> None:
+        nonlocal done
+        done += n_bytes
+        progress(done, listing.size)
+
+    for file in listing.files:
+        path = folder / file.path
+        if path.is_file() and shelf.SHA256.fullmatch(file.digest):
+            shelf.digest(path, fresh=True, progress=read)
+        if not shelf.is_sound(path, file):
+            damaged.append(file.path)
+    return Checked(folder, listing.commit, len(listing.files), tuple(damaged))
+
+
+def fingerprint(folder: Path) -> str:
+    """One sha256 for all the weights of a folder, wherever it lies: of the names and digests of its settings and safetensors.
+
+    Large files are read only once, as long as they do not change.
+
+    Raises:
+        UnreadableInput: There are no safetensors in it.
+    """
+    _given(folder)
+    whole = hashlib.sha256()
+    for path in sorted(_opened(folder), key=lambda path: path.relative_to(folder).as_posix()):
+        whole.update(f"{path.relative_to(folder).as_posix()} {shelf.digest(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def _given(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise Missing(
+            "no folder {path}", path=folder, hint="--weights takes a folder as the hub has it, with config.json or model_index.json"
+        )
+    if any(path.suffix == hub.WEIGHTS for path in _opened(folder)):
+        return folder
+    pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in PICKLES)
+    if pickles:
+        raise UnreadableInput(
+            "{path} holds weights only as pickles, such as {name}, and those are never opened", path=folder, name=pickles[0],
+            hint="a pickle can run any program; look for the same weights as .safetensors",
+        )  # fmt: skip
+    raise UnreadableInput("{path} holds no weights: there is no .safetensors file", path=folder)
+
+
+def _opened(folder: Path) -> list[Path]:
+    """The files that may be opened: settings and weights, of the folder and those below it."""
+    found = [*folder.glob("*"), *folder.glob("*/*")]
+    return [path for path in found if path.suffix in (hub.WEIGHTS, *hub.SETTINGS) and path.is_file()]
+
+
+def _known(model: SoundModel, folder: Path) -> Listing:
+    """What should be in a folder of the cache."""
+    return shelf.recall(model.repo, folder.name) or shelf.listed(model.repo, folder.name)
+
+
+def _damaged(model: SoundModel, folder: Path) -> list[HubFile]:
+    return [file for file in _known(model, folder).files if not shelf.is_sound(folder / file.path, file)]
+
+
+def _fetch(model: SoundModel, progress: Report, cancelled: Callable[[], bool]) -> Path:
+    """Bring what is missing at the commit that counts."""
+    listing = hub.listing(model, shelf.commit_of(model) or model.revision)
+    folder = shelf.snapshot(listing.repo, listing.commit)
+    missing = [file for file in listing.files if not shelf.is_sound(folder / file.path, file)]
+    _check_room(listing, missing)
+    done = listing.size - sum(file.size for file in missing)
+
+    def report(here: int, _: int) -> None:
+        if cancelled():
+            raise Interrupted("stopped; what came is kept in {path}", path=shelf.cache(), hint="the same command goes on from there")
+        progress(done + here, listing.size)
+
+    for file in missing:
+        report(0, 0)
+        _bring(model, listing, file, report)
+        shelf.place(listing.repo, listing.commit, file)
+        done += file.size
+    shelf.remember(listing)
+    shelf.refer(listing.repo, model.revision, listing.commit)
+    progress(listing.size, listing.size)
+    return folder
+
+
+def _check_room(listing: Listing, missing: list[HubFile]) -> None:
+    """Raise before anything is downloaded, if the disk cannot hold it all."""
+    blobs = shelf.repository(listing.repo) / "blobs"
+    with writing(blobs):
+        blobs.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(blobs).free
+    held = sum(part.stat().st_size for part in blobs.glob("*.part"))
+    needed = sum(file.size for file in missing if not shelf.blob(listing.repo, file).is_file()) - held
+    if needed > free:
+        raise StorageError(
+            "the weights need {needed:.1f} GB more in {path}, and {free:.1f} GB are free", path=shelf.cache(), needed=needed / 1e9,
+            free=free / 1e9, hint="free some space, or let HF_HOME name a folder on another disk",
+        )  # fmt: skip
+
+
+def _bring(model: SoundModel, listing: Listing, file: HubFile, report: Report) -> None:
+    """The contents of a file, compared with what was published; asked for twice if they differ."""
+    path = shelf.blob(listing.repo, file)
+    for _ in range(_AGAIN):
+        if path.is_file() and shelf.is_sound(path, file):
+            return
+        if path.is_file():
+            shelf.discard(listing.repo, listing.commit, file)
+        _download(model, listing, file, path, report)
+        if shelf.is_sound(path, file):
+            return
+    shelf.discard(listing.repo, listing.commit, file)
+    raise NetworkError(
+        "{path} of {repo} came twice with other contents than were published", path=file.path, repo=listing.repo,
+        hint="something on the way changes it, a proxy or a mirror; nothing of it was kept",
+    )  # fmt: skip
+
+
+def _download(model: SoundModel, listing: Listing, file: HubFile, path: Path, report: Report) -> None:
+    if not file.size:  # nothing to ask for
+        with writing(path):
+            path.write_bytes(b"")
+        return
+    url = hub.address(listing.repo, listing.commit, file.path)
+    wanted = Wanted(url, web.typed(url), file.size, token=hub.token(model))
+    try:
+        came = download(wanted, path, report)
+    except NetworkError as error:
+        status = error.values.get("status")
+        if status in (401, 403):
+            raise hub.closed(model, consent=bool(wanted.token)) from error
+        raise hub.unreachable(model, error) from error
+    shelf.keep_digest(path, came.sha256)
