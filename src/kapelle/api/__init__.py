@@ -1,8 +1,8 @@
 """The verbs, each a plain function. The command line and the page are thin skins over this package.
 
 Takes paths, names and plain values; gives scores, pieces, reports. Heavy libraries are loaded when a verb needs them. `requests` composes,
-`development` composes on a theme, `files` and `themes` do what is done with files, `sharing` compares with
-what a model learned from, `playing` and `stage` play into MIDI ports, `studies` puts pieces side by side, `workshop` trains.
+`development` composes on a theme, `imagining` makes sound from sentences, `files` and `themes` do what is done with files, `sharing`
+compares with what a model learned from, `playing` and `stage` play into MIDI ports, `studies` puts pieces side by side, `workshop` trains.
 """
 
 from kapelle.api.classification import Classified, classify, classify_files
@@ -19,6 +19,7 @@ from kapelle.api.files import (
     render_file,
     velocity_file,
 )
+from kapelle.api.imagining import Imagined, SoundWay, imagine, prompt_of, sound_models, sound_of
 from kapelle.api.listening import gallery, listening_answers, listening_test
 from kapelle.api.offers import Offer, offer, offers
 from kapelle.api.playing import LiveManner, Manner, Moment, Played, open_port, panic, play, ports
@@ -42,6 +43,8 @@ from kapelle.api.requests import (
 )
 from kapelle.api.sharing import add_index, index_of, originality, originality_plot
 from kapelle.api.sound import piece_chunk, stems, stems_file
+from kapelle.api.sound_files import Finish, imagine_files, sound_orders
+from kapelle.api.sound_gallery import gallery_requests, sound_gallery
 from kapelle.api.stage import check_live, live
 from kapelle.api.studies import PLANS, StudyWay, plan_path, study, study_bridge, study_models
 from kapelle.api.themes import themes_file
@@ -67,11 +70,14 @@ __all__ = [
     "PLANS",
     "RECIPES",
     "Classified",
+    "Finish",
+    "Imagined",
     "LiveManner",
     "Manner",
     "Moment",
     "Offer",
     "Played",
+    "SoundWay",
     "StudyWay",
     "accompaniment",
     "accompany",
@@ -99,7 +105,10 @@ __all__ = [
     "fetch_dataset",
     "fit",
     "gallery",
+    "gallery_requests",
     "given_weights",
+    "imagine",
+    "imagine_files",
     "index_of",
     "info_file",
     "interpolate",
@@ -123,6 +132,7 @@ __all__ = [
     "plot_row",
     "ports",
     "prepare",
+    "prompt_of",
     "rank",
     "read_midi",
     "recipe_path",
@@ -130,6 +140,10 @@ __all__ = [
     "remake",
     "render_file",
     "request",
+    "sound_gallery",
+    "sound_models",
+    "sound_of",
+    "sound_orders",
     "split_settings",
     "stems",
     "stems_file",

@@ -46,6 +46,7 @@ VERBS: Mapping[str, Verb] = {
     "accompany": Verb("play a band around a MIDI file", "kapelle.cli.accompany"),
     "develop": Verb("compose a piece on a theme that you bring", "kapelle.cli.develop"),
     "render": Verb("turn a MIDI file into sound", "kapelle.cli.render"),
+    "imagine": Verb("turn a sentence into sound", "kapelle.cli.imagine"),
     "velocity": Verb("make the notes of a MIDI file audible whose velocities are all 0 or 1", "kapelle.cli.velocity"),
     "plot": Verb("draw a MIDI file as a piano roll", "kapelle.cli.plot"),
     "engrave": Verb("write a MIDI file as sheet music", "kapelle.cli.engrave"),
@@ -138,7 +139,7 @@ def _parameter_of(flag: Flag) -> inspect.Parameter:
     """What typer needs to know of a flag: its names, and whether it takes a text, many, or none."""
     if flag.positional:
         return _parameter(flag.name, Annotated[list[str] | None if flag.many else str | None, typer.Argument(metavar=flag.metavar)], None)
-    names = [flag.label, *([flag.meta["short"]] if flag.meta.get("short") else [])]
+    names = [flag.label, *([flag.meta["short"]] if flag.meta.get("short") else []), *flag.meta.get("aliases", ())]
     if flag.kind is not bool:
         return _parameter(flag.name, Annotated[list[str] | None if flag.many else str | None, typer.Option(*names)], None)
     if flag.default is False:

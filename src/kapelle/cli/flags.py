@@ -33,7 +33,7 @@ class Flag:
         required: There is no default.
         default: The value if it is not given.
         meta: Help (``help``, ``ru``), ``metavar``, ``short``, ``choices``, ``min``, ``max``, ``unit``, ``positional``; ``implied`` is
-            the value of the bare option, which takes a text only if that ends in one of ``suffixes``.
+            the value of the bare option, which takes a text only if that ends in one of ``suffixes``; ``aliases`` are other names.
         section: Title under which the help shows it.
     """
 
@@ -104,10 +104,11 @@ def option(
     max: float | None = None,
     implied: str = "",
     suffixes: Iterable[str] = (),
+    aliases: Iterable[str] = (),
 ) -> Any:
     """A field that is an option; see `Flag` for the meaning."""
     meta = {"help": help, "short": short, "metavar": metavar, "choices": tuple(choices), "min": min, "max": max}
-    return field(default=default, metadata={**meta, "implied": implied, "suffixes": tuple(suffixes)})
+    return field(default=default, metadata={**meta, "implied": implied, "suffixes": tuple(suffixes), "aliases": tuple(aliases)})
 
 
 def argument(default: Any = MISSING, *, help: str, metavar: str) -> Any:

@@ -1,0 +1,117 @@
+"""What ``kapelle imagine`` says: the bar and the licence while it works, the sounds, the table of models, the self-test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from kapelle.errors import Interrupted, KapelleError
+
+if TYPE_CHECKING:
+    from kapelle.api.imagining import SoundWay
+    from kapelle.api.sound_files import SoundFile
+    from kapelle.cli.console import Console
+    from kapelle.cli.imagine import Arguments
+    from kapelle.text_audio.catalogue import SoundModel
+
+FACTS = ("prompt", "model", "seed", "seconds", "rate", "channels", "loudness", "denoised", "licence")
+COLUMNS = ("file", "prompt", "seed", "seconds", "loudness")
+NUMBERS = ("seed", "seconds", "loudness")
+
+
+@contextmanager
+def working(model: SoundModel, way: SoundWay, console: Console) -> Iterator[tuple[SoundWay, Callable[[int, int], None]]]:
+    """The way to a model that tells its licence if it has to be fetched, and what moves the bar while sounds are made."""
+    from kapelle.api import imagining
+
+    notice = imagining.fetch_notice(model, way)
+    if notice:
+        console.note("{why}", why=notice)
+    with console.bar("loading the model") as bar:
+
+        def fetching(done: int, total: int) -> None:
+            bar(done, total, f"{done / 1e6:,.0f} / {total / 1e6:,.0f} MB", "fetching")
+
+        def move(done: int, total: int) -> None:
+            bar(done, total, label="imagining")
+
+        yield replace(way, notice=lambda text: None, fetching=fetching), move
+
+
+def collected(made: Iterable[SoundFile], n: int, console: Console) -> list[SoundFile]:
+    """All of `n` sounds; if an error ends them early, it is said how many are written. Ctrl-C says so itself."""
+    out: list[SoundFile] = []
+    written = 0
+    try:
+        for one in made:
+            out.append(one)
+            written += not one.kept
+    except Interrupted:
+        raise
+    except KapelleError:
+        if written:
+            console.note("{done} of {count} sounds are written", done=len(out), count=n)
+        raise
+    return out
+
+
+def sounds(made: Sequence[SoundFile], console: Console) -> None:
+    """Print what was written, and warn of what is silent or clipped."""
+    kept = sum(one.kept for one in made)
+    for one in made:
+        if one.facts.get("lufs") == -math.inf and one.facts.get("true_peak_db") == -math.inf:
+            console.warn("{path} is silent", path=one.order.path)
+        if one.facts.get("clipped"):
+            console.warn("{path}: samples beyond full scale, which were clipped: {n}", path=one.order.path, n=one.facts["clipped"])
+    if console.as_json:
+        console.data({"sounds": [one.facts for one in made], "kept": kept})
+        return
+    if kept:
+        console.note("{kept} of {count} sounds are there already", kept=kept, count=len(made))
+    fresh = [_shown(one.facts) for one in made if not one.kept]
+    if len(fresh) == 1:
+        console.line(fresh[0]["file"])
+        console.facts({label: fresh[0][label] for label in FACTS})
+    elif fresh:
+        console.table(COLUMNS, [[row[label] for label in COLUMNS] for row in fresh], numbers=NUMBERS)
+        console.facts({"model": fresh[0]["model"], "licence": fresh[0]["licence"]}, indent="")
+
+
+def _shown(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as people read them."""
+    level = f"{facts['lufs']:.1f} LUFS" if math.isfinite(facts.get("lufs", math.nan)) else None
+    return {
+        **facts,
+        "seconds": f"{facts['seconds']:.2f}",
+        "rate": f"{facts['sample_rate']:,} Hz",
+        "loudness": level,
+        "denoised": "\n".join(facts["copies"].values()),
+        "licence": f"{facts['licence']}, {facts['licence_url']}",
+    }
+
+
+def models(console: Console) -> None:
+    """Print the table of models; nothing is loaded and nobody is asked."""
+    from kapelle import api
+
+    rows = api.sound_models()
+    if console.as_json:
+        console.data({"models": rows})
+        return
+    labels = ("model", "parameters", "rate", "channels", "longest", "takes", "licence", "fetched", "about")
+    cells = []
+    for row in rows:
+        takes = ", ".join(name.replace("_", " ") for name in row["takes"])
+        here = console.texts("yes" if row["fetched"] else "no")
+        size, rate, longest = f"{row['parameters'] / 1e9:.2g} B", f"{row['sample_rate'] / 1000:g} kHz", f"{row['longest_s']:g} s"
+        cells.append((row["name"], size, rate, row["channels"], longest, takes, row["licence"], here, row["about"]))
+    console.table(labels, cells, numbers=("parameters", "rate", "channels", "longest"))
+    console.note("`kapelle imagine PROMPT --model NAME` makes sound with one of them; `--json` tells the addresses of their licences")
+
+
+def self_test(arguments: Arguments, console: Console) -> None:
+    """Make a sound with the smallest published model and tell what was checked."""
+    raise NotImplementedError
