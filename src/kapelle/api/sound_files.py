@@ -236,11 +236,12 @@ def _copies(order: Order, finish: Finish) -> dict[str, Path]:
 
 def _write(order: Order, made: Imagined, finish: Finish) -> SoundFile:
     """Write a sound, its copies and its recipe; the sound last, so that it stands for all of them."""
-    from kapelle.audio.denoise import denoise
     from kapelle.score.write import write_bytes
 
     said, copies = tags_of(made, finish), _copies(order, finish)
     for method, path in copies.items():
+        from kapelle.audio.denoise import denoise
+
         _put(path, denoise(made.wave, method), {**said, "comment": f"{said['comment']}; denoised={method}"}, raw=finish.raw)
     facts = {"file": str(order.path), "copies": {method: str(path) for method, path in copies.items()}, **facts_of(made)}
     if finish.recipe:
