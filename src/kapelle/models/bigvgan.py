@@ -91,10 +91,11 @@ class BigVGAN(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        self.config = config
         widths = [config.upsample_initial_channel // 2**level for level in range(len(config.upsample_rates) + 1)]
         self.conv_pre = nn.Conv1d(config.num_mels, widths[0], 7, padding=3)
         self.ups = nn.ModuleList(
-            nn.ModuleList([nn.ConvTranspose1d(widths[level], widths[level + 1], kernel, rate, padding=(kernel - rate) // 2)])
+            nn.Sequential(nn.ConvTranspose1d(widths[level], widths[level + 1], kernel, rate, padding=(kernel - rate) // 2))
             for level, (rate, kernel) in enumerate(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))
         )
         shapes = list(zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True))
@@ -106,7 +107,7 @@ class BigVGAN(nn.Module):
         """Samples (B, 1, hop · T) of `mels` (B, M, T)."""
         hidden = self.conv_pre(mels)
         n_blocks = len(self.resblocks) // len(self.ups)
-        for level, (up,) in enumerate(self.ups):
+        for level, up in enumerate(self.ups):
             hidden = up(hidden)
             blocks = self.resblocks[level * n_blocks : (level + 1) * n_blocks]
             hidden = sum(block(hidden) for block in blocks) / n_blocks

@@ -61,14 +61,18 @@ class Config:
 
         Raises:
             KeyError: An array is missing.
+            ValueError: The shapes make no sense together.
         """
         hidden_size, in_channels = shapes["proj_in.weight"]
+        (n_heads,) = shapes["blocks.0.attention.gate"]
+        if not n_heads or hidden_size % (2 * n_heads):
+            raise ValueError(f"a width of {hidden_size} cannot be shared by {n_heads} heads")
         return cls(
             in_channels=in_channels,
             context_dim=shapes["blocks.0.attention.wk_y.weight"][1],
             hidden_size=hidden_size,
             depth=len({name.split(".")[1] for name in shapes if name.startswith("blocks.")}),
-            num_heads=shapes["blocks.0.attention.gate"][0],
+            num_heads=n_heads,
         )
 
 
@@ -116,7 +120,7 @@ class TimeEmbedder(nn.Module):
         speeds = SLOWEST ** (-torch.arange(N_WAVES, device=time.device, dtype=torch.float32) / N_WAVES)
         angles = time.float()[:, None] * speeds  # (B, N)
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        out: Tensor = self.mlp(waves.to(self.mlp[0].weight.dtype))
+        out: Tensor = self.mlp(waves.to(next(self.mlp.parameters()).dtype))
         return out
 
 
@@ -176,7 +180,7 @@ class Attention(nn.Module):
 
     def _heads(self, rows: Tensor) -> Tensor:
         """(B, H, T, D/H) of (B, T, D)."""
-        return rows.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        return rows.view(*rows.shape[:2], self.n_heads, -1).transpose(1, 2)
 
 
 class FeedForward(nn.Module):
@@ -222,6 +226,6 @@ def rotations(n_positions: int, head_width: int, device: torch.device | None = N
 def rotated(heads: Tensor, turns: Tensor) -> Tensor:
     """`heads` (B, H, T, D/H) with each pair of neighbouring numbers turned by `turns` (rotary position embedding)."""
     cosine, sine = turns
-    first, second = heads.float().unflatten(-1, (-1, 2)).unbind(-1)  # (B, H, T, D/H/2)
+    first, second = heads.float()[..., ::2], heads.float()[..., 1::2]  # (B, H, T, D/H/2)
     turned = torch.stack([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
     return turned.flatten(-2).to(heads.dtype)

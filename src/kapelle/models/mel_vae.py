@@ -59,9 +59,12 @@ class Config:
 
         Raises:
             KeyError: An array is missing.
+            ValueError: The shapes make no sense together.
         """
         n_mels, ch, kernel_size = shapes["decoder.conv_out.weight"]
-        n_levels = 1 + max(int(name.split(".")[2]) for name in shapes if name.startswith("decoder.up."))
+        n_levels = len({name.split(".")[2] for name in shapes if name.startswith("decoder.up.")})
+        if not ch or ch % N_GROUPS:
+            raise ValueError(f"a width of {ch} is no multiple of {N_GROUPS}")
         n_blocks = len({name.split(".")[4] for name in shapes if name.startswith("decoder.up.0.block.")})
         return cls(
             embed_dim=shapes["post_quant_conv.weight"][1],
@@ -79,6 +82,7 @@ class MelDecoder(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        self.config = config
         self.post_quant_conv = nn.Conv1d(config.embed_dim, config.embed_dim, 1)
         self.decoder = Decoder(config)
 

@@ -1,0 +1,182 @@
+"""The folder with the weights of Lumina-T2Music: what lies where, and how its networks are read.
+
+The layout is the published one, with safetensors in the place of pickles, and one more folder::
+
+    music_generation/119.safetensors     Flag-DiT, and the scale of its latents
+    maa2/maa2.safetensors                the decoder of mel spectrograms
+    bigvnat/best_netG.safetensors        BigVGAN
+    bigvnat/config.json                  its settings: args.yml as published
+    text_encoder/                        FLAN-T5-large in the layout of transformers, with its tokenizer
+
+`lumina_convert` makes it from what is published. Takes such a folder; gives networks on a device. The sizes of the networks are told by
+the shapes of their arrays. Pickles are never opened here.
+
+Source: the hub repository Alpha-VLLM/Lumina-T2Music, and the configuration beside the published code, lumina-text2music.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from kapelle.errors import Missing, UnreadableInput
+from kapelle.models import bigvgan, flag_dit, mel_vae
+from kapelle.text_audio.diffusion import quietly
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+    from kapelle.text_audio.places import Place
+
+Network = TypeVar("Network", bound="nn.Module")
+
+FLAG_DIT = Path("music_generation/119.safetensors")
+MEL_VAE = Path("maa2/maa2.safetensors")
+BIGVGAN = Path("bigvnat/best_netG.safetensors")
+BIGVGAN_SETTINGS = Path("bigvnat/config.json")
+TEXT_ENCODER = Path("text_encoder")
+
+PICKLES = {FLAG_DIT: FLAG_DIT.with_suffix(".ckpt"), MEL_VAE: MEL_VAE.with_suffix(".ckpt"), BIGVGAN: BIGVGAN.with_suffix(".pt")}
+"""What each file is converted from."""
+
+EXTRA_REPOS = {TEXT_ENCODER.as_posix(): "google/flan-t5-large"}
+"""Subfolders that come from hub repositories of their own."""
+
+SCALE = "scale_factor"
+"""The name, among the arrays of Flag-DiT, of what latents were multiplied by so that they vary as much as noise does."""
+
+FETCH = (
+    "fetch {repo} (music_generation and bigvnat are enough), and the .json files of {text_encoder} into its subfolder text_encoder; "
+    "then: python -m kapelle.text_audio.lumina_convert FOLDER OUT"
+)
+WORDS = {"repo": "Alpha-VLLM/Lumina-T2Music", "text_encoder": EXTRA_REPOS[TEXT_ENCODER.as_posix()]}
+AGAIN = "convert the published weights again: python -m kapelle.text_audio.lumina_convert FOLDER OUT"
+
+
+def check(folder: Path) -> None:
+    """Raise unless all files are there; none is opened.
+
+    Raises:
+        Missing: The folder or a file is not there.
+        UnreadableInput: There are pickles alone.
+    """
+    if not folder.is_dir():
+        raise Missing("there is no folder {folder}", folder=folder, hint=FETCH, **WORDS)
+    for file, pickle in PICKLES.items():
+        if (folder / file).is_file():
+            continue
+        if (folder / pickle).is_file():
+            raise UnreadableInput(
+                "{folder} holds the weights as published, as pickles, which can run any program when they are opened",
+                folder=folder, hint="convert them once, without running anything: python -m kapelle.text_audio.lumina_convert {folder} OUT",
+            )  # fmt: skip
+        raise Missing("{folder} holds no {file}", folder=folder, file=file.as_posix(), hint=FETCH, **WORDS)
+    if not (folder / BIGVGAN_SETTINGS).is_file():
+        raise Missing("{folder} holds no {file}", folder=folder, file=BIGVGAN_SETTINGS.as_posix(), hint=AGAIN)
+
+
+def read_flag_dit(folder: Path, place: Place) -> tuple[flag_dit.FlagDiT, float]:
+    """The network of velocities on its device, and the scale of its latents."""
+    arrays = read_arrays(folder / FLAG_DIT)
+    scale = float(arrays.pop(SCALE, torch.zeros(())).reshape(-1)[0])
+    if not 0 < scale < float("inf"):
+        raise UnreadableInput("{file} lacks a {name} above 0", file=folder / FLAG_DIT, name=SCALE, hint=AGAIN)
+    network = _filled(folder / FLAG_DIT, flag_dit.FlagDiT, flag_dit.Config, arrays)
+    return network.to(place.device, place.dtype), scale
+
+
+def read_mel_decoder(folder: Path, place: Place) -> mel_vae.MelDecoder:
+    """The decoder of mel spectrograms on its device, in float32."""
+    return _filled(folder / MEL_VAE, mel_vae.MelDecoder, mel_vae.Config, read_arrays(folder / MEL_VAE)).to(place.device, torch.float32)
+
+
+def read_vocoder(folder: Path, place: Place) -> bigvgan.BigVGAN:
+    """BigVGAN on its device, in float32."""
+    settings = folder / BIGVGAN_SETTINGS
+    try:
+        config = bigvgan.Config.of(json.loads(settings.read_text(encoding="utf-8")))
+    except KeyError as error:
+        raise UnreadableInput("{file} lacks {name}", file=settings, name=error.args[0], hint=AGAIN) from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UnreadableInput("{file} cannot be read: {why}", file=settings, why=error, hint=AGAIN) from error
+    return _loaded(folder / BIGVGAN, bigvgan.BigVGAN, config, read_arrays(folder / BIGVGAN)).to(place.device, torch.float32)
+
+
+def read_text_encoder(folder: Path, place: Place) -> tuple[Any, nn.Module]:
+    """The tokenizer, and the encoder on its device, in float32: half precision is known to overflow in T5.
+
+    Without the subfolder it is looked for in the cache of the hub's client, by the name of its own repository.
+    """
+    from transformers import AutoTokenizer, T5EncoderModel
+
+    inside = folder / TEXT_ENCODER
+    source = inside if (inside / "config.json").is_file() else WORDS["text_encoder"]
+    try:
+        with quietly():
+            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
+            encoder, told = T5EncoderModel.from_pretrained(
+                source, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+    except MemoryError:
+        raise
+    except Exception as error:  # what this library raises at a bad folder is of every kind
+        if source != inside:
+            raise Missing("{folder} has no text encoder", folder=inside, hint="fetch {text_encoder} into this folder", **WORDS) from error
+        raise UnreadableInput(
+            "{folder} cannot be read as a text encoder: {why}", folder=inside, why=_first_line(error), hint=AGAIN
+        ) from error
+    lacking = sorted(set(told["missing_keys"]) & {name for name, _ in encoder.named_parameters()})
+    if lacking:
+        raise UnreadableInput("{folder} lacks {n} weights, {name} among them", folder=inside, n=len(lacking), name=lacking[0], hint=AGAIN)
+    return tokenizer, encoder.to(place.device).eval().requires_grad_(False)
+
+
+def read_arrays(file: Path) -> dict[str, Tensor]:
+    """The arrays of a file.
+
+    Raises:
+        Missing: It is not there.
+        UnreadableInput: It is damaged, or no safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not file.is_file():
+        raise Missing("there is no {file}", file=file, hint=AGAIN)
+    try:
+        return dict(load_file(file))
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise UnreadableInput("{file} is damaged: {why}", file=file, why=_first_line(error), hint=AGAIN) from error
+
+
+def _filled(file: Path, kind: type[Network], settings: Any, arrays: Mapping[str, Tensor]) -> Network:
+    """A network whose configuration the shapes tell."""
+    try:
+        config = settings.of({name: tuple(array.shape) for name, array in arrays.items()})
+    except KeyError as error:
+        raise UnreadableInput("{file} lacks {name}", file=file, name=error.args[0], hint=AGAIN) from error
+    except (ValueError, IndexError) as error:
+        raise UnreadableInput("{file} is of another network: {why}", file=file, why=_first_line(error), hint=AGAIN) from error
+    return _loaded(file, kind, config, arrays)
+
+
+def _loaded(file: Path, kind: type[Network], config: Any, arrays: Mapping[str, Tensor]) -> Network:
+    try:
+        with torch.device("meta"):
+            network = kind(config)
+        network.load_state_dict(arrays, strict=True, assign=True)
+    except (RuntimeError, ValueError, ZeroDivisionError) as error:
+        raise UnreadableInput("{file} is of another network: {why}", file=file, why=_first_line(error), hint=AGAIN) from error
+    network.eval().requires_grad_(False)
+    return network
+
+
+def _first_line(error: Exception) -> str:
+    """The first line that says something: torch puts a heading before."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else 0] if lines else type(error).__name__
