@@ -217,7 +217,7 @@ class Diagram:
             (x, y), frame.width, frame.height, boxstyle="round,pad=0,rounding_size=8", facecolor=_tint(fill, 0.5) if kind else fill,
             edgecolor=edge, linewidth=1.1, zorder=0.5,
         ))  # fmt: skip
-        self.note((x + 9, y + 12), title, side="left", strong=True)
+        self._text((x + 9, y + 12), title, MIDDLE, frame, side="left")
         return frame
 
     def note(self, at: Point, text: str, *, side: str = "center", strong: bool = False, colour: str = LIGHT.muted) -> None:

@@ -50,6 +50,85 @@ def audioldm2() -> Diagram:
     return it
 
 
+def stable_audio() -> Diagram:
+    """Stable Audio Open: T5 and two numbers lead a transformer over 1,024 latents of a stereo wave."""
+    it = Diagram(492)
+    prompt = it.box((20, 62, 90, 38), "prompt", kind="data")
+    t5 = it.box((146, 56, 122, 50), "T5 base", note="110 M: 128 × 768", kind="frozen")
+    it.arrow(prompt.right, t5.left)
+    seconds = it.box((20, 156, 90, 50), "seconds", note="start, end", kind="data")
+    numbers = it.box((146, 156, 122, 50), "two numbers", note="as waves: 2 × 768", kind="trained")
+    it.arrow(seconds.right, numbers.left)
+    together = it.joint((330, 81), "‖")
+    it.arrow(t5.right, together.left)
+    it.arrow(numbers.on("right", 171), (330, 171), together.bottom)
+    it.note((330, 52), "130 × 768")
+    level = it.box((20, 250, 90, 38), "noise level", kind="data")
+    added = it.joint((330, 269), "+")
+    it.arrow(level.right, added.left, label="as waves", at=(220, 261))
+    it.arrow(numbers.on("right", 191), (300, 191), (300, 226), (330, 226), added.top, label="1 × 1536", at=(366, 215))
+    own = it.box((440, 168, 230, 34), "attention to itself", kind="trained")
+    cross = it.box((440, 118, 230, 34), "attention to words and times", kind="trained")
+    wide = it.box((440, 68, 230, 34), "gated feed-forward, 6144 wide", kind="trained")
+    it.arrow(own.top, cross.bottom)
+    it.arrow(cross.top, wide.bottom)
+    it.group([wide, cross, own], "transformer, 1,057 M: 24 times", kind="trained", rim=14)
+    it.arrow(together.right, (388, 81), (388, 135), cross.left)
+    noise = it.box((440, 308, 150, 50), "noise", note="64 × 1024", kind="data")
+    line = it.joint((515, 244), "‖")
+    it.arrow(noise.top, line.bottom, label="100 steps\nof DPM++ SDE", at=(566, 285))
+    it.arrow(added.right, (460, 269), (460, 244), line.left, label="first of 1025", at=(400, 260))
+    it.arrow(line.top, (515, 202))
+    latent = it.box((716, 112, 168, 50), "latent", note="64 × 1024, 21.5 a second", kind="data")
+    it.arrow((684, 137), latent.left)
+    it.arrow(latent.on("bottom", 765), (765, 333), noise.right, label="a little less noisy each time", at=(684, 324))
+    it.box((785, 226, 95, 64), "Oobleck", note="decoder, 78 M\n×2048 longer", kind="before")
+    it.arrow(latent.on("bottom", 832), (832, 226))
+    it.box((772, 396, 112, 56), "sound", note="stereo, 44.1 kHz\n47.55 s", kind="data")
+    it.arrow((832, 290), (832, 396), label="cut", at=(850, 385))
+    given = it.box((20, 396, 150, 56), "a sound to change", note="if there is one", kind="data")
+    encoder = it.box((228, 396, 120, 56), "Oobleck", note="encoder, 78 M", kind="before")
+    it.arrow(given.right, encoder.left)
+    begun = it.joint((515, 424), "+")
+    it.arrow(encoder.right, begun.left, label="noise by strength", at=(424, 414))
+    it.arrow(begun.top, noise.bottom, label="instead of noise alone", at=(590, 390))
+    return it
+
+
+def lumina() -> Diagram:
+    """Lumina-T2Music: Flan-T5 leads a Flag-DiT that tells velocities of mel latents; a decoder and BigVGAN make sound of them."""
+    it = Diagram(420)
+    prompt = it.box((20, 62, 90, 38), "prompt", kind="data")
+    t5 = it.box((146, 56, 122, 50), "Flan-T5 large", note="341 M: 77 × 1024", kind="frozen")
+    it.arrow(prompt.right, t5.left)
+    time = it.box((20, 176, 90, 38), "time t", kind="data")
+    added = it.joint((330, 195), "+")
+    it.arrow(time.right, added.left, label="as waves", at=(220, 187))
+    it.arrow(t5.on("bottom", 225), (225, 140), (330, 140), added.top, label="its mean", at=(290, 132))
+    adapted = it.box((430, 188, 240, 34), "shift, scale, gate: 6 × 768", kind="trained")
+    both = it.box((430, 128, 240, 40), "attention to the sound", note="and to the words, gated by head", kind="trained")
+    wide = it.box((430, 74, 240, 34), "SwiGLU, 2048 wide", kind="trained")
+    it.arrow(both.top, wide.bottom)
+    it.arrow(adapted.top, both.bottom)
+    it.group([wide, both, adapted], "Flag-DiT, 198 M: 16 times, 32 heads of 24", kind="trained", rim=14)
+    it.arrow(added.right, (380, 195), (380, 205), adapted.left)
+    it.arrow(t5.right, (300, 81), (300, 108), (404, 108), (404, 148), both.left)
+    noise = it.box((475, 290, 150, 50), "noise, t = 0", note="20 × 313 for 10 s", kind="data")
+    it.arrow(noise.top, (550, 236), label="40 Euler steps", at=(602, 264))
+    latent = it.box((712, 124, 172, 50), "latent, t = 1", note="20 channels, 31.25 a second", kind="data")
+    it.arrow((684, 149), latent.left)
+    it.arrow(latent.on("bottom", 760), (760, 315), noise.right, label="x + Δt · velocity", at=(692, 306))
+    it.box((785, 226, 95, 52), "mel decoder", note="99 M, ×2", kind="before")
+    it.arrow(latent.on("bottom", 832), (832, 226))
+    mel = it.box((785, 336, 95, 50), "mel", note="80 × 626", kind="data")
+    it.arrow((832, 278), (832, 336))
+    vocoder = it.box((300, 356, 130, 50), "BigVGAN", note="112 M, ×256", kind="before")
+    sound = it.box((70, 356, 150, 50), "10 s of sound", note="16 kHz, one channel", kind="data")
+    it.arrow(mel.on("left", 376), vocoder.on("right", 376))
+    it.arrow(vocoder.left, sound.right)
+    return it
+
+
 def _bars(it: Diagram, at: tuple[float, float], channels: Sequence[int]) -> Iterator[Box]:
     """The blocks of a UNet, on a common middle line: the coarser its grid, the lower a block; the first and the last see no text."""
     blocks = len(channels)
@@ -59,4 +138,4 @@ def _bars(it: Diagram, at: tuple[float, float], channels: Sequence[int]) -> Iter
         yield it.cells((at[0] + 29 * place, at[1] - 37 - height / 2), [[str(width)]], size=(26, height), colours=tone)
 
 
-DIAGRAMS: dict[str, Callable[[], Diagram]] = {"audioldm2": audioldm2}
+DIAGRAMS: dict[str, Callable[[], Diagram]] = {"audioldm2": audioldm2, "stable-audio": stable_audio, "lumina": lumina}
