@@ -47,24 +47,23 @@ def _network(*, stereo: bool, melody: bool) -> Any:
         MusicgenMelodyForConditionalGeneration,
     )
 
-    sizes = dict(
-        hidden_size=WIDTH, ffn_dim=2 * WIDTH, num_hidden_layers=2, num_attention_heads=2, vocab_size=2_048,
-        num_codebooks=8 if stereo else 4, audio_channels=2 if stereo else 1,
-    )  # fmt: skip
-    parts = dict(text_encoder=t5_config(24).to_dict(), audio_encoder=_codec_config().to_dict())
+    sizes = {
+        "hidden_size": WIDTH, "ffn_dim": 2 * WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 2_048,
+        "num_codebooks": 8 if stereo else 4, "audio_channels": 2 if stereo else 1,
+    }  # fmt: skip
+    parts = {"text_encoder": t5_config(24).to_dict(), "audio_encoder": _codec_config().to_dict()}
     if melody:
         config = MusicgenMelodyConfig(**parts, decoder=MusicgenMelodyDecoderConfig(**sizes).to_dict(), chroma_length=CHROMA_LENGTH)
         net = MusicgenMelodyForConditionalGeneration(config)
     else:
         net = MusicgenForConditionalGeneration(MusicgenConfig(**parts, decoder=MusicgenDecoderConfig(**sizes).to_dict()))
     with torch.no_grad():
-        for weights in (*net.decoder.parameters(), *net.text_encoder.parameters()):
-            weights.normal_(0.0, 0.3)  # far from even odds, so that a wrong condition shows
+        for name, weights in net.named_parameters():
+            if weights.ndim > 1 and not name.startswith("audio_encoder"):
+                weights.normal_(0.0, 0.3)  # far from even odds, so that a wrong condition shows
     _make_loud(net.audio_encoder)
-    settings = dict(
-        do_sample=True, guidance_scale=3.0, max_length=1_500, bos_token_id=2_048, pad_token_id=2_048, decoder_start_token_id=2_048
-    )
-    net.generation_config.update(**settings)
+    special = dict.fromkeys(("bos_token_id", "pad_token_id", "decoder_start_token_id"), 2_048)
+    net.generation_config.update(do_sample=True, guidance_scale=3.0, max_length=1_500, **special)
     return net.eval()
 
 
@@ -79,19 +78,19 @@ def _codec_config() -> Any:
 
 
 def _make_loud(codec: Any) -> None:
-    """Codebooks that halve from one to the next, and a last layer that gives `LOUDNESS` in root mean square."""
+    """Codebooks that fit the encoder and halve from one to the next, and a last layer that gives `LOUDNESS` in root mean square."""
     import torch
 
+    codec.eval()
     with torch.no_grad():
+        for name, weights in codec.named_parameters():
+            if name.endswith("conv.bias"):
+                weights.zero_()  # what sounds then comes from the codes alone
+        spread = codec.encoder(torch.randn(1, 1, 32_000) * LOUDNESS).std().item()
         for place, layer in enumerate(codec.quantizer.layers):
-            layer.codebook.embed.normal_(0.0, 0.5**place)
-        codec.eval()
-        codes = torch.randint(0, 2_048, (1, 1, 4, 100))
-        sound = codec.decode(codes, audio_scales=[None]).audio_values
-        last = codec.decoder.layers[-1].conv
-        factor = LOUDNESS / sound.std().item()
-        last.bias.sub_(sound.mean()).mul_(factor)
-        last.parametrizations.weight.original0.mul_(factor)
+            layer.codebook.embed.normal_(0.0, spread * 0.5**place)
+        sound = codec.decode(torch.randint(0, 2_048, (1, 1, 4, 100)), audio_scales=[None]).audio_values
+        codec.decoder.layers[-1].conv.parametrizations.weight.original0.mul_(LOUDNESS / sound.std().item())
 
 
 def _save_inputs(folder: Path, *, stereo: bool, melody: bool) -> None:
