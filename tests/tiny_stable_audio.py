@@ -45,7 +45,7 @@ def _components(n_latents: int) -> dict[str, Any]:
         time_proj_dim=16,
     )  # fmt: skip
     codec = AutoencoderOobleck(
-        encoder_hidden_size=4, downsampling_ratios=[2, 4, 4, 8, 8], channel_multiples=[1, 1, 2, 2, 2], decoder_channels=4,
+        encoder_hidden_size=2 * LATENTS, downsampling_ratios=[2, 4, 4, 8, 8], channel_multiples=[1, 1, 2, 2, 2], decoder_channels=4,
         decoder_input_channels=LATENTS, audio_channels=2, sampling_rate=44_100,
     )  # fmt: skip
     _make_loud(codec)
