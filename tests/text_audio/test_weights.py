@@ -246,7 +246,7 @@ def test_a_token_is_for_the_hub_alone_and_not_for_whom_it_sends_us_to(server, mo
 def test_offline_and_missing_says_what_to_fetch_and_how_large_it_is(server, monkeypatch):
     with pytest.raises(Missing, match="musicgen-small are not on this machine") as caught:
         weights.fetch(MUSICGEN, offline=True)
-    assert "facebook/musicgen-small, about 1.9 GB" in caught.value.hint
+    assert "facebook/musicgen-small, about 2.4 GB" in caught.value.hint
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(Missing):
         weights.fetch(MUSICGEN)
@@ -391,3 +391,18 @@ def test_finding_needs_no_hub_library_and_no_torch():
 def test_the_page_of_a_repository_is_on_the_hub(monkeypatch):
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
     assert hub.page("a/b") == "https://huggingface.co/a/b"
+
+
+def test_a_model_of_pickles_is_looked_for_where_its_conversion_lies(server, tmp_path):
+    lumina = catalogue.find("lumina-music")
+    assert weights.find(lumina) is None
+    for offline in (False, True):
+        with pytest.raises(Missing, match="published as pickles") as caught:
+            weights.fetch(lumina, offline=offline)
+        assert "lumina_convert" in caught.value.hint and str(weights.converted(lumina)) in caught.value.hint
+    assert not server.server.asked
+    (weights.converted(lumina) / "maa2").mkdir(parents=True)
+    (weights.converted(lumina) / "maa2" / "maa2.safetensors").write_bytes(BIG)
+    assert weights.find(lumina) == weights.fetch(lumina, offline=True) == weights.converted(lumina)
+    assert len(weights.fingerprint(weights.converted(lumina))) == 64
+    assert weights.find(lumina, tmp_path) == tmp_path

@@ -22,14 +22,12 @@ from kapelle.data.storage import alone, writing
 from kapelle.errors import Interrupted, Missing, NetworkError, StorageError, UnreadableInput
 from kapelle.text_audio import hub, shelf
 from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.text_audio.catalogue import BYTES_EACH
 from kapelle.text_audio.hub import HubFile, Listing
 from kapelle.text_audio.opening import check_extra
 
 if TYPE_CHECKING:
     from kapelle.text_audio.catalogue import SoundModel
-
-BYTES_EACH = 4
-"""Of a published parameter, nearly everywhere."""
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _AGAIN = 2
@@ -71,7 +69,9 @@ def find(model: SoundModel, folder: Path | None = None, *, offline: bool = False
         UnreadableInput: The given folder holds no safetensors.
     """
     if folder is not None:
-        return _given(folder)
+        return _given(folder, by_hand=model.by_hand)
+    if model.by_hand:
+        return _converted(model, offline=offline)
     commit = shelf.commit_of(model)
     if commit:
         there = shelf.snapshot(model.repo, commit)
@@ -114,6 +114,8 @@ def fetch(
         raise UnreadableInput(
             "{path} is not what was published", path=found / damaged[0].path, hint="run it once with a network: it is fetched again"
         )
+    if model.by_hand:
+        raise _pickled(model)
     check_extra()
     work = shelf.repository(model.repo)
     try:
@@ -164,13 +166,35 @@ def fingerprint(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def _given(folder: Path) -> Path:
+def converted(model: SoundModel) -> Path:
+    """The folder in which the weights of a model that are converted by hand are looked for."""
+    return shelf.notes() / model.name
+
+
+def _converted(model: SoundModel, *, offline: bool) -> Path | None:
+    folder = converted(model)
+    if folder.is_dir() and any(path.suffix == hub.WEIGHTS for path in _opened(folder)):
+        return folder
+    if offline:
+        raise _pickled(model)
+    return None
+
+
+def _pickled(model: SoundModel) -> Missing:
+    return Missing(
+        "the weights of {name} are published as pickles, and are not fetched for you", name=model.name, repo=model.repo,
+        place=converted(model),
+        hint="fetch {repo} with `hf download`, then `python -m kapelle.text_audio.lumina_convert FOLDER {place}` reads them safely, once",
+    )  # fmt: skip
+
+
+def _given(folder: Path, *, by_hand: bool = False) -> Path:
     if not folder.is_dir():
         raise Missing(
             "no folder {path}", path=folder, hint="--weights takes a folder as the hub has it, with config.json or model_index.json"
         )
-    if any(path.suffix == hub.WEIGHTS for path in _opened(folder)):
-        return folder
+    if by_hand or any(path.suffix == hub.WEIGHTS for path in _opened(folder)):
+        return folder  # one that is converted by hand is looked at by its own reader, which says how
     pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in PICKLES)
     if pickles:
         raise UnreadableInput(
