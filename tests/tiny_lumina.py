@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.tiny_text import t5_config, t5_tokenizer
-
 from kapelle.text_audio.catalogue import SoundModel, find
+from tiny_text import t5_config, t5_tokenizer
 
 WIDTH_OF_TEXT = 16
 

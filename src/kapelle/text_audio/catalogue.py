@@ -137,7 +137,8 @@ MODELS: tuple[SoundModel, ...] = (
     ),
     SoundModel(
         name="lumina-music", family="lumina", repo="Alpha-VLLM/Lumina-T2Music", licence=APACHE, sample_rate=16_000, channels=1,
-        window_s=10.0, longest_s=10.0, guidance=5.0, steps=40, n_parameters=750_705_365, by_hand=True,
+        # learned on 624 frames of 16 ms; its table of positions ends at 1,000 of 32 ms
+        window_s=9.984, longest_s=32.0, guidance=5.0, steps=40, n_parameters=750_705_365, by_hand=True,
         takes=frozenset({"negative_prompt", "steps"}), about="flow matching; weights are to be converted once",
     ),
 )  # fmt: skip
