@@ -11,7 +11,7 @@ from kapelle.audio.waveform import Waveform
 from kapelle.errors import Interrupted
 from kapelle.text_audio import catalogue
 from kapelle.text_audio.backend import never, quiet
-from kapelle.text_audio.catalogue import APACHE, CC_BY_NC, SoundModel
+from kapelle.text_audio.catalogue import APACHE, CC_BY_NC, STABILITY, SoundModel
 
 STEPS = 4
 RATE = 16_000
@@ -56,9 +56,9 @@ class Tones:
         return Waveform((self.level * (tone + noise)).astype(np.float32), RATE)
 
 
-def install(monkeypatch, folder, *names):
-    """Put models of tones into the catalogue, "tone" and "free-tone" by default; gives the folder of their weights, and those loaded."""
-    rows = [facts(), facts("free-tone", APACHE, channels=2), *(facts(name) for name in names)]
+def install(monkeypatch, folder):
+    """Put models of tones into the catalogue, of three licences; gives the folder of their weights, and a list of those that are loaded."""
+    rows = [facts(), facts("free-tone", APACHE, channels=2), facts("asking-tone", STABILITY)]
     loaded = []
 
     def load(folder, model, place):

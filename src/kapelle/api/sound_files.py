@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle.api.imagining import Imagined, Opened, SoundWay, checked_model, open_sound_model
 from kapelle.api.naming import file_stem
-from kapelle.errors import Interrupted, UnknownName, UsageError
+from kapelle.errors import Interrupted, UsageError
 from kapelle.text_audio.backend import Report, never, quiet
 from kapelle.text_audio.request import SoundRequest, check_fits
 
@@ -163,7 +163,10 @@ def checked_orders(orders: Sequence[Order], model: str, way: SoundWay, finish: F
     Raises:
         KapelleError: As `imagine_files`.
     """
-    check_methods(finish.denoise)
+    for method in finish.denoise:
+        from kapelle.audio import denoise
+
+        denoise.check(method)
     chosen = checked_model(model, orders[0].request, way)
     for order in orders[1:]:
         check_fits(order.request, chosen)
@@ -176,16 +179,6 @@ def checked_orders(orders: Sequence[Order], model: str, way: SoundWay, finish: F
             hint = "choose another name, overwrite it with --force, or keep it with --resume"
             raise UsageError("{path} exists already", path=path, hint=hint)
     return chosen
-
-
-def check_methods(methods: Sequence[str]) -> None:
-    """Raise UnknownName unless every denoiser is known."""
-    if methods:
-        from kapelle.audio.denoise import METHODS
-
-        for method in methods:
-            if method not in METHODS:
-                raise UnknownName("denoiser", method, METHODS)
 
 
 @dataclass(frozen=True)

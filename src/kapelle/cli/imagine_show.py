@@ -26,10 +26,11 @@ NUMBERS = ("seed", "seconds", "loudness")
 def working(model: SoundModel, way: SoundWay, console: Console) -> Iterator[tuple[SoundWay, Callable[[int, int], None]]]:
     """The way to a model that tells its licence if it has to be fetched, and what moves the bar while sounds are made."""
     from kapelle.api import imagining
+    from kapelle.text_audio import catalogue
 
-    notice = imagining.fetch_notice(model, way)
-    if notice:
-        console.note("{why}", why=notice)
+    for told in (imagining.fetch_notice(model, way), catalogue.check_commercial(model) if way.commercial else ""):
+        if told:
+            console.note("{why}", why=told)
     with console.bar("loading the model") as bar:
 
         def fetching(done: int, total: int) -> None:
