@@ -86,6 +86,12 @@ def _make_loud(codec: Any) -> None:
         for name, weights in codec.named_parameters():
             if name.endswith("conv.bias"):
                 weights.zero_()  # what sounds then comes from the codes alone
+        for layer in codec.decoder.layers:
+            if hasattr(layer, "trim_right_ratio"):  # straight lines between its inputs: a smooth sound, where a click shows
+                weights = layer.conv.parametrizations.weight.original1
+                half = weights.shape[-1] // 2
+                rise = (torch.arange(half) + 0.5) / half
+                weights.copy_(torch.randn(*weights.shape[:2], 1) * torch.cat([rise, rise.flip(0)]))
         spread = codec.encoder(torch.randn(1, 1, 32_000) * LOUDNESS).std().item()
         for place, layer in enumerate(codec.quantizer.layers):
             layer.codebook.embed.normal_(0.0, spread * 0.5**place)
