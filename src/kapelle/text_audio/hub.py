@@ -115,13 +115,13 @@ def listing(model: SoundModel, revision: str) -> Listing:
     commit = str(info.sha or "")
     if not re.fullmatch("[0-9a-f]{40}", commit):
         raise UnreadableInput("{place} names no commit of {repo}", place=endpoint(), repo=model.repo)
-    needed = tuple(sorted(_needed(files), key=lambda file: (file.size, file.path)))
-    if not any(file.path.endswith(WEIGHTS) for file in needed):
+    wanted = tuple(sorted(needed(files), key=lambda file: (file.size, file.path)))
+    if not any(file.path.endswith(WEIGHTS) for file in wanted):
         raise Missing(
             "the weights of {repo} are published as pickles alone, and those are never opened", repo=model.repo,
             hint="a pickle can run any program; convert it to safetensors on a machine of no value, and give the folder with --weights",
         )  # fmt: skip
-    return Listing(model.repo, commit, needed)
+    return Listing(model.repo, commit, wanted)
 
 
 def translated(error: Exception, model: SoundModel, revision: str, *, who: bool) -> KapelleError:
@@ -187,7 +187,7 @@ def _file(sibling: Any) -> HubFile:
     return HubFile(path, size, digest)
 
 
-def _needed(files: Iterable[HubFile]) -> Iterator[HubFile]:
+def needed(files: Iterable[HubFile]) -> Iterator[HubFile]:
     """The files without which a model cannot be opened, and its licence."""
     files = list(files)
     paths = {file.path for file in files}

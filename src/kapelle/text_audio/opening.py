@@ -49,7 +49,7 @@ def open_model(model: SoundModel, folder: Path, *, device: str = "auto", dtype: 
     check_extra()
     from kapelle.text_audio.places import choose
 
-    place = choose(model, device=device, dtype=dtype)
+    place = choose(model, device=device, dtype=dtype, folder=folder)
     family = import_module(f"kapelle.text_audio.{model.family}")
     backend: Backend = family.load(folder, model, place)
     return backend
