@@ -1,7 +1,8 @@
 """How much memory a device has free, as far as it can be told; nothing is allocated.
 
-Takes the name of a device; gives bytes, or None where the system does not tell. It needs no package of its own. Of main memory, what counts is what the system could
-hand out without swapping, and what the group of processes may still take where a container or a service sets a limit.
+Takes the name of a device; gives bytes, or None where the system does not tell. It needs no package of its own. Of main memory, what
+counts is what the system could hand out without swapping, and what the group of processes may still take where a container or a service
+sets a limit.
 
 Source: proc(5); the kernel's documentation of control groups, versions 1 and 2; vm_stat(1) of macOS; GlobalMemoryStatusEx of Windows.
 """
