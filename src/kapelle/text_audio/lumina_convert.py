@@ -44,13 +44,13 @@ DECODING = ("decoder.", "post_quant_conv.")
 TIED = "encoder.embed_tokens.weight"
 """The same array as ``shared.weight``; safetensors stores an array once."""
 
-NUMPY_NUMBERS = [
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
-    np._core.multiarray.scalar,
+_scalar = np.float64(0).__reduce__()[0]
+NUMPY_NUMBERS: list[Any] = [
+    *((_scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")),
 ]
-"""What single numbers of numpy, such as a best loss, are made of in a pickle: by the name that numpy 1 had, and by today's."""
+"""What single numbers of numpy, such as a best loss, are made of in a pickle, by the names that numpy 1 and 2 give them."""
 
 
 def convert(folder: Path, out: Path) -> list[Path]:
