@@ -75,7 +75,7 @@ def read_parts(folder: Path, pipeline: str, parts: Mapping[str, Part], place: Pl
     read = {}
     with quietly(), guarded(place):
         for name, part in parts.items():
-            read[name] = _read_part(folder / name, part, place)
+            read[name] = read_part(folder / name, part, place)
     return read
 
 
@@ -98,7 +98,8 @@ def _declared(folder: Path, pipeline: str) -> dict[str, Any]:
     return dict(declared)
 
 
-def _read_part(folder: Path, part: Part, place: Place) -> Any:
+def read_part(folder: Path, part: Part, place: Place) -> Any:
+    """One part from its folder; networks on their device, ready to use. To be called inside `quietly` and `guarded`."""
     if not folder.is_dir():
         raise Missing("the model lacks its part {name}: there is no {folder}", name=folder.name, folder=folder, hint=REFETCH)
     is_network = issubclass(part.kind, torch.nn.Module)
