@@ -284,18 +284,57 @@ def test_settings_that_cannot_be_read_are_named(copied, text):
         lumina.load(copied, MODEL, CPU)
 
 
-def test_a_text_encoder_that_is_missing_is_told_from_one_that_is_damaged(copied):
+@pytest.fixture
+def no_cache(monkeypatch, tmp_path):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_text_encoder_that_is_missing_is_told_from_one_that_is_damaged(copied, no_cache):
     weights = copied / "text_encoder/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:500])
     with pytest.raises(UnreadableInput, match="text_encoder"):
         lumina.load(copied, MODEL, CPU)
     weights.unlink()
-    with pytest.raises(UnreadableInput, match="text_encoder"):
+    with pytest.raises(Missing, match="text_encoder"):
         lumina.load(copied, MODEL, CPU)
     shutil.rmtree(copied / "text_encoder")
-    with pytest.raises(Missing, match="no text encoder") as missing:
+    with pytest.raises(Missing, match="no text_encoder") as missing:
         lumina.load(copied, MODEL, CPU)
     assert "google/flan-t5-large" in missing.value.hint
+
+
+def test_the_text_encoder_is_found_in_the_cache_of_the_hub(copied, no_cache, backend):
+    repository = no_cache / "models--google--flan-t5-large"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs/main").write_text("0" * 40)
+    (repository / "snapshots").mkdir()
+    shutil.move(copied / "text_encoder", repository / "snapshots" / ("0" * 40))
+    assert same(sounds(lumina.load(copied, MODEL, CPU), asked())[0], sounds(backend, asked())[0])
+
+
+def test_parts_of_different_models_are_refused(copied, tmp_path):
+    from transformers import T5EncoderModel
+
+    from tiny_text import t5_config
+
+    T5EncoderModel(t5_config(24)).save_pretrained(copied / "text_encoder")
+    with pytest.raises(UnreadableInput, match="24 and 16"):
+        lumina.load(copied, MODEL, CPU)
+
+
+def test_a_tokenizer_with_more_pieces_than_the_encoder_knows_is_refused(copied):
+    from transformers import T5EncoderModel
+
+    from tiny_text import t5_config
+
+    config = t5_config()
+    config.vocab_size = 20
+    T5EncoderModel(config).save_pretrained(copied / "text_encoder")
+    with pytest.raises(UnreadableInput, match="tokenizer"):
+        lumina.load(copied, MODEL, CPU)
 
 
 def test_a_text_encoder_that_lacks_an_array_is_refused(copied):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from kapelle.errors import UnreadableInput
 from kapelle.text_audio import diffusion, flow
 from kapelle.text_audio import lumina_folder as layout
 from kapelle.text_audio.backend import never, quiet
@@ -59,10 +60,20 @@ def load(folder: Path, model: SoundModel, place: Place) -> Lumina:
     with diffusion.guarded(place):
         velocity, scale = layout.read_flag_dit(folder, place)
         tokenizer, reader = layout.read_text_encoder(folder, place)
-        tokenizer.model_max_length = N_TOKENS
-        return Lumina(
-            model, place, tokenizer, reader, velocity, scale, layout.read_mel_decoder(folder, place), layout.read_vocoder(folder, place)
-        )
+        decoder, vocoder = layout.read_mel_decoder(folder, place), layout.read_vocoder(folder, place)
+    handed_on = (
+        ("text encoder and Flag-DiT", reader.config.d_model, velocity.config.context_dim),
+        ("Flag-DiT and the decoder", velocity.config.in_channels, decoder.config.embed_dim),
+        ("the decoder and BigVGAN", decoder.config.n_mels, vocoder.config.num_mels),
+    )
+    for parts, given, taken in handed_on:
+        if given != taken:
+            raise UnreadableInput(
+                "{folder} holds parts of different models: {parts} do not fit, {given} and {taken}",
+                folder=folder, parts=parts, given=given, taken=taken, hint=layout.AGAIN,
+            )  # fmt: skip
+    tokenizer.model_max_length = N_TOKENS
+    return Lumina(model, place, tokenizer, reader, velocity, scale, decoder, vocoder)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ import torch
 
 from kapelle.errors import Missing, UnreadableInput
 from kapelle.models import bigvgan, flag_dit, mel_vae
-from kapelle.text_audio.diffusion import quietly
+from kapelle.text_audio.diffusion import Part, quietly, read_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ SCALE = "scale_factor"
 """The name, among the arrays of Flag-DiT, of what latents were multiplied by so that they vary as much as noise does."""
 
 FETCH = (
-    "fetch {repo} (music_generation and bigvnat are enough), and the .json files of {text_encoder} into its subfolder text_encoder; "
+    "fetch {repo}, and the .json files of {text_encoder} into its subfolder text_encoder; "
     "then: python -m kapelle.text_audio.lumina_convert FOLDER OUT"
 )
 WORDS = {"repo": "Alpha-VLLM/Lumina-T2Music", "text_encoder": EXTRA_REPOS[TEXT_ENCODER.as_posix()]}
@@ -107,33 +107,35 @@ def read_vocoder(folder: Path, place: Place) -> bigvgan.BigVGAN:
     return _loaded(folder / BIGVGAN, bigvgan.BigVGAN, config, read_arrays(folder / BIGVGAN)).to(place.device, torch.float32)
 
 
-def read_text_encoder(folder: Path, place: Place) -> tuple[Any, nn.Module]:
+def read_text_encoder(folder: Path, place: Place) -> tuple[Any, Any]:
     """The tokenizer, and the encoder on its device, in float32: half precision is known to overflow in T5.
 
-    Without the subfolder it is looked for in the cache of the hub's client, by the name of its own repository.
+    Without the subfolder, the repository of its own is looked for in the cache of the hub's client.
     """
     from transformers import AutoTokenizer, T5EncoderModel
 
-    inside = folder / TEXT_ENCODER
-    source = inside if (inside / "config.json").is_file() else WORDS["text_encoder"]
+    source = folder / TEXT_ENCODER
+    if not (source / "config.json").is_file():
+        source = _cached(WORDS["text_encoder"]) or source
+    if not source.is_dir():
+        raise Missing("{folder} has no {file}", folder=folder, file=TEXT_ENCODER.as_posix(), hint=FETCH, **WORDS)
+    with quietly():
+        tokenizer = read_part(source, Part(AutoTokenizer), place)
+        encoder = read_part(source, Part(T5EncoderModel, exact=True), place)
+    if len(tokenizer) > encoder.config.vocab_size:
+        raise UnreadableInput("{folder}: the tokenizer is of another text encoder", folder=source, hint=AGAIN)
+    return tokenizer, encoder
+
+
+def _cached(repo: str) -> Path | None:
+    """The folder of a repository in the cache of the hub's client; no network is used."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
     try:
-        with quietly():
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
-            encoder, told = T5EncoderModel.from_pretrained(
-                source, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-            )
-    except MemoryError:
-        raise
-    except Exception as error:  # what this library raises at a bad folder is of every kind
-        if source != inside:
-            raise Missing("{folder} has no text encoder", folder=inside, hint="fetch {text_encoder} into this folder", **WORDS) from error
-        raise UnreadableInput(
-            "{folder} cannot be read as a text encoder: {why}", folder=inside, why=_first_line(error), hint=AGAIN
-        ) from error
-    lacking = sorted(set(told["missing_keys"]) & {name for name, _ in encoder.named_parameters()})
-    if lacking:
-        raise UnreadableInput("{folder} lacks {n} weights, {name} among them", folder=inside, n=len(lacking), name=lacking[0], hint=AGAIN)
-    return tokenizer, encoder.to(place.device).eval().requires_grad_(False)
+        return Path(snapshot_download(repo, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
 
 
 def read_arrays(file: Path) -> dict[str, Tensor]:
