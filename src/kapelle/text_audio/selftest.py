@@ -1,0 +1,155 @@
+"""Whether a published model makes sound on this machine: what no test of Kapelle's own can find out, since they may not download weights.
+
+Takes the name of a model, the smallest if none is said; gives a `Report` with a finding for each question. Its weights are fetched if
+they are not here; three short sounds are made of them: one, and then two more of which the second has the first one's seed. The sounds
+are not kept, and not judged: whether they are music is for ears.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kapelle.text_audio import catalogue, weights
+from kapelle.text_audio.backend import Report as Progress
+from kapelle.text_audio.backend import never, quiet
+from kapelle.text_audio.opening import open_model
+from kapelle.text_audio.request import SILENCE_DB, SoundRequest
+
+if TYPE_CHECKING:
+    from kapelle.audio.waveform import Waveform
+    from kapelle.text_audio.backend import Backend
+    from kapelle.text_audio.catalogue import SoundModel
+
+PROMPT = "An uplifting jazz song that makes your head shake"
+SECONDS = 3.0
+SEED = 7
+N_SOUNDS = 3
+FULL = 0.999
+MOST_FULL = 0.001
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to a question.
+
+    Args:
+        name: What was asked, in a few words.
+        passed: It is as it should be.
+        detail: What was found.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a self-test found.
+
+    Args:
+        model: Name of the model.
+        folder: Of its weights.
+        seconds: That one second of sound took, without loading.
+        findings: In the order in which they were asked.
+    """
+
+    model: str
+    folder: Path
+    seconds: float
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """All is as it should be."""
+        return all(finding.passed for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a self-test reaches its model.
+
+    Args:
+        folder: Of weights; None fetches them if need be.
+        device: As of `opening.open_model`.
+        dtype: As of `opening.open_model`.
+        offline: Fetch nothing.
+        fetching: Progress of the download, in bytes.
+    """
+
+    folder: Path | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    offline: bool = False
+    fetching: Progress = quiet
+
+
+def self_test(
+    model: str | SoundModel = catalogue.SMALLEST,
+    way: Way | None = None,
+    *,
+    progress: Progress = quiet,
+    cancelled: Callable[[], bool] = never,
+) -> Report:
+    """What a model does on this machine.
+
+    Args:
+        model: Its name, or its facts.
+        way: To its weights, and where it runs; None takes the best that is there.
+        progress: Called with tokens or steps done and in all, over the three sounds.
+        cancelled: Asked between tokens or steps.
+
+    Raises:
+        KapelleError: As `weights.fetch`, `opening.open_model` and `Backend.imagine`; a model that fails so has not passed either.
+    """
+    way = way or Way()
+    facts = catalogue.find(model) if isinstance(model, str) else model
+    folder = weights.find(facts, way.folder, offline=way.offline) if way.folder else None
+    if folder is None:
+        folder = weights.fetch(facts, progress=way.fetching, cancelled=cancelled, offline=way.offline)
+    backend = open_model(facts, folder, device=way.device, dtype=way.dtype)
+    began = time.perf_counter()
+    sounds = _sounds(backend, progress, cancelled)
+    took_s = (time.perf_counter() - began) / (N_SOUNDS * SECONDS)
+    return Report(facts.name, folder, took_s, (_identity(folder), *_findings(facts, sounds)))
+
+
+def _sounds(backend: Backend, progress: Progress, cancelled: Callable[[], bool]) -> tuple[Waveform, ...]:
+    """A sound; then two at once, of which the second has the seed of the first one."""
+    one = SoundRequest(prompt=PROMPT, duration_s=SECONDS, seed=SEED)
+    two = SoundRequest(prompt=PROMPT, duration_s=SECONDS, seed=SEED - 1, count=N_SOUNDS - 1)
+    first = tuple(backend.imagine(one, progress=lambda done, total: progress(done, N_SOUNDS * total), cancelled=cancelled))
+
+    def rest(done: int, total: int) -> None:
+        each = total // two.count
+        progress(each + done, N_SOUNDS * each)
+
+    return (*first, *backend.imagine(two, progress=rest, cancelled=cancelled))
+
+
+def _identity(folder: Path) -> Finding:
+    return Finding("weights", True, f"{folder.name}, sha256 {weights.fingerprint(folder)[:16]}")
+
+
+def _findings(model: SoundModel, sounds: tuple[Waveform, ...]) -> tuple[Finding, ...]:
+    first, other, again = sounds
+    shapes = {(wave.n_frames, wave.n_channels, wave.sample_rate) for wave in sounds}
+    wanted = (round(SECONDS * model.sample_rate), model.channels, model.sample_rate)
+    quietest = min(wave.rms_db for wave in sounds)
+    full = max(float(np.mean(np.abs(wave.samples) >= FULL)) for wave in sounds)
+    apart = float(np.abs(first.samples - again.samples).max()) if first.samples.shape == again.samples.shape else np.inf
+    differs = first.samples.shape != other.samples.shape or bool(np.any(first.samples != other.samples))
+    frames, channels, rate = max(shapes)
+    return (
+        Finding("length", shapes == {wanted}, f"{frames:,} frames, {channels} channels, {rate:,} Hz"),
+        Finding("level", quietest > SILENCE_DB, f"{quietest:.1f} dB at least"),
+        Finding("clipping", full <= MOST_FULL, f"{full:.2%} of the samples at full scale"),
+        Finding("same seed", apart == 0.0, "the same samples" if apart == 0.0 else f"samples differ by up to {apart:.2g}"),
+        Finding("other seed", differs, "another sound" if differs else "the same sound"),
+    )
