@@ -51,6 +51,7 @@ def test_it_fetches_the_smallest_model_from_the_hub(folder, tmp_path, monkeypatc
         report = selftest.self_test(way=selftest.Way(fetching=lambda done, total: fetched.append(done)))
         assert report.passed, report.findings
         assert report.folder.name == commit and fetched
+        assert report.findings[0].detail.endswith(f"files as published, commit {commit[:12]}")
         with pytest.raises(Missing, match="not on this machine"):
             selftest.self_test("musicgen-medium", selftest.Way(offline=True))
 

@@ -117,7 +117,7 @@ def self_test(
     began = time.perf_counter()
     sounds = _sounds(backend, progress, cancelled)
     took_s = (time.perf_counter() - began) / (N_SOUNDS * SECONDS)
-    return Report(facts.name, folder, took_s, (_identity(folder), *_findings(facts, sounds)))
+    return Report(facts.name, folder, took_s, (_identity(facts, folder, given=way.folder is not None), *_findings(facts, sounds)))
 
 
 def _sounds(backend: Backend, progress: Progress, cancelled: Callable[[], bool]) -> tuple[Waveform, ...]:
@@ -133,8 +133,13 @@ def _sounds(backend: Backend, progress: Progress, cancelled: Callable[[], bool])
     return (*first, *backend.imagine(two, progress=rest, cancelled=cancelled))
 
 
-def _identity(folder: Path) -> Finding:
-    return Finding("weights", True, f"{folder.name}, sha256 {weights.fingerprint(folder)[:16]}")
+def _identity(model: SoundModel, folder: Path, *, given: bool) -> Finding:
+    """Which weights these are; fetched ones are read through and compared with what was published."""
+    if given or model.by_hand:
+        return Finding("weights", True, f"sha256 {weights.fingerprint(folder)[:16]}")
+    checked = weights.verify(model)
+    told = f"{checked.n_files} files as published, commit {checked.commit[:12]}"
+    return Finding("weights", not checked.damaged, ", ".join(checked.damaged) or told)
 
 
 def _findings(model: SoundModel, sounds: tuple[Waveform, ...]) -> tuple[Finding, ...]:
