@@ -1,0 +1,224 @@
+"""MusicGen held equal to transformers' own generation, and what every backend promises, on tiny weights of the real classes."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from kapelle.audio.waveform import Waveform
+from kapelle.errors import CannotObey, Interrupted, NotEnoughMemory
+from kapelle.text_audio.request import SoundRequest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("diffusers")
+
+import tiny_musicgen  # noqa: E402
+from kapelle.text_audio.musicgen import MusicGen, load  # noqa: E402
+from kapelle.text_audio.musicgen_decoding import guided, keep_likely  # noqa: E402
+from kapelle.text_audio.places import Place  # noqa: E402
+
+CPU = Place(torch.device("cpu"), torch.float32)
+RATE = 32_000
+Ask = partial(SoundRequest, prompt="lo fi funk")
+
+
+@pytest.fixture(scope="module")
+def mono_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mono")
+    tiny_musicgen.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mono(mono_folder: Path) -> MusicGen:
+    return load(mono_folder, tiny_musicgen.model(), CPU)
+
+
+@pytest.fixture(scope="module")
+def stereo(tmp_path_factory: pytest.TempPathFactory) -> MusicGen:
+    folder = tmp_path_factory.mktemp("stereo")
+    return load(folder, tiny_musicgen.save(folder, stereo=True), CPU)
+
+
+@pytest.fixture(params=["mono", "stereo"])
+def either(request: pytest.FixtureRequest) -> MusicGen:
+    backend: MusicGen = request.getfixturevalue(request.param)
+    return backend
+
+
+def samples_of(backend: MusicGen, **wishes: Any) -> np.ndarray:
+    (wave,) = backend.imagine(Ask(**wishes))
+    return wave.samples
+
+
+def by_transformers(backend: MusicGen, n_moments: int, *, seed: int = 0, negative: str = "", **wishes: Any) -> np.ndarray:
+    """The same sound by `generate`, (F, C)."""
+    net = backend._net
+    inputs = backend._tokenizer(["lo fi funk"], return_tensors="pt")
+    if negative:
+        both = backend._tokenizer(["lo fi funk", negative], return_tensors="pt", padding=True)
+        inputs["encoder_outputs"] = net.text_encoder(**both)
+        inputs["attention_mask"] = both["attention_mask"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        sound = net.generate(**inputs, max_new_tokens=n_moments + 3, **wishes)
+    samples: np.ndarray = sound[0].T.numpy()
+    return samples
+
+
+@pytest.mark.parametrize(("duration_s", "n_frames"), [(0.5, 16_000), (1.234, 39_488), (0.50001, 16_000)])
+def test_a_sound_is_as_long_as_asked_to_the_frame(either: MusicGen, duration_s: float, n_frames: int):
+    (wave,) = either.imagine(Ask(duration_s=duration_s))
+    assert wave.samples.shape == (n_frames, either.model.channels)
+    assert wave.sample_rate == RATE
+    assert wave.samples.dtype == np.float32
+    assert -30.0 < wave.rms_db < -10.0
+
+
+def test_the_two_channels_differ(stereo: MusicGen):
+    left, right = samples_of(stereo, duration_s=0.5).T
+    assert np.corrcoef(left, right)[0, 1] < 0.9
+
+
+def test_the_likeliest_codes_are_those_of_transformers(either: MusicGen):
+    ours = samples_of(either, duration_s=0.6, top_k=1)
+    assert_allclose(ours, by_transformers(either, 30, do_sample=False, guidance_scale=3.0), atol=1e-6)
+
+
+def test_drawn_codes_are_those_of_transformers(either: MusicGen):
+    ours = samples_of(either, duration_s=0.6, seed=5, temperature=0.9, top_k=50, top_p=0.8, guidance=2.0)
+    theirs = by_transformers(either, 30, seed=5, do_sample=True, temperature=0.9, top_k=50, top_p=0.8, guidance_scale=2.0)
+    assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_without_guidance_it_is_transformers_too(mono: MusicGen):
+    ours = samples_of(mono, duration_s=0.6, seed=3, guidance=1.0)
+    assert_allclose(ours, by_transformers(mono, 30, seed=3, do_sample=True, top_k=250, guidance_scale=1.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("negative", ["low quality rock with loud drums", "rock"])
+def test_a_negative_prompt_stands_where_nothing_stood(either: MusicGen, negative: str):
+    ours = samples_of(either, duration_s=0.6, top_k=1, negative_prompt=negative)
+    theirs = by_transformers(either, 30, negative=negative, do_sample=False, guidance_scale=3.0)
+    assert_allclose(ours, theirs, atol=1e-6)
+    assert not np.array_equal(ours, samples_of(either, duration_s=0.6, top_k=1))
+
+
+def test_what_is_asked_matters(mono: MusicGen):
+    sounds = [samples_of(mono, duration_s=0.5, **wish).tobytes() for wish in ({}, {"guidance": 1.0}, {"temperature": 0.5}, {"top_k": 3})]
+    sounds.append(next(mono.imagine(Ask(prompt="loud techno drums", duration_s=0.5))).samples.tobytes())
+    assert len(set(sounds)) == 5
+
+
+def test_a_seed_repeats_and_another_does_not(either: MusicGen):
+    first, again, other = (samples_of(either, duration_s=0.5, seed=seed).tobytes() for seed in (7, 7, 8))
+    assert first == again
+    assert first != other
+
+
+def test_a_sound_does_not_depend_on_the_count(mono: MusicGen):
+    several = list(mono.imagine(Ask(duration_s=0.5, seed=7, count=3)))
+    for place, wave in enumerate(several):
+        assert np.array_equal(wave.samples, samples_of(mono, duration_s=0.5, seed=7 + place))
+
+
+def test_the_random_state_of_others_is_left_alone(mono: MusicGen):
+    before, before_numpy = torch.random.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    samples_of(mono, duration_s=0.5)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert np.random.get_state()[1].tolist() == before_numpy  # noqa: NPY002
+
+
+def test_what_follows_a_sound_may_still_learn(mono: MusicGen):
+    for _ in mono.imagine(Ask(duration_s=0.5, count=2)):
+        assert not torch.is_inference_mode_enabled()
+        assert torch.is_grad_enabled()
+
+
+def test_progress_tells_every_step_of_every_sound(either: MusicGen):
+    told: list[tuple[int, int]] = []
+    list(either.imagine(Ask(duration_s=0.5, count=2), progress=lambda done, total: told.append((done, total))))
+    n_steps = 2 * (25 + 3)  # moments, and delays of the last
+    assert told == [(done, n_steps) for done in range(1, n_steps + 1)]
+
+
+def test_it_can_be_stopped_in_the_middle_and_what_was_made_is_kept(mono: MusicGen):
+    done: list[int] = []
+    made: list[Waveform] = []
+    progress, cancelled = (lambda n, _: done.append(n)), (lambda: bool(done) and done[-1] == 40)
+    with pytest.raises(Interrupted):
+        made.extend(mono.imagine(Ask(duration_s=0.5, count=3), progress=progress, cancelled=cancelled))
+    assert done[-1] == 40
+    assert len(made) == 1
+
+
+def test_it_can_be_stopped_before_it_begins(mono: MusicGen):
+    told: list[int] = []
+    with pytest.raises(Interrupted):
+        list(mono.imagine(Ask(duration_s=0.5), progress=lambda n, _: told.append(n), cancelled=lambda: True))
+    assert told == []
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])
+def test_too_little_memory_is_said(mono: MusicGen, fault: Exception):
+    def fails(done: int, total: int) -> None:
+        raise fault
+
+    with pytest.raises(NotEnoughMemory):
+        list(mono.imagine(Ask(duration_s=0.5), progress=fails))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_for_the_language_model_alone(mono_folder: Path, dtype: Any):
+    half = load(mono_folder, tiny_musicgen.model(), Place(torch.device("cpu"), dtype))
+    net = half._net
+    assert {weights.dtype for weights in net.decoder.parameters()} == {dtype}
+    for part in (net.text_encoder, net.audio_encoder, net.enc_to_dec_proj):
+        assert {weights.dtype for weights in part.parameters()} == {torch.float32}
+    assert samples_of(half, duration_s=0.5).shape == (16_000, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_numbers_that_are_none_are_an_error_that_says_what_to_do(mono_folder: Path, dtype: Any):
+    backend = load(mono_folder, tiny_musicgen.model(), Place(torch.device("cpu"), dtype))
+    with torch.no_grad():
+        backend._net.decoder.lm_heads[2].weight[5, 0] = float("nan")
+    with pytest.raises(CannotObey) as caught:
+        samples_of(backend, duration_s=0.5)
+    assert ("--dtype float32" in caught.value.hint) == (dtype is torch.float16)
+
+
+def test_a_codec_that_makes_no_numbers_is_an_error(mono_folder: Path):
+    backend = load(mono_folder, tiny_musicgen.model(), CPU)
+    with torch.no_grad():
+        backend._net.audio_encoder.quantizer.layers[0].codebook.embed.fill_(float("inf"))
+    with pytest.raises(CannotObey):
+        samples_of(backend, duration_s=0.5)
+
+
+def test_the_longest_prompt_is_read(mono: MusicGen):
+    (wave,) = mono.imagine(Ask(prompt="q#" * 500, duration_s=0.5))
+    assert wave.n_frames == 16_000
+
+
+def test_guidance_goes_from_without_to_with_and_beyond():
+    with_prompt, without = torch.tensor([[1.0, 4.0]]), torch.tensor([[0.0, 2.0]])
+    assert guided(torch.stack([with_prompt, without]), 3.0).tolist() == [[3.0, 8.0]]
+    assert guided(with_prompt[None], 3.0).tolist() == [[1.0, 4.0]]
+
+
+def test_only_the_likely_are_kept():
+    scores = torch.log(torch.tensor([[0.1, 0.4, 0.2, 0.3]]))
+
+    def kept(top_k: int, top_p: float) -> list[int]:
+        return torch.isfinite(keep_likely(scores, top_k, top_p))[0].nonzero()[:, 0].tolist()
+
+    assert kept(0, 0.0) == kept(9, 1.0) == [0, 1, 2, 3]
+    assert kept(2, 0.0) == [1, 3]
+    assert kept(0, 0.5) == [1, 3]
+    assert kept(0, 0.01) == kept(1, 0.9) == [1]
+    assert kept(3, 0.99) == [1, 2, 3]
