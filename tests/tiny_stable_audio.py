@@ -32,8 +32,7 @@ def save(folder: Path, *, n_latents: int = 1024, seed: int = 0) -> SoundModel:
 
 
 def _components(n_latents: int) -> dict[str, Any]:
-    from diffusers import AutoencoderOobleck, CosineDPMSolverMultistepScheduler, StableAudioDiTModel
-    from diffusers.pipelines.stable_audio import StableAudioProjectionModel
+    from diffusers import AutoencoderOobleck, CosineDPMSolverMultistepScheduler, StableAudioDiTModel, StableAudioProjectionModel
     from transformers import T5EncoderModel
 
     text_config, tokenizer = t5_config(), t5_tokenizer()

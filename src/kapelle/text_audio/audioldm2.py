@@ -231,7 +231,9 @@ def levels(scheduler: Any, n_steps: int) -> list[Level]:
         scheduler: `DDIMScheduler`; of it only the levels are taken.
         n_steps: From 1 to the number of levels.
     """
-    n_levels, offset = int(scheduler.config.num_train_timesteps), int(scheduler.config.steps_offset)
-    times = [min((n_steps - 1 - step) * n_levels // n_steps + offset, n_levels - 1) for step in range(n_steps)]
+    n_levels = int(scheduler.config.num_train_timesteps)
+    even = [(n_steps - 1 - step) * n_levels // n_steps for step in range(n_steps)]
+    offset = min(int(scheduler.config.steps_offset), n_levels - 1 - even[0])  # with all levels there is no room for one
+    times = [time + offset for time in even]
     signal = [float(scheduler.alphas_cumprod[time]) for time in times] + [float(scheduler.final_alpha_cumprod)]
     return [Level(time, signal[step], signal[step + 1]) for step, time in enumerate(times)]

@@ -86,8 +86,7 @@ def load(folder: Path, model: SoundModel, place: Place) -> StableAudio:
 
 
 def _parts() -> dict[str, Part]:
-    from diffusers import AutoencoderOobleck, CosineDPMSolverMultistepScheduler, StableAudioDiTModel
-    from diffusers.pipelines.stable_audio import StableAudioProjectionModel
+    from diffusers import AutoencoderOobleck, CosineDPMSolverMultistepScheduler, StableAudioDiTModel, StableAudioProjectionModel
     from transformers import T5EncoderModel, T5TokenizerFast
 
     return {
