@@ -1,4 +1,4 @@
-"""The diagrams of the documentation: the kit finds its mistakes, every picture is drawn and shown, plots and tables say what the page computes."""
+"""The diagrams of the documentation: the kit finds its mistakes, every picture is drawn and shown, and says what its page computes."""
 
 from __future__ import annotations
 
