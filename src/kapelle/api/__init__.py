@@ -6,6 +6,7 @@ compares with what a model learned from, `playing` and `stage` play into MIDI po
 """
 
 from kapelle.api.classification import Classified, classify, classify_files
+from kapelle.api.denoising import DENOISERS, Denoised, DenoisePlan, denoise_file, denoise_files, denoise_plans
 from kapelle.api.development import develop, development
 from kapelle.api.evaluation import evaluate
 from kapelle.api.files import (
@@ -67,9 +68,12 @@ from kapelle.api.workshop import (
 __all__ = [
     "ACCOMPANISTS",
     "DEFAULT_MODELS",
+    "DENOISERS",
     "PLANS",
     "RECIPES",
     "Classified",
+    "DenoisePlan",
+    "Denoised",
     "Finish",
     "Imagined",
     "LiveManner",
@@ -95,6 +99,9 @@ __all__ = [
     "compose_many",
     "compose_one",
     "datasets",
+    "denoise_file",
+    "denoise_files",
+    "denoise_plans",
     "develop",
     "development",
     "diagnose",

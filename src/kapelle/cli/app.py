@@ -47,6 +47,7 @@ VERBS: Mapping[str, Verb] = {
     "develop": Verb("compose a piece on a theme that you bring", "kapelle.cli.develop"),
     "render": Verb("turn a MIDI file into sound", "kapelle.cli.render"),
     "imagine": Verb("turn a sentence into sound", "kapelle.cli.imagine"),
+    "denoise": Verb("turn down the noise of sounds", "kapelle.cli.denoise"),
     "velocity": Verb("make the notes of a MIDI file audible whose velocities are all 0 or 1", "kapelle.cli.velocity"),
     "plot": Verb("draw a MIDI file as a piano roll", "kapelle.cli.plot"),
     "engrave": Verb("write a MIDI file as sheet music", "kapelle.cli.engrave"),

@@ -10,6 +10,7 @@ on every machine; a viewer of the SVG may choose another sans-serif font.
 
 from __future__ import annotations
 
+import base64
 import re
 
 from kapelle.engraving.fonts import font_files, needs_foreign
@@ -57,6 +58,12 @@ class Canvas:
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         weight = ' font-weight="bold"' if bold else ""
         self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}"{place}{weight}{_paint(fill, 1.0)}>{escape(words)}</text>')
+
+    def image(self, x: float, y: float, width: float, height: float, png: bytes) -> None:
+        """A PNG, stretched over a rectangle; it lies inside the SVG."""
+        place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
+        data = base64.b64encode(png).decode()
+        self._parts.append(f'<image {place} preserveAspectRatio="none" href="data:image/png;base64,{data}"/>')
 
     def to_svg(self, title: str, description: str) -> str:
         """The whole picture; `title` and `description` are for those who cannot see it."""

@@ -61,7 +61,8 @@ class Grid:
     @cached_property
     def window(self) -> Table:
         """Root of a Hann window, shape (size,)."""
-        return np.sqrt(bell(self.size))
+        window: Table = np.sqrt(bell(self.size)).astype(np.float64)
+        return window
 
     @property
     def frequencies(self) -> Table:

@@ -89,12 +89,14 @@ class NoiseFloor:
         by_segment = {number: self._by_frequency(number) for number in {*before.tolist(), *after.tolist()}}
         first = np.stack([by_segment[number] for number in before])
         second = np.stack([by_segment[number] for number in after])
-        return first + share * (second - first)
+        between: Table = first + share * (second - first)
+        return between
 
     def _by_frequency(self, segment: int) -> Table:
         octaves = np.log2(np.maximum(self.grid.frequencies, 1.0))
         rows = [np.interp(octaves, self.centres, row) for row in self.level_db[segment]]
-        return np.sum(10.0 ** (np.stack(rows) / 10.0), axis=0)
+        power: Table = np.sum(10.0 ** (np.stack(rows) / 10.0), axis=0)
+        return power
 
     @property
     def mean_db(self) -> float:
@@ -232,4 +234,5 @@ def _line_under(level: Table, spread: Table, centres: Table, sizes: Table) -> Ta
         slope = lean / ((weight * (octaves - middle) ** 2).sum() + SLOPE_WEIGHT * trust.sum())
         line = mean + slope * (octaves - middle)
         weight = trust * np.where(rest > line, ABOVE_LINE, 1.0)
-    return line + USUAL_SLOPE_DB * octaves
+    level_db: Table = line + USUAL_SLOPE_DB * octaves
+    return level_db
