@@ -6,8 +6,41 @@ Sizes are those that `docs/explanation/{audioldm2,stable-audio,lumina}.md` count
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from _diagram import Box, Diagram
+
+FAMILIES = (
+    ("MusicGen", ("T5 base", "110 M"), ("Transformer", "draws codes left to right\n422 M to 3,261 M"),
+     ("4 rows of codes", "50 × 4 a second"), ("EnCodec", "59 M in all"), ("32 kHz", "mono or stereo")),
+    ("AudioLDM2", ("CLAP, Flan-T5", "466 M"), ("GPT-2, UNet", "take out noise, 200 times\n471 M"),
+     ("latent mel", "25 × 128 a second"), ("VAE, HiFi-GAN", "111 M in all"), ("16 kHz", "mono")),
+    ("Stable Audio", ("T5 base, seconds", "110 M"), ("Transformer", "takes out noise, 100 times\n1,057 M"),
+     ("latent wave", "21.5 × 64 a second"), ("Oobleck", "156 M in all"), ("44.1 kHz", "stereo")),
+    ("Lumina", ("Flan-T5", "341 M"), ("Transformer", "moves noise, 40 times\n198 M"),
+     ("latent mel", "31.25 × 20 a second"), ("VAE, BigVGAN", "212 M"), ("16 kHz", "mono")),
+)  # fmt: skip
+"""Name; what reads the words; what makes the description, the description; what makes sound of it, the sound. Counted by
+`sound_models.py` and on the pages of the models."""
+
+
+def text_to_audio() -> Diagram:
+    """The four families side by side: what reads, what makes a description of sound, what makes it heard."""
+    it = Diagram(66 + 84 * len(FAMILIES))
+    for x, words in ((183, "reads the words"), (362, "makes a description"), (535, "which is"), (692, "makes it heard"), (838, "as")):
+        it.note((x, 28), words)
+    kinds = ("frozen", "trained", "data", "before", "data")
+    columns = ((116, 134), (280, 164), (474, 122), (626, 132), (788, 100))
+    for row, (name, *parts) in enumerate(FAMILIES):
+        y = 48 + 84 * row
+        it.note((14, y + 32), name, side="left", strong=True)
+        boxes = [
+            it.box((x, y, width, 64), text, note=note, kind=kind)
+            for (x, width), (text, note), kind in zip(columns, parts, kinds, strict=True)
+        ]
+        for left, right in pairwise(boxes):
+            it.arrow(left.right, right.left)
+    return it
 
 
 def audioldm2() -> Diagram:
@@ -138,4 +171,9 @@ def _bars(it: Diagram, at: tuple[float, float], channels: Sequence[int]) -> Iter
         yield it.cells((at[0] + 29 * place, at[1] - 37 - height / 2), [[str(width)]], size=(26, height), colours=tone)
 
 
-DIAGRAMS: dict[str, Callable[[], Diagram]] = {"audioldm2": audioldm2, "stable-audio": stable_audio, "lumina": lumina}
+DIAGRAMS: dict[str, Callable[[], Diagram]] = {
+    "text-to-audio": text_to_audio,
+    "audioldm2": audioldm2,
+    "stable-audio": stable_audio,
+    "lumina": lumina,
+}

@@ -36,10 +36,12 @@ def diagrams() -> dict[str, Callable[[], Picture]]:
 def main() -> int:
     every = diagrams()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*every, []], metavar="NAME", help="those alone; all, if none is named")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="those alone; all, if none is named")
     parser.add_argument("--into", type=Path, default=PICTURES)
     parser.add_argument("--list", action="store_true", help="print the names")
     options = parser.parse_args()
+    if unknown := sorted(set(options.names) - set(every)):
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(every)}")
     for name in options.names or every:
         if options.list:
             print(name)

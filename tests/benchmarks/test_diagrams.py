@@ -83,6 +83,18 @@ def test_every_diagram_is_there_and_shown_with_words_for_those_who_do_not_see_it
     assert shown and all(len(text.split()) > 4 for text in shown)
 
 
+def test_one_command_draws_what_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["diagrams.py", "lumina", "--into", str(tmp_path / "new")])
+    assert diagrams.main() == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["lumina.png"]
+    monkeypatch.setattr(sys, "argv", ["diagrams.py", "--list"])
+    assert diagrams.main() == 0
+    assert capsys.readouterr().out.splitlines()[-len(EVERY) :] == list(EVERY)
+    monkeypatch.setattr(sys, "argv", ["diagrams.py", "nothing"])
+    with pytest.raises(SystemExit):
+        diagrams.main()
+
+
 # --- the page on diffusion --------------------------------------------------------------------------------------------------
 
 
