@@ -19,6 +19,7 @@ import _page_audio  # noqa: E402
 import _page_bridge  # noqa: E402
 import _page_bulk  # noqa: E402
 import _page_classifiers  # noqa: E402
+import _page_codecs  # noqa: E402
 import _page_extensions  # noqa: E402
 import _page_genres  # noqa: E402
 import _page_metrics  # noqa: E402
@@ -288,6 +289,7 @@ SECTIONS = {
     **_page_ports.SECTIONS,
     **_page_studio.SECTIONS,
     **_page_studio_load.SECTIONS,
+    **_page_codecs.SECTIONS,
 }
 
 if __name__ == "__main__":
