@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from symusic import Score
 
     from kapelle.audio.waveform import Waveform
+    from kapelle.text_audio.selftest import Report as SelfTest
 
 SURE = 0.5
 """A genre is told in a prompt if its classifier gives it so much, of eight."""
@@ -158,11 +159,13 @@ def open_sound_model(model: SoundModel, way: SoundWay) -> Opened:
     Raises:
         Missing, NetworkError, UnreadableInput, NotEnoughMemory: As `imagine`.
     """
-    from kapelle.text_audio import opening, weights
+    from kapelle.text_audio import opening, places, weights
 
     folder = weights.find(model, _given(model, way), offline=way.offline)
     if folder is None:
+        places.choose(model, device=way.device, dtype=way.dtype)  # before gigabytes come that would not fit
         way.notice(catalogue.notice(model))
+    if folder is None or way.weights is None:  # what was fetched before is compared, which is quick
         folder = weights.fetch(model, progress=way.fetching, offline=way.offline)
     return Opened(opening.open_model(model, folder, device=way.device, dtype=way.dtype), weights.fingerprint(folder))
 
@@ -180,6 +183,26 @@ def _given(model: SoundModel, way: SoundWay) -> Path | None:
         return None
     folder = Path(way.weights)
     return folder / model.name if (folder / model.name).is_dir() else folder
+
+
+def self_test(model: str = SMALLEST, way: SoundWay | None = None, *, progress: Report = quiet) -> SelfTest:
+    """What a published model does on this machine: length, level, seed. The tests of Kapelle cannot know, since they may fetch nothing.
+
+    Args:
+        model: Name, of `sound_models`; the smallest if left out.
+        way: Where it comes from, and where it runs.
+        progress: Called with (tokens or steps done, in all).
+
+    Raises:
+        KapelleError: As `imagine`.
+    """
+    from kapelle.text_audio import selftest
+
+    way, facts = way or SoundWay(), catalogue.find(model)
+    if notice := fetch_notice(facts, way):
+        way.notice(notice)
+    folder = _given(facts, way)
+    return selftest.self_test(facts, selftest.Way(folder, way.device, way.dtype, way.offline, way.fetching), progress=progress)
 
 
 def sound_models() -> list[dict[str, Any]]:
