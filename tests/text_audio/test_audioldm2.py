@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,15 +9,15 @@ torch = pytest.importorskip("torch")
 for needed in ("diffusers", "transformers"):
     pytest.importorskip(needed)
 
-import tiny_audioldm2
+import tiny_audioldm2  # noqa: E402
+from kapelle.errors import CannotObey, Interrupted, UnreadableInput, UsageError  # noqa: E402
+from kapelle.text_audio import audioldm2  # noqa: E402
+from kapelle.text_audio.catalogue import find  # noqa: E402
+from kapelle.text_audio.clap import Clap  # noqa: E402
+from kapelle.text_audio.opening import open_model  # noqa: E402
+from kapelle.text_audio.request import SoundRequest  # noqa: E402
 
-from kapelle.errors import CannotObey, Interrupted, UnreadableInput, UsageError
-from kapelle.text_audio import audioldm2
-from kapelle.text_audio.catalogue import find
-from kapelle.text_audio.clap import Clap
-from kapelle.text_audio.opening import open_model
-from kapelle.text_audio.request import SoundRequest
-
+pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]  # of the libraries
 PROMPT = "Lo-fi funk with loud guitars and heavy drums"
 RATE = 16_000
 
@@ -176,7 +177,7 @@ def test_steps_that_divide_the_levels_are_those_of_diffusers(backend, steps):
 def test_any_number_of_steps_begins_in_noise_and_goes_down_level_by_level(backend, steps):
     levels = audioldm2.levels(backend.pipeline.scheduler, steps)
     assert len(levels) == steps
-    assert all(one.timestep > other.timestep and one.after == other.before for one, other in zip(levels, levels[1:], strict=False))
+    assert all(one.timestep > other.timestep and one.after == other.before for one, other in pairwise(levels))
     assert levels[0].timestep >= 1000 - 1000 // steps - 1
     assert levels[-1].after == float(backend.pipeline.scheduler.alphas_cumprod[0])
 
