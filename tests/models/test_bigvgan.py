@@ -94,6 +94,56 @@ def test_a_frame_becomes_a_hop_of_samples(n_frames):
     assert made.abs().max() <= 1
 
 
+def written_out(weights, mels, config):
+    """The published generator once more, in functions on its names: resampling as zeros between samples and a plain convolution."""
+    w, functional = weights, torch.nn.functional
+    taps = lowpass()[0, 0]
+
+    def filtered(row, before, after):
+        held = torch.cat([row[:1].expand(before), row, row[-1:].expand(after)])
+        return functional.conv1d(held[None, None], taps.flip(0)[None, None])[0, 0]
+
+    def activation(x, name):
+        out = torch.empty_like(x)
+        for channel, row in enumerate(x[0]):
+            held = torch.cat([row[:1].expand(6), row, row[-1:].expand(6)])
+            between = torch.stack([held, torch.zeros_like(held)], dim=1).flatten()  # 12 samples more on either side
+            higher = 2 * functional.conv1d(between[None, None], taps[None, None])[0, 0][6 : 6 + 2 * len(row)]
+            speed, height = w[f"{name}.act.alpha"][channel].exp(), w[f"{name}.act.beta"][channel].exp()
+            bent = higher + torch.sin(speed * higher) ** 2 / (height + 1e-9)
+            out[0, channel] = filtered(bent, 5, 6)[::2]
+        return out
+
+    def convolution(x, name, dilation=1):
+        kernel = w[name + ".weight"]
+        return functional.conv1d(x, kernel, w[name + ".bias"], padding=dilation * (kernel.shape[-1] - 1) // 2, dilation=dilation)
+
+    x = convolution(mels, "conv_pre")
+    for level, (rate, kernel) in enumerate(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True)):
+        up = f"ups.{level}.0"
+        x = functional.conv_transpose1d(x, w[up + ".weight"], w[up + ".bias"], stride=rate, padding=(kernel - rate) // 2)
+        total = torch.zeros_like(x)
+        for number, dilations in enumerate(config.resblock_dilation_sizes):
+            block, y = f"resblocks.{level * 3 + number}", x
+            for pair, dilation in enumerate(dilations):
+                inner = convolution(activation(y, f"{block}.activations.{2 * pair}"), f"{block}.convs1.{pair}", dilation)
+                y = y + convolution(activation(inner, f"{block}.activations.{2 * pair + 1}"), f"{block}.convs2.{pair}")
+            total = total + y
+        x = total / 3
+    return torch.tanh(convolution(activation(x, "activation_post"), "conv_post"))
+
+
+def test_the_generator_is_its_equations():
+    torch.manual_seed(2)
+    made = BigVGAN(SMALL)
+    for name, parameter in made.named_parameters():
+        parameter.normal_(0.0, 0.3 if ".act." in name else 0.1)
+    mels = torch.randn(1, 5, 6)
+    expected = written_out(made.state_dict(), mels, SMALL)
+    assert expected.abs().max() > 0.01
+    assert torch.allclose(made(mels), expected, atol=1e-5)
+
+
 def test_the_filter_is_the_one_that_scipy_designs():
     """A sinc with its edge at a quarter of the rate, in a window of Kaiser for a transition of 0.3 of the rate on either side."""
     signal = pytest.importorskip("scipy.signal")

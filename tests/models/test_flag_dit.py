@@ -126,6 +126,55 @@ def test_attention_is_a_softmax_over_what_is_heard():
     assert torch.allclose(layer(hidden, context, rotations(9, 8), None), plain_attention(layer, hidden, context, everywhere), atol=1e-5)
 
 
+def written_out(weights, latents, time, context, n_heads):
+    """The whole network once more, from its equations and its published names, in functions and 64-bit floats."""
+    w = {name: array.double() for name, array in weights.items()}
+    silu, latents, context = torch.nn.functional.silu, latents.double(), context.double()
+
+    def linear(rows, name):
+        return rows @ w[name + ".weight"].T + w.get(name + ".bias", 0.0)
+
+    def root_mean_square(rows, name):
+        return w[name + ".weight"] * rows / (rows.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+
+    def standard(rows, eps):
+        return (rows - rows.mean(-1, keepdim=True)) / (rows.var(-1, keepdim=True, unbiased=False) + eps).sqrt()
+
+    def split(rows):
+        return rows.reshape(*rows.shape[:2], n_heads, -1).movedim(2, 1)
+
+    def attend(queries, keys, values):
+        return torch.softmax(queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1]), -1) @ values
+
+    angles = time.double()[:, None] * torch.exp(-math.log(10_000) * torch.arange(128).double() / 128)
+    waves = torch.cat([torch.cos(angles), torch.sin(angles)], -1)
+    pooled = standard(context.mean(1), 1e-5) * w["cap_embedder.0.weight"] + w["cap_embedder.0.bias"]
+    condition = linear(silu(linear(waves, "t_embedder.mlp.0")), "t_embedder.mlp.2") + linear(pooled, "cap_embedder.1")
+    x = linear(latents.transpose(1, 2), "proj_in")
+    for block in (f"blocks.{number}." for number in range(2)):
+        six = linear(silu(condition), block + "adaLN_modulation.1")[:, None].chunk(6, -1)
+        moved = root_mean_square(x, block + "attention_norm") * (1 + six[1]) + six[0]
+        text = root_mean_square(context, block + "attention_y_norm")
+        part = {name: split(linear(moved, f"{block}attention.{name}")) for name in ("wq", "wk", "wv")}
+        queries, keys = turned_as_complex_numbers(part["wq"]), turned_as_complex_numbers(part["wk"])
+        read = attend(queries, split(linear(text, block + "attention.wk_y")), split(linear(text, block + "attention.wv_y")))
+        mixed = attend(queries, keys, part["wv"]) + torch.tanh(w[block + "attention.gate"])[:, None, None] * read
+        x = x + six[2] * linear(mixed.movedim(1, 2).flatten(2), block + "attention.wo")
+        moved = root_mean_square(x, block + "ffn_norm") * (1 + six[4]) + six[3]
+        wide = silu(linear(moved, block + "feed_forward.w1")) * linear(moved, block + "feed_forward.w3")
+        x = x + six[5] * linear(wide, block + "feed_forward.w2")
+    shift, scale = linear(silu(condition), "final_layer.adaLN_modulation.1")[:, None].chunk(2, -1)
+    return linear(standard(x, 1e-6) * (1 + scale) + shift, "final_layer.linear").transpose(1, 2)
+
+
+def test_the_network_is_its_equations():
+    made = network()
+    torch.manual_seed(7)
+    latents, context, time = torch.randn(2, 3, 11), torch.randn(2, 5, 6), torch.tensor([37.0, 812.0])
+    expected = written_out(made.state_dict(), latents, time, context, 2)
+    assert (made(latents, time, context) - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
 def test_a_row_beside_longer_rows_is_what_it_is_alone():
     made = network()
     torch.manual_seed(2)

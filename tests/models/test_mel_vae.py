@@ -81,6 +81,50 @@ def test_attention_is_a_softmax_over_time():
     assert torch.allclose(layer(hidden)[0], expected, atol=1e-5)
 
 
+def written_out(weights, latents):
+    """The published decoder once more, for two levels of two blocks, in functions on its names."""
+    w, functional = weights, torch.nn.functional
+
+    def convolution(x, name):
+        kernel = w[name + ".weight"]
+        return functional.conv1d(x, kernel, w[name + ".bias"], padding=kernel.shape[-1] // 2)
+
+    def norm(x, name):
+        return functional.group_norm(x, 32, w[name + ".weight"], w[name + ".bias"], eps=1e-6)
+
+    def swish(x):
+        return x * torch.sigmoid(x)
+
+    def residual(x, name):
+        inner = convolution(swish(norm(x, name + ".norm1")), name + ".conv1")
+        inner = convolution(swish(norm(inner, name + ".norm2")), name + ".conv2")
+        return inner + (convolution(x, name + ".nin_shortcut") if name + ".nin_shortcut.weight" in w else x)
+
+    def attention(x, name):
+        q, k, v = (convolution(norm(x, name + ".norm"), f"{name}.{part}") for part in "qkv")
+        shares = torch.softmax(q.transpose(1, 2) @ k * q.shape[1] ** -0.5, dim=2)
+        return x + convolution(v @ shares.transpose(1, 2), name + ".proj_out")
+
+    x = convolution(convolution(latents, "post_quant_conv"), "decoder.conv_in")
+    x = residual(attention(residual(x, "decoder.mid.block_1"), "decoder.mid.attn_1"), "decoder.mid.block_2")
+    for level in (1, 0):
+        for block in range(2):
+            x = residual(x, f"decoder.up.{level}.block.{block}")
+        if level == 1:
+            x = convolution(functional.interpolate(x, scale_factor=2.0, mode="nearest"), "decoder.up.1.upsample.conv")
+    return convolution(swish(norm(x, "decoder.norm_out")), "decoder.conv_out")
+
+
+def test_the_decoder_is_its_equations():
+    torch.manual_seed(3)
+    made = MelDecoder(SMALL)
+    for parameter in made.parameters():
+        parameter.normal_(0.0, 0.3)
+    latents = torch.randn(2, 4, 9)
+    expected = written_out(made.state_dict(), latents)
+    assert (made(latents) - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
 def test_a_latent_moves_the_frames_around_it_most():
     torch.manual_seed(2)
     made = MelDecoder(SMALL)
