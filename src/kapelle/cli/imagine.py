@@ -48,7 +48,9 @@ def run(arguments: Arguments, console: Console) -> None:
     if arguments.models:
         showing.models(console)
     elif arguments.self_test:
-        showing.self_test(arguments, console)
+        if arguments.prompt is not None or len(arguments.model) > 1:
+            raise UsageError("a self-test has a prompt of its own, and tests one model")
+        showing.self_test(arguments.model[0] if arguments.model else SMALLEST, way_of(arguments.place), console)
     elif arguments.gallery:
         from kapelle.cli import imagine_gallery
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from kapelle.errors import Interrupted, KapelleError
+from kapelle.errors import Interrupted, KapelleError, UnreadableInput
 
 if TYPE_CHECKING:
     from kapelle.api.imagining import SoundWay
     from kapelle.api.sound_files import SoundFile
     from kapelle.cli.console import Console
-    from kapelle.cli.imagine import Arguments
     from kapelle.text_audio.catalogue import SoundModel
 
 FACTS = ("prompt", "model", "seed", "seconds", "rate", "channels", "loudness", "denoised", "licence")
@@ -113,6 +112,26 @@ def models(console: Console) -> None:
     console.note("`kapelle imagine PROMPT --model NAME` makes sound with one of them; `--json` tells the addresses of their licences")
 
 
-def self_test(arguments: Arguments, console: Console) -> None:
-    """Make a sound with the smallest published model and tell what was checked."""
-    raise NotImplementedError
+def self_test(name: str, way: SoundWay, console: Console) -> None:
+    """Make sound with a published model, and tell what was checked.
+
+    Raises:
+        UnreadableInput: The model does not do what it should.
+    """
+    from kapelle.api import imagining
+    from kapelle.text_audio import catalogue
+
+    with working(catalogue.find(name), way, console) as (way, move):
+        found = imagining.self_test(name, way, progress=move)
+    failed = [f"{one.name} ({one.detail})" for one in found.findings if not one.passed]
+    if console.as_json and not failed:
+        console.data({**asdict(found), "passed": found.passed})
+    elif not console.as_json:
+        rows = [(console.texts(one.name), console.texts("yes" if one.passed else "no"), one.detail) for one in found.findings]
+        console.table(("check", "passed", "found"), rows)
+        console.note("{name}: a second of sound took {seconds:.1f} s", name=name, seconds=found.seconds)
+    if failed:
+        raise UnreadableInput(
+            "{model} does not do what it should on this machine: {what}", model=name, what=", ".join(failed),
+            hint="`kapelle doctor` tells about the machine; --dtype float32 and --device cpu are the surest",
+        )  # fmt: skip
