@@ -27,6 +27,7 @@ import _page_originality  # noqa: E402
 import _page_ports  # noqa: E402
 import _page_ranking  # noqa: E402
 import _page_retrieval  # noqa: E402
+import _page_sound_models  # noqa: E402
 import _page_studio  # noqa: E402
 import _page_studio_load  # noqa: E402
 import _page_themes  # noqa: E402
@@ -287,6 +288,7 @@ SECTIONS = {
     **_page_originality.SECTIONS,
     **_page_ranking.SECTIONS,
     **_page_ports.SECTIONS,
+    **_page_sound_models.SECTIONS,
     **_page_studio.SECTIONS,
     **_page_studio_load.SECTIONS,
     **_page_codecs.SECTIONS,
