@@ -110,6 +110,8 @@ def agree(label: str, measured: Iterable[float]) -> None:
 
 def test_the_tables_say_what_the_code_computes() -> None:
     here = _diagrams_plots.page()
+    agree("squared error on fresh pairs", [*(loss for loss, _ in here.training.values()), here.least])
+    agree("how far from the formula", [*(apart for _, apart in here.training.values()), 0])
     agree("error of DDIM, against 500 steps", here.ddim_errors.values())
     agree("first order: DDIM on these levels", here.orders[1].values())
     agree("second order", here.orders[2].values())
