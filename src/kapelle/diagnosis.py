@@ -66,7 +66,7 @@ class Finding:
     """One thing that was looked for.
 
     Attributes:
-        part: ``Python``, ``package``, ``program``, ``extra``, ``sound``, ``model`` or ``place``.
+        part: ``Python``, ``package``, ``program``, ``extra``, ``sound``, ``model``, ``sound model`` or ``place``.
         name: What it is called.
         found: It is there and of use.
         needed: Kapelle does not work without it.
@@ -86,7 +86,7 @@ class Finding:
 
 def diagnose() -> list[Finding]:
     """Everything that was looked for, what is needed first."""
-    return [*_python(), *_programs(), _gpu(), *_extras(), _soundfont(), *_models(), *_places()]
+    return [*_python(), *_programs(), _gpu(), *_extras(), _soundfont(), *_models(), *_sound_models(), *_places()]
 
 
 def _python() -> Iterator[Finding]:
@@ -183,6 +183,18 @@ def _models() -> Iterator[Finding]:
     if not installed:
         advice = "bundles belong into {place}; `kapelle export` makes them"
         yield Finding("model", "any", False, "", advice, {"place": load.places()[0]}, needed=True)
+
+
+def _sound_models() -> Iterator[Finding]:
+    """The models that make sound from text whose weights are on this machine; most people have none, and lack nothing."""
+    from kapelle.text_audio import catalogue, weights
+
+    there = [(model, folder) for model in catalogue.MODELS if (folder := weights.find(model))]
+    for model, folder in there:
+        yield Finding("sound model", model.name, True, f"{size(weights.size(model))}, {folder}")
+    if not there:
+        advice = "`kapelle imagine --self-test` fetches the smallest and tries it; none is needed to compose"
+        yield Finding("sound model", "any", False, "", advice)
 
 
 def _places() -> Iterator[Finding]:

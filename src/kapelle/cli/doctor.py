@@ -33,7 +33,7 @@ def run(arguments: Arguments, console: Console) -> None:
         if item.part != part:
             part = item.part
             console.line(texts(part))
-        name = texts(item.name) if item.part in ("place", "model") else item.name  # the others are names everywhere
+        name = texts(item.name) if item.part in ("place", "model", "sound model") else item.name  # the others are names everywhere
         sign = "+" if item.found else "!" if item.needed else "-"
         console.line(f"  {sign} {name}{': ' if item.detail else ''}{texts(item.detail) if item.detail else ''}")
         if item.advice:
