@@ -179,12 +179,10 @@ def guarded(place: Place) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        elsewhere = (
-            "close other programs, or take a smaller model" if place.device.type == "cpu" else "take --device cpu or --dtype float16"
-        )
-        raise NotEnoughMemory(
-            "the {device} has not enough memory for this", device=place.device.type, hint="ask for a shorter sound; " + elsewhere
-        ) from error
+        hint = "ask for a shorter sound, or take --device cpu or --dtype float16"
+        if place.device.type == "cpu":
+            hint = "ask for a shorter sound, close other programs, or take a smaller model"
+        raise NotEnoughMemory("the {device} has not enough memory for this", device=place.device.type, hint=hint) from error
 
 
 def _is_out_of_memory(error: Exception) -> bool:
