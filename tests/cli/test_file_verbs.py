@@ -116,7 +116,7 @@ def test_doctor_tells_what_is_there_and_how_to_add_the_rest(run, lang):
 def test_doctor_for_machines_names_every_finding(compose):
     told = compose("doctor", "--json").data
     parts = {finding["part"] for finding in told["findings"]}
-    assert parts == {"Python", "package", "program", "extra", "sound", "model", "place"}
+    assert parts == {"Python", "package", "program", "extra", "sound", "model", "sound model", "place"}
     assert told["ready"] is True
     missing = [finding for finding in told["findings"] if not finding["found"]]
     assert all(finding["advice"] for finding in missing)
