@@ -241,8 +241,8 @@ class Diagram:
                     continue
                 square = Box(at[0] + c * size[0], at[1] + r * size[1], *size, name=text)
                 tint = LIGHT.tracks[(colours or {})[text] % len(LIGHT.tracks)] if text in (colours or {}) else LIGHT.muted
-                style = {"facecolor": _tint(tint), "edgecolor": tint, "linewidth": 0.9, "zorder": 2}
-                self.axes.add_patch(Rectangle((square.x, square.y), *size, **style))
+                place = Rectangle((square.x, square.y), *size, facecolor=_tint(tint), edgecolor=tint, linewidth=0.9, zorder=2)
+                self.axes.add_patch(place)
                 self._text((square.x + size[0] / 2, square.y + size[1] / 2), text, SMALL, square)
         table = Box(*at, size[0] * max(len(row) for row in rows), size[1] * len(rows), "cells")
         self.boxes.append(table)

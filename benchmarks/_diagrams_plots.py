@@ -90,7 +90,7 @@ def diffusion() -> Plot:
     true, noise = here.pieces(1500, here.MUSIC, random), random.standard_normal((1500, 2))
     for axes, level in zip(panels[0], (0, 60, 150, 999), strict=True):
         x = here.A[level] * true + here.S[level] * noise
-        axes.scatter(*x.T, s=1.2, color=LIGHT.tracks[0], linewidths=0)
+        _dots(axes, x, 1.2, LIGHT.tracks[0])
         _title(axes, f"{'noise comes in: ' if level == 0 else ''}a = {here.A[level]:.2f}, s = {here.S[level]:.2f}")
     for axes, steps in zip(panels[1], (5, 20, 200, 0), strict=True):
         _ways(axes, ddim_way(steps) if steps else noisy_way(50)[:, 4:8])
@@ -106,7 +106,7 @@ def guidance() -> Plot:
     for axes, g in zip(panels[0], (None, 1, 3, 7), strict=True):
         made = wanted if g is None else here.solve(here.many[:1000], here.levels(50), here.guided(g))
         _clouds(axes)
-        axes.scatter(*made.T, s=1.5, color=LIGHT.tracks[1 if g is None else 0], linewidths=0)
+        _dots(axes, made, 1.5, LIGHT.tracks[1 if g is None else 0])
         _title(axes, "what is asked for" if g is None else f"guidance {g}")
     return Plot(figure)
 
@@ -140,7 +140,7 @@ def _panels(rows: int, columns: int, height: float, squares: int | None = None) 
     figure = Figure(figsize=(9, height), layout="constrained", facecolor=LIGHT.ground)
     FigureCanvasAgg(figure)
     wide = [1.0 if squares is None or place < squares else 1.25 for place in range(columns)]
-    grid = figure.subplots(rows, columns, squeeze=False, width_ratios=wide)
+    grid: Sequence[Sequence[Axes]] = figure.subplots(rows, columns, squeeze=False, width_ratios=wide).tolist()
     for row in grid:
         for place, axes in enumerate(row):
             axes.tick_params(labelsize=7)
@@ -150,13 +150,17 @@ def _panels(rows: int, columns: int, height: float, squares: int | None = None) 
     return figure, grid
 
 
+def _dots(axes: Axes, points: Points, size: float, colour: str, order: float = 1) -> None:
+    axes.scatter(points[:, 0], points[:, 1], s=size, color=colour, linewidths=0, zorder=order)
+
+
 def _title(axes: Axes, text: str) -> None:
     axes.set_title(text, fontsize=8.5, color=LIGHT.text)
 
 
 def _clouds(axes: Axes) -> None:
     here = page()
-    axes.scatter(*here.pieces(600, here.MUSIC, np.random.default_rng(7)).T, s=3, color=LIGHT.bar, linewidths=0)
+    _dots(axes, here.pieces(600, here.MUSIC, np.random.default_rng(7)), 3, LIGHT.bar)
 
 
 def _ways(axes: Axes, way: Points, every: bool = True) -> None:
@@ -166,8 +170,8 @@ def _ways(axes: Axes, way: Points, every: bool = True) -> None:
         dots = "o-" if every and len(way) < 30 else "-"
         colour = LIGHT.tracks[1 + point if way.shape[1] < 8 else 1]
         axes.plot(*way[:, point].T, dots, color=colour, linewidth=0.6, markersize=1.3, alpha=0.75)
-    axes.scatter(*way[0].T, s=4, color=LIGHT.drums, linewidths=0, zorder=3)
-    axes.scatter(*way[-1].T, s=9, color=LIGHT.tracks[0], linewidths=0, zorder=4)
+    _dots(axes, way[0], 4, LIGHT.drums, 3)
+    _dots(axes, way[-1], 9, LIGHT.tracks[0], 4)
 
 
 DIAGRAMS: dict[str, Callable[[], Plot]] = {"diffusion": diffusion, "diffusion-guidance": guidance, "flow": flow}
