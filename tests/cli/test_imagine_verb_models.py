@@ -1,6 +1,7 @@
 """`kapelle imagine` with the real classes of all four families and few random weights, from the command line to the file."""
 
 import re
+from functools import partial
 from urllib.parse import unquote
 
 import numpy as np
@@ -18,7 +19,7 @@ from kapelle.audio.loudness import loudness
 FAMILIES = {
     "musicgen-small": (tiny_musicgen.save, 32_000, 1, ()),
     "audioldm2-music": (tiny_audioldm2.save, 16_000, 1, ("--steps", 2)),
-    "stable-audio-open": (tiny_stable_audio.save, 44_100, 2, ("--steps", 2)),
+    "stable-audio-open": (partial(tiny_stable_audio.save, n_latents=64), 44_100, 2, ("--steps", 2)),
     "lumina-music": (tiny_lumina.save, 16_000, 1, ("--steps", 2)),
 }
 
