@@ -42,7 +42,7 @@ EXTRAS = {
     "classify": ("catboost",),
     "distributed": ("ray",),
     "midi": ("rtmidi",),
-    "audio": ("diffusers", "torchsde", "huggingface_hub", "pyloudnorm"),
+    "audio": ("torch", "transformers", "diffusers", "torchsde", "safetensors", "huggingface_hub", "pyloudnorm"),
     "denoise": ("noisereduce",),
 }
 """Extra -> packages that it brings."""
