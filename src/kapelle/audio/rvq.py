@@ -32,7 +32,8 @@ Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Curve = npt.NDArray[np.float64]
 
-BLOCK_ROWS = 4096  # vectors that are compared with all rows at once: their distances stay small
+BLOCK_ROWS = 512  # vectors that are compared with all rows at once: their distances stay in the cache
+STACK_ROWS = 32  # vectors of one product: larger ones are dealt to threads, which on a busy machine wait for each other for long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,13 +277,18 @@ def nearest(vectors: Vectors, rows: Vectors) -> Ids:
         rows: Shape (V, D), V of 1 or more.
     """
     lengths = np.square(rows).sum(axis=1)
+    table = np.ascontiguousarray(rows.T)
     out = np.empty(len(vectors), dtype=np.int64)
     for start in range(0, len(vectors), BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        scores = vectors[block] @ rows.T  # |x - c|^2 = |x|^2 - 2 x c + |c|^2, and |x|^2 changes no order
-        scores *= -2.0
+        block = vectors[start : start + BLOCK_ROWS]
+        scores = np.empty((len(block), len(rows)), dtype=np.float32)
+        whole = len(block) // STACK_ROWS * STACK_ROWS
+        stacks = (-1, STACK_ROWS)
+        np.matmul(block[:whole].reshape(*stacks, block.shape[1]), table, out=scores[:whole].reshape(*stacks, len(rows)))
+        np.matmul(block[whole:], table, out=scores[whole:])
+        scores *= -2.0  # |x - c|^2 = |x|^2 - 2 x c + |c|^2, and |x|^2 changes no order
         scores += lengths
-        out[block] = scores.argmin(axis=1)
+        out[start : start + BLOCK_ROWS] = scores.argmin(axis=1)
     return out
 
 
