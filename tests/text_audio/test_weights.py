@@ -406,3 +406,52 @@ def test_a_model_of_pickles_is_looked_for_where_its_conversion_lies(server, tmp_
     assert weights.find(lumina) == weights.fetch(lumina, offline=True) == weights.converted(lumina)
     assert len(weights.fingerprint(weights.converted(lumina))) == 64
     assert weights.find(lumina, tmp_path) == tmp_path
+
+
+KILLED = """
+import sys
+from dataclasses import replace
+from kapelle.text_audio import catalogue, weights
+weights.fetch(replace(catalogue.find("musicgen-small"), revision="main"), progress=lambda done, total: print(done, flush=True))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+def test_a_fetch_that_was_killed_goes_on_in_another_process(server):
+    server.put(MUSICGEN.repo, FILES)
+    big = server.file(MUSICGEN.repo, "model.safetensors")
+    big.piece, big.pause_s = 2_000, 0.02
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if int(line) > 30_000:
+                process.kill()
+                break
+    (part,) = (shelf.repository(MUSICGEN.repo) / "blobs").glob("*.part")
+    held = part.stat().st_size
+    assert 20_000 < held < len(BIG)
+    big.pause_s = 0.0
+    assert (weights.fetch(MUSICGEN) / "model.safetensors").read_bytes() == BIG
+    assert server.asked("cdn")[-1][2]["Range"] == f"bytes={held}-"
+
+
+def test_a_system_without_links_has_the_files_themselves(server, monkeypatch):
+    def refuse(*_):
+        raise OSError(1314, "a privilege is not held")
+
+    server.put(MUSICGEN.repo, FILES)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    folder = weights.fetch(MUSICGEN)
+    assert names(folder) == WANTED and not any(path.is_symlink() for path in folder.iterdir())
+    asked = len(server.server.asked)
+    assert weights.fetch(MUSICGEN) == folder and weights.verify(MUSICGEN).damaged == ()
+    assert len(server.server.asked) == asked
+
+
+def test_what_is_compared_is_read_once(server, monkeypatch):
+    server.put(MUSICGEN.repo, FILES)
+    folder = weights.fetch(MUSICGEN)
+    (shelf.notes() / shelf.DIGESTS).unlink()
+    for read in ([(len(BIG), sum(len(FILES[name]) for name in WANTED))], []):
+        seen = []
+        assert weights.fetch(MUSICGEN, offline=True, progress=lambda done, total: seen.append((done, total))) == folder  # noqa: B023
+        assert seen == read

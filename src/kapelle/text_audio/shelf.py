@@ -195,12 +195,19 @@ def _has_weights(part: Path) -> bool:
     return all((part / str(name)).is_file() for name in set(held["weight_map"].values()))
 
 
-def is_sound(path: Path, file: HubFile) -> bool:
-    """Whether a file has the contents that were published; it is read only if it was not, or has changed since."""
+def is_sound(path: Path, file: HubFile, *, fresh: bool = False, progress: Callable[[int], None] = lambda n_bytes: None) -> bool:
+    """Whether a file has the contents that were published; a large one is read only if it was not, or has changed since, or if `fresh`.
+
+    Args:
+        path: Of the file.
+        file: As it was published.
+        fresh: Read it in any case.
+        progress: Called with the bytes of each piece that was read.
+    """
     if _size(path) != file.size:
         return False
     if SHA256.fullmatch(file.digest):
-        return digest(path) == file.digest
+        return digest(path, fresh=fresh, progress=progress) == file.digest
     return git_digest(path) == file.digest
 
 

@@ -108,7 +108,7 @@ def fetch(
     """
     offline = offline or hub.is_offline()
     found = find(model, offline=offline)
-    if found is not None and not (damaged := _damaged(model, found)):
+    if found is not None and not (damaged := _damaged(model, found, progress)):
         return found
     if found is not None and offline:
         raise UnreadableInput(
@@ -135,19 +135,14 @@ def verify(model: SoundModel, *, progress: Report = quiet) -> Checked:
     folder = find(model, offline=True)
     assert folder is not None  # offline raises
     listing = _known(model, folder)
-    done, damaged = 0, []
+    done = 0
 
     def read(n_bytes: int) -> None:
         nonlocal done
         done += n_bytes
         progress(done, listing.size)
 
-    for file in listing.files:
-        path = folder / file.path
-        if path.is_file() and shelf.SHA256.fullmatch(file.digest):
-            shelf.digest(path, fresh=True, progress=read)
-        if not shelf.is_sound(path, file):
-            damaged.append(file.path)
+    damaged = [file.path for file in listing.files if not shelf.is_sound(folder / file.path, file, fresh=True, progress=read)]
     return Checked(folder, listing.commit, len(listing.files), tuple(damaged))
 
 
@@ -215,8 +210,16 @@ def _known(model: SoundModel, folder: Path) -> Listing:
     return shelf.recall(model.repo, folder.name) or shelf.listed(model.repo, folder.name)
 
 
-def _damaged(model: SoundModel, folder: Path) -> list[HubFile]:
-    return [file for file in _known(model, folder).files if not shelf.is_sound(folder / file.path, file)]
+def _damaged(model: SoundModel, folder: Path, progress: Report) -> list[HubFile]:
+    """Files that are not what was published; those that were read before, and have not changed since, are not read again."""
+    listing, done = _known(model, folder), 0
+
+    def read(n_bytes: int) -> None:
+        nonlocal done
+        done += n_bytes
+        progress(done, listing.size)
+
+    return [file for file in listing.files if not shelf.is_sound(folder / file.path, file, progress=read)]
 
 
 def _fetch(model: SoundModel, progress: Report, cancelled: Callable[[], bool]) -> Path:
