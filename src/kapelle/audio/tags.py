@@ -106,8 +106,8 @@ def _add_info(file: BinaryIO, tags: Mapping[str, str]) -> None:
     for key, text in tags.items():
         data = text.encode() + b"\0"
         body += _INFO[key] + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
-    end = file.seek(0, 2)
-    file.write(bytes(end % 2) + b"LIST" + struct.pack("<I", len(body)) + body)
+    file.seek(0, 2)  # libsndfile has made it even, as chunks must be
+    file.write(b"LIST" + struct.pack("<I", len(body)) + body)
     end = file.tell()
     file.seek(4)
     file.write(struct.pack("<I", min(end - 8, 0xFFFF_FFFF)))
