@@ -19,7 +19,7 @@ from symusic import Score, Track
 from kapelle.errors import MidiError
 from kapelle.score import units
 from kapelle.score.instruments import DRUMS, program_name
-from kapelle.score.keys import ALL_KEYS, found_key, key_correlations, pitch_class_durations
+from kapelle.score.keys import ALL_KEYS, found_key, key_correlations, key_of_signature, pitch_class_durations
 
 MOST_INSTRUMENTS = 5
 LEAST_SHARE = 0.03
@@ -105,7 +105,7 @@ def sentence(facts: Facts) -> str:
 
     What is told is told in this order: speed, genre, metre if it is not 4/4, key, tempo, instruments.
     """
-    speed = "" if facts.bpm is None else next(word for limit, word in _SPEEDS if facts.bpm < limit)
+    speed = "" if facts.bpm is None else next(word for limit, word in _SPEEDS if round(facts.bpm) < limit)
     genre = _GENRES.get(facts.genre.lower(), facts.genre)
     what = " ".join(word for word in (speed, genre, "piece") if word)
     where = [f"{facts.metre} time"] if facts.metre != "4/4" else []
@@ -134,12 +134,13 @@ def _key_name(key: str) -> str:
 
 
 def _key(score: Score) -> str | None:
-    """The key, if the notes are clearly in it."""
+    """The key, if the notes are clearly in it, or if the file states it and they bear it out."""
     durations = pitch_class_durations(score)
     if not durations.any():
         return None
     key = found_key(score)
-    return str(key) if key_correlations(durations)[ALL_KEYS.index(key)] >= CLEAR_KEY else None
+    stated = any(key == key_of_signature(one.key, bool(one.tonality)) for one in score.key_signatures)
+    return str(key) if stated or key_correlations(durations)[ALL_KEYS.index(key)] >= CLEAR_KEY else None
 
 
 def _instruments(tracks: Sequence[Track]) -> list[str]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kapelle.text_audio.catalogue import SoundModel
 
 TITLE = "Sounds from sentences"
-USE = {"yes": "for every use", "some": "for money under conditions", "no": "not for money"}
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,9 @@ def page(board: Board) -> str:
 
 def _body(board: Board) -> Iterator[str]:
     n = sum(map(len, board.clips.values()))
-    yield f"<header><h1>{TITLE}</h1><p>Every sound was made by a published model from the sentence beside it, and from nothing else.</p>"
+    yield f"<header><h1>{TITLE}</h1><p>Every sound was made from the sentence beside it by the model above it.</p>"
     yield f'<p class="muted">{text(board.settings)}; {n} sounds are here.</p></header><main>'
-    head = "".join(f'<th scope="col">{text(model.name)}</th>' for model in board.models)
+    head = "".join(f'<th scope="col">{text(model.name)}<br>{_licence(model)}</th>' for model in board.models)
     yield f'<div class="wide"><table class="grid"><thead><tr><td></td>{head}</tr></thead><tbody>'
     for prompt in board.prompts:
         cells = "".join(f'<td class="cell" data-label="{text(model.name)}">{_cell(board, prompt, model)}</td>' for model in board.models)
@@ -100,6 +99,10 @@ def _player(path: str, label: str) -> str:
     return f'<audio controls preload="none" src="{quote(path)}" aria-label="{text(label)}"></audio>'
 
 
+def _licence(model: SoundModel) -> str:
+    return f'<a href="{text(model.licence.url)}">{text(model.licence.name)}</a>'
+
+
 def _models(board: Board) -> Iterator[str]:
     head = ("model", "weights", "sound", "licence", "its terms")
     yield f'<div class="wide"><table><thead><tr>{"".join(f"<th scope=col>{name}</th>" for name in head)}</tr></thead><tbody>'
@@ -109,8 +112,8 @@ def _models(board: Board) -> Iterator[str]:
         cells = (
             text(model.repo),
             text(f"{model.sample_rate / 1000:g} kHz, {channels}"),
-            f'<a href="{text(licence.url)}">{text(licence.name)}</a>',
-            f"{text(USE[licence.commercial])}: {text(licence.terms)}",
+            _licence(model),
+            text(f"for every use; {licence.terms}" if licence.commercial == "yes" else licence.terms),
         )
         yield f'<tr><th scope="row">{text(model.name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
     yield "</tbody></table></div>"
