@@ -16,57 +16,41 @@ def of(*tracks, bpm=120.0, genre=""):
     return sentence(facts_of(pieces.score(*tracks, bpm=bpm), genre))
 
 
-@pytest.mark.parametrize(
-    ("facts", "expected"),
-    [
-        (
-            Facts(genre="jazz", key="Bb major", bpm=152.0, instruments=("piano", "bass", "drums")),
-            "A fast jazz piece in B-flat major at 152 BPM, played by piano, bass and drums",
-        ),
-        (
-            Facts(genre="classical", key="F# minor", bpm=58.4, metre="3/4", instruments=("strings",)),
-            "A very slow classical piece in 3/4 time and F-sharp minor at 58 BPM, played by strings alone",
-        ),
-        (Facts(genre="edm", bpm=125.0, instruments=("lead synth", "drums")), "An upbeat EDM piece at 125 BPM, played by lead synth and drums"),
-        (Facts(genre="edm", instruments=("drums",)), "An EDM piece, played by drums alone"),
-        (Facts(free=True, key="C major", instruments=("piano",)), "A piece in C major with a free tempo, played by piano alone"),
-        (Facts(metre="7/8", instruments=("oboe",)), "A piece in 7/8 time, played by oboe alone"),
-        (
-            Facts(instruments=("piano", "bass", "violin", "flute", "drums"), more=True),
-            "A piece, played by piano, bass, violin, flute, drums and other instruments",
-        ),
-    ],
-)  # fmt: skip
-def test_facts_become_a_sentence(facts, expected):
+FACTS = {
+    "A fast jazz piece in B-flat major at 152 BPM, played by piano, bass and drums": Facts(
+        genre="jazz", key="Bb major", bpm=152.0, instruments=("piano", "bass", "drums")
+    ),
+    "A very slow classical piece in 3/4 time and F-sharp minor at 58 BPM, played by strings alone": Facts(
+        genre="classical", key="F# minor", bpm=58.4, metre="3/4", instruments=("strings",)
+    ),
+    "An upbeat EDM piece at 125 BPM, played by lead synth and drums": Facts(genre="edm", bpm=125.0, instruments=("lead synth", "drums")),
+    "An EDM piece, played by drums alone": Facts(genre="edm", instruments=("drums",)),
+    "A piece in C major with a free tempo, played by piano alone": Facts(free=True, key="C major", instruments=("piano",)),
+    "A piece in 7/8 time, played by oboe alone": Facts(metre="7/8", instruments=("oboe",)),
+    "A piece, played by piano, bass, violin, flute, drums and other instruments": Facts(
+        instruments=("piano", "bass", "violin", "flute", "drums"), more=True
+    ),
+}
+
+
+@pytest.mark.parametrize(("expected", "facts"), FACTS.items())
+def test_facts_become_a_sentence(expected, facts):
     assert sentence(facts) == expected
 
 
-@pytest.mark.parametrize(
-    ("bpm", "word"),
-    [
-        (40, "A very slow"),
-        (60, "A slow"),
-        (80, "A mid-tempo"),
-        (110, "An upbeat"),
-        (135, "A fast"),
-        (170, "A very fast"),
-        (250, "A very fast"),
-    ],
-)
+SPEEDS = {
+    40: "A very slow", 60: "A slow", 80: "A mid-tempo", 110: "An upbeat", 135: "A fast", 170: "A very fast", 250: "A very fast",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("bpm", "word"), SPEEDS.items())
 def test_a_tempo_has_a_word(bpm, word):
     assert of(pieces.track(*SCALE), bpm=bpm).startswith(f"{word} piece in C major at {bpm} BPM")
 
 
 def test_the_words_for_instruments_are_those_that_people_use():
-    for program, name in (
-        (0, "piano"),
-        (33, "bass"),
-        (48, "strings"),
-        (61, "brass"),
-        (25, "acoustic guitar"),
-        (40, "violin"),
-        (127, "sound effects"),
-    ):
+    words = {0: "piano", 33: "bass", 48: "strings", 61: "brass", 25: "acoustic guitar", 40: "violin", 127: "sound effects"}
+    for program, name in words.items():
         assert of(pieces.track(*SCALE, program=program)).endswith(f"played by {name} alone")
 
 
