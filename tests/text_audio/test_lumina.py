@@ -104,7 +104,8 @@ def test_the_path_is_the_published_one_written_out(backend):
     assert torch.allclose(torch.from_numpy(made.copy()), expected, atol=1e-4)
 
 
-def test_times_are_whole_even_where_a_fraction_of_two_is_not(backend, monkeypatch):
+@pytest.mark.parametrize("n_steps", [3, 40, 1_000])
+def test_the_network_is_asked_at_whole_times(backend, monkeypatch, n_steps):
     times = []
     forward = flag_dit.FlagDiT.forward
 
@@ -113,8 +114,8 @@ def test_times_are_whole_even_where_a_fraction_of_two_is_not(backend, monkeypatc
         return forward(self, latents, time, context)
 
     monkeypatch.setattr(flag_dit.FlagDiT, "forward", noted)
-    sounds(backend, asked(steps=40, guidance=1.0))
-    assert times == [25.0 * step for step in range(40)]
+    sounds(backend, asked(steps=n_steps, guidance=1.0))
+    assert times == [float(1_000 * step // n_steps) for step in range(n_steps)]
 
 
 def test_every_step_of_every_sound_is_told(backend):
@@ -144,6 +145,7 @@ def test_half_precision_works_and_says_so_when_it_does_not(folder):
     assert next(near.imagine(asked())).rms_db > -50
     with torch.no_grad():
         near.velocity.final_layer.linear.weight.fill_(float("inf"))
+    near.decoder.forward = None  # nothing is decoded then
     with pytest.raises(CannotObey) as refused:
         list(near.imagine(asked()))
     assert "--dtype float32" in refused.value.hint

@@ -65,6 +65,8 @@ def test_what_is_needed_is_kept_and_what_is_of_training_is_dropped(published, tm
     assert torch.equal(after["blocks.1.attention.wk_y.weight"], before["model.diffusion_model.blocks.1.attention.wk_y.weight"])
     assert float(after["scale_factor"]) == pytest.approx(0.7)
     assert not [name for name in after if "stage_model" in name or name == "betas"]
+    assert "encoder.embed_tokens.weight" in {name.partition("transformer.")[2] for name in before}
+    assert "encoder.embed_tokens.weight" not in arrays(out / "text_encoder/model.safetensors")  # the same as shared.weight
     assert not [name for name in arrays(out / "maa2/maa2.safetensors") if not name.startswith(("decoder.", "post_quant_conv."))]
     assert not [name for name in arrays(out / "bigvnat/best_netG.safetensors") if name.endswith(("_g", "_v", "filter"))]
     assert (out / "music_generation/119.safetensors").stat().st_size < (published / "music_generation/119.ckpt").stat().st_size

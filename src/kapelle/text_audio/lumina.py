@@ -136,7 +136,7 @@ class Lumina:
             context = context[1:]
 
         def velocity(latents: Tensor, time: float) -> Tensor:
-            whole = min(math.floor(N_TIMES * time + 1e-6), N_TIMES - 1)
+            whole = min(math.floor(N_TIMES * time), N_TIMES - 1)
             at = torch.full((len(context),), float(whole), device=latents.device)
             both = self.velocity(latents.to(self.place.dtype).expand(len(context), -1, -1), at, context).float()
             guided: Tensor = both if guidance == 1.0 else flow.guided(both[:1], both[1:], guidance)
