@@ -43,6 +43,13 @@ def test_a_whole_folder_is_read(broken):
     assert read().pipeline.vae.training is False
 
 
+def test_reading_leaves_global_randomness_as_it_was(broken):
+    _, read = broken
+    before = torch.random.get_rng_state()
+    read()
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
 @pytest.mark.parametrize("part", ["vae", "transformer", "text_encoder", "tokenizer", "scheduler", "projection_model"])
 def test_a_part_that_is_not_there_is_missing_by_name(broken, part):
     folder, read = broken

@@ -110,7 +110,8 @@ def read_part(folder: Path, part: Part, place: Place) -> Any:
         # the two libraries call it by two names
         asked["dtype" if part.kind.__module__.startswith("transformers.") else "torch_dtype"] = torch.float32 if part.exact else place.dtype
     try:
-        read = part.kind.from_pretrained(folder, **asked)
+        with torch.random.fork_rng(devices=[]):  # weights are drawn before they are read
+            read = part.kind.from_pretrained(folder, **asked)
     except (KapelleError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # what these libraries raise at a bad folder is of every kind
