@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from kapelle.text_audio.places import Place
 
 LARGEST_JSON = 64 * 2**20
-MOST_POSITIONS = 2**16
+MOST = {
+    "decoder": {"num_hidden_layers": 512, "num_codebooks": 32, "hidden_size": 2**14, "max_position_embeddings": 2**14},
+    "text_encoder": {"num_layers": 512, "d_model": 2**14},
+    "audio_encoder": {"num_lstm_layers": 32, "num_residual_layers": 32, "num_filters": 2**12, "hidden_size": 2**14},
+}
+"""Far above the largest published model; beyond them a folder could keep a machine busy before its weights are even looked at."""
 EXACT = ("text_encoder", "audio_encoder", "enc_to_dec_proj", "audio_enc_to_dec_proj")
 """Parts that stay in float32."""
 
@@ -43,6 +48,9 @@ def read_folder(folder: Path, model: SoundModel, place: Place) -> tuple[Any, Any
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if len(tokenizer) > net.config.text_encoder.vocab_size:
         raise UnreadableInput("{folder}: the tokenizer is of another text encoder", folder=folder, hint=REFETCH)
+    config = net.config
+    if config.decoder.num_codebooks != config.audio_encoder.num_quantizers * model.channels:
+        raise UnreadableInput("{folder}: language model and codec have different numbers of codebooks", folder=folder, hint=REFETCH)
     return net, tokenizer
 
 
@@ -108,9 +116,11 @@ def _check_config(file: Path, model: SoundModel) -> None:
     for key, (found, expected) in wanted.items():
         if found != expected:
             raise UnreadableInput("{file}: {key} is {found!r}, not {expected!r}", file=file, key=key, found=found, expected=expected)
-    positions = decoder.get("max_position_embeddings", 2_048)
-    if not isinstance(positions, int) or not 0 < positions <= MOST_POSITIONS:
-        raise UnreadableInput("{file}: {name} is {value!r}", file=file, name="max_position_embeddings", value=positions, hint=REFETCH)
+    for part, most in MOST.items():
+        for name, limit in most.items():
+            value = config[part].get(name, 1)
+            if not isinstance(value, int) or not 1 <= value <= limit:
+                raise UnreadableInput("{file}: {name} is {value!r}", file=file, name=f"{part}.{name}", value=value, hint=REFETCH)
 
 
 def _weight_files(folder: Path) -> list[Path]:
