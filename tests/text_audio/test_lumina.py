@@ -259,6 +259,8 @@ def change_arrays(file, change):
         ("music_generation/119.safetensors", "proj_in.weight", None, "lacks proj_in.weight"),
         ("music_generation/119.safetensors", "scale_factor", None, "scale_factor"),
         ("music_generation/119.safetensors", "scale_factor", [0.0], "scale_factor"),
+        ("music_generation/119.safetensors", "scale_factor", [], "scale_factor"),
+        ("music_generation/119.safetensors", "scale_factor", [1.0, 1.0], "scale_factor"),
         ("music_generation/119.safetensors", "scale_factor", [float("nan")], "scale_factor"),
         ("music_generation/119.safetensors", "proj_in.weight", [1.0], "another network"),
         ("music_generation/119.safetensors", "blocks.0.attention.gate", [1.0, 1.0, 1.0], "3 heads"),

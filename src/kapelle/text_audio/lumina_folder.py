@@ -83,7 +83,8 @@ def check(folder: Path) -> None:
 def read_flag_dit(folder: Path, place: Place) -> tuple[flag_dit.FlagDiT, float]:
     """The network of velocities on its device, and the scale of its latents."""
     arrays = read_arrays(folder / FLAG_DIT)
-    scale = float(arrays.pop(SCALE, torch.zeros(())).reshape(-1)[0])
+    stored = arrays.pop(SCALE, None)
+    scale = float(stored) if stored is not None and stored.numel() == 1 else 0.0
     if not 0 < scale < float("inf"):
         raise UnreadableInput("{file} lacks a {name} above 0", file=folder / FLAG_DIT, name=SCALE, hint=AGAIN)
     network = _filled(folder / FLAG_DIT, flag_dit.FlagDiT, flag_dit.Config, arrays)
