@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.tiny_text import TEXT, t5_config, t5_tokenizer
-
 from kapelle.text_audio.catalogue import SoundModel, find
+from tiny_text import TEXT, t5_config, t5_tokenizer
 
 JOINT = 32  # width of CLAP's joint space
 LOOKS = 16  # width of the language model

@@ -4,9 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.tiny_text import t5_config, t5_tokenizer
-
 from kapelle.text_audio.catalogue import SoundModel, find
+from tiny_text import t5_config, t5_tokenizer
 
 LATENTS = 8  # channels; the published model has 64
 LOUDER = 60.0  # makes random latents about -20 dB of sound
