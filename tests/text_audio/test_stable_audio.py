@@ -56,7 +56,7 @@ def tone(seconds=SECONDS, rate=RATE, channels=2):
 def through_the_codec(backend, sound):
     n_frames = round(SECONDS * RATE)
     with torch.inference_mode():
-        return backend._sound(backend._encode(sound, n_frames), n_frames)
+        return backend._sound(backend._encode(sound, n_frames), n_frames, lambda: None)
 
 
 def gain_db(kept, sound):
@@ -236,24 +236,44 @@ def test_what_is_changed_is_in_stereo_at_the_rate_of_the_codec(backend):
     assert direct.shape == backend._shape
 
 
-def test_windows_of_the_decoder_join_as_if_there_were_none(backend):
+def test_windows_of_the_codec_join_as_if_there_were_none(backend):
     codec = backend.pipeline.vae
     with torch.inference_mode():
         latents = torch.randn(1, tiny_stable_audio.LATENTS, 300, generator=torch.Generator().manual_seed(0))
         whole, joined = codec.decode(latents).sample, stable_audio.decode(codec, latents)
-    assert whole.shape == joined.shape
-    assert float((whole - joined).abs().max()) < 1e-5 * float(whole.abs().max())
+        whole_again, joined_again = codec.encode(whole).latent_dist.mode(), stable_audio.encode(codec, whole)
+    for one, other in ((whole, joined), (whole_again, joined_again)):
+        assert one.shape == other.shape
+        assert float((one - other).abs().max()) < 1e-5 * float(one.abs().max())
 
 
-def test_the_margin_is_more_than_the_decoder_sees(backend):
+def test_the_margin_is_more_than_the_codec_sees(backend):
     codec = backend.pipeline.vae
     with torch.inference_mode():
         latents = torch.randn(1, tiny_stable_audio.LATENTS, 80, generator=torch.Generator().manual_seed(0))
         other = latents.clone()
         other[..., 40] += 3.0
-        changed = (codec.decode(latents).sample - codec.decode(other).sample).abs().amax((0, 1)).nonzero()[:, 0]
-    reach = max(40 - int(changed.min()) / 2_048, int(changed.max()) / 2_048 - 41)
-    assert 5 < reach < stable_audio.MARGIN
+        samples = codec.decode(latents).sample
+        heard = (samples - codec.decode(other).sample).abs().amax((0, 1)).nonzero()[:, 0]
+        another = samples.clone()
+        another[..., 40 * 2_048 : 41 * 2_048] += 3.0
+        seen = (codec.encode(samples).latent_dist.mode() - codec.encode(another).latent_dist.mode()).abs().amax((0, 1)).nonzero()[:, 0]
+    for first, last in ((int(heard.min()) / 2_048, int(heard.max()) / 2_048), (int(seen.min()), int(seen.max()))):
+        reach = max(40 - first, last - 41)
+        assert 5 < reach < 10 < stable_audio.MARGIN
+
+
+def test_cancelling_stops_between_windows_of_the_decoder_too(backend):
+    asked_for = []
+
+    def stop():
+        asked_for.append(1)
+        if len(asked_for) == 2:
+            raise Interrupted("stopped")
+
+    with torch.inference_mode(), pytest.raises(Interrupted):
+        stable_audio.decode(backend.pipeline.vae, torch.zeros(1, tiny_stable_audio.LATENTS, 300), stop)
+    assert len(asked_for) == 2
 
 
 def test_half_precision_computes_the_network_and_not_the_sound(folder, facts):

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from kapelle.text_audio.request import SoundRequest
 
 NEGATIVE_PROMPT = "low quality, average quality"
-# Of latent frames. The decoder sees 11 to each side: 3 by its first filter, and by its residual units 39 samples of each stage, whose
-# rates are 8, 64, 256, 1,024 and 2,048 times that of the latents; the rest are its transposed filters.
+# Of latent frames. The codec sees fewer than 10 to each side (a test measures it): in the decoder 3 by the first filter, and by the
+# residual units 39 samples of each stage, whose rates are 8, 64, 256, 1,024 and 2,048 times that of the latents; the encoder likewise.
 MARGIN = 16
 WINDOW = 128
 
@@ -140,7 +140,8 @@ class StableAudio:
 
         def draw(generator: torch.Generator, course: Course) -> Drawn:
             latents = self._begin(given, sigmas[0], generator)
-            return self._sound(self._denoise(latents, told, guidance, self._ready(n_steps, sigmas, generator), course), n_frames)
+            clean = self._denoise(latents, told, guidance, self._ready(n_steps, sigmas, generator), course)
+            return self._sound(clean, n_frames, course.check)
 
         yield from imagine(request, self.model, self.place, course, draw, _first)
 
@@ -162,8 +163,7 @@ class StableAudio:
             there = np.repeat(there.mean(axis=1, keepdims=True), self.model.channels, axis=1)
         samples = np.zeros((self.model.channels, self._shape[2] * self.pipeline.vae.hop_length), dtype=np.float32)
         samples[:, : len(there)] = there.T
-        latents: torch.Tensor = self.pipeline.vae.encode(torch.from_numpy(samples)[None].to(self.place.device)).latent_dist.mode()
-        return latents
+        return encode(self.pipeline.vae, torch.from_numpy(samples)[None].to(self.place.device))
 
     def _begin(self, given: torch.Tensor | None, sigma: float, generator: torch.Generator) -> torch.Tensor:
         noise = torch.randn(self._shape, generator=generator).to(self.place.device)
@@ -205,9 +205,9 @@ class StableAudio:
             course.step()
         return latents
 
-    def _sound(self, latents: torch.Tensor, n_frames: int) -> Drawn:
+    def _sound(self, latents: torch.Tensor, n_frames: int, check: Callable[[], None]) -> Drawn:
         """Samples (F, C) of the first frames."""
-        samples = decode(self.pipeline.vae, latents[..., : math.ceil(n_frames / self.pipeline.vae.hop_length) + MARGIN])
+        samples = decode(self.pipeline.vae, latents[..., : math.ceil(n_frames / self.pipeline.vae.hop_length) + MARGIN], check)
         check_finite(samples, self.place)
         return np.ascontiguousarray(samples[0, :, :n_frames].numpy().T)
 
@@ -228,15 +228,38 @@ def noise_levels(scheduler: Any, n_steps: int, strength: float) -> list[float]:
     return [first, *(sigma for sigma in sigmas if sigma < first)]
 
 
-def decode(codec: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Samples (1, C, F) of latents (1, D, T), on the CPU; the same as of one call of the decoder, with the memory of a window."""
-    n_latents, hop = latents.shape[2], codec.hop_length
+def encode(codec: Any, samples: torch.Tensor) -> torch.Tensor:
+    """Latents (1, D, T) of samples (1, C, F), the likeliest; the same as of one call of the encoder, with the memory of a window."""
+    hop = codec.hop_length
     pieces = []
-    for begin in range(0, n_latents, WINDOW):
-        left, right = max(begin - MARGIN, 0), min(begin + WINDOW + MARGIN, n_latents)
-        heard = codec.decode(latents[..., left:right]).sample
-        pieces.append(heard[..., (begin - left) * hop : (min(begin + WINDOW, n_latents) - left) * hop].cpu())
+    for left, begin, end, right in _windows(samples.shape[2] // hop):
+        seen = codec.encode(samples[..., left * hop : right * hop]).latent_dist.mode()
+        pieces.append(seen[..., begin - left : end - left])
     return torch.cat(pieces, dim=2)
+
+
+def decode(codec: Any, latents: torch.Tensor, check: Callable[[], None] = lambda: None) -> torch.Tensor:
+    """Samples (1, C, F) of latents (1, D, T), on the CPU; the same as of one call of the decoder, with the memory of a window.
+
+    Args:
+        codec: `AutoencoderOobleck`.
+        latents: Without noise.
+        check: Called before each window; it may raise.
+    """
+    hop = codec.hop_length
+    pieces = []
+    for left, begin, end, right in _windows(latents.shape[2]):
+        check()
+        heard = codec.decode(latents[..., left:right]).sample
+        pieces.append(heard[..., (begin - left) * hop : (end - left) * hop].cpu())
+    return torch.cat(pieces, dim=2)
+
+
+def _windows(n_latents: int) -> Iterator[tuple[int, int, int, int]]:
+    """Windows that follow each other from begin to end, and what is to be seen for them, from left to right."""
+    for begin in range(0, n_latents, WINDOW):
+        end = min(begin + WINDOW, n_latents)
+        yield max(begin - MARGIN, 0), begin, end, min(end + MARGIN, n_latents)
 
 
 def _first(drawn: Sequence[Drawn]) -> int:
