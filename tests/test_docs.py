@@ -114,11 +114,24 @@ def test_every_make_target_that_the_docs_name_exists():
         assert named <= targets, page
 
 
+@pytest.fixture
+def torch_if_needed(request):
+    """Skips pages of sound models without the extra; gives them one thread: small products on a busy machine wait for each other."""
+    if request.node.callspec.params["page"] not in OF_SOUND_MODELS:
+        yield
+        return
+    pytest.importorskip("diffusers")
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("torch_if_needed")
 @pytest.mark.skipif(not load.installed(), reason="no bundle is installed")
 @pytest.mark.parametrize("page", EXECUTED)
 def test_the_snippets_of_a_page_run_in_their_order(page, tmp_path, monkeypatch):
-    if page in OF_SOUND_MODELS:
-        pytest.importorskip("diffusers")
     environment = shell_environment(tmp_path)
     folder = tmp_path / "reader"
     folder.mkdir()
