@@ -83,6 +83,14 @@ def test_every_diagram_is_there_and_shown_with_words_for_those_who_do_not_see_it
     assert shown and all(len(text.split()) > 4 for text in shown)
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_every_picture_has_the_size_that_would_be_drawn_now(name: str) -> None:
+    from PIL import Image
+
+    width, height = EVERY[name]().figure.get_size_inches()
+    assert Image.open(diagrams.PICTURES / f"{name}.png").size == (round(200 * width), round(200 * height))
+
+
 def test_one_command_draws_what_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["diagrams.py", "lumina", "--into", str(tmp_path / "new")])
     assert diagrams.main() == 0
