@@ -262,6 +262,18 @@ def test_cancelling_before_the_first_sound_writes_nothing(tones, tmp_path):
     assert not (tmp_path / "out.wav").exists()
 
 
+def test_an_interrupted_download_says_itself_what_it_keeps(tones, tmp_path, monkeypatch):
+    from kapelle.text_audio import weights
+
+    def fetch(model, *, progress, offline):
+        raise Interrupted("half of it is kept", hint="the same command goes on")
+
+    monkeypatch.setattr(weights, "fetch", fetch)
+    monkeypatch.setattr(weights, "find", lambda model, folder=None, *, offline=False: None)
+    with pytest.raises(Interrupted, match="half of it is kept"):
+        made(tones, sound_orders([wish()], tmp_path / "out.wav"))
+
+
 def test_nothing_is_loaded_where_all_is_there(tones, tmp_path):
     orders = sound_orders([wish(count=2)], tmp_path)
     made(tones, orders)
@@ -433,8 +445,9 @@ def test_a_model_that_cannot_be_had_leaves_the_others_be(tones, tmp_path):
 
     tones.load.prepare = prepare
     wishes = api.gallery_requests(["a"], duration_s=0.5)
-    found = api.sound_gallery(tmp_path / "site", wishes, ("tone", "free-tone"), way=SoundWay(weights=tmp_path / "all"))
-    assert list(found.failed) == ["tone"]
+    models = ("tone", "free-tone", "musicgen-small")
+    found = api.sound_gallery(tmp_path / "site", wishes, models, way=SoundWay(weights=tmp_path / "all", offline=True))
+    assert sorted(found.failed) == ["musicgen-small", "tone"]
     assert "no more of tone" in found.page.read_text()
     with pytest.raises(Missing):
         api.sound_gallery(tmp_path / "other", wishes, ("tone",), way=tones.way)

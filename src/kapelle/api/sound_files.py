@@ -196,8 +196,8 @@ def _written(orders: Sequence[Order], todo: Sequence[Order], model: SoundModel, 
         if order.path not in missing:
             yield SoundFile(order, _copies(order, work.finish), {"file": str(order.path)}, kept=True)
             continue
+        held = held or open_sound_model(model, work.way)  # a download that is interrupted says itself what it keeps
         try:
-            held = held or open_sound_model(model, work.way)
             made = _write(order, _made(held, order, work, done, len(todo)), work.finish)
         except (KeyboardInterrupt, Interrupted):
             raise _interrupted(len(orders) - len(todo) + done, orders) from None

@@ -16,12 +16,16 @@ from kapelle.api.imagining import SoundWay
 from kapelle.api.sound_files import Finish, Order, SoundFile, checked_orders, imagine_files, sound_orders
 from kapelle.errors import KapelleError, Missing, NetworkError, NotEnoughMemory, UnreadableInput, UsageError
 from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.text_audio.catalogue import find
 from kapelle.text_audio.prompts import GALLERY, GALLERY_MODELS
 from kapelle.text_audio.request import SoundRequest
 
 if TYPE_CHECKING:
     from kapelle.study.site.sounds import Board, Clip
     from kapelle.text_audio.catalogue import SoundModel
+
+_WITHOUT = (Missing, NetworkError, NotEnoughMemory, UnreadableInput)
+"""Why a gallery does without a model: it cannot be had, or does not fit."""
 
 Working = Callable[["SoundModel", SoundWay], AbstractContextManager[tuple[SoundWay, Report]]]
 """Told which model comes; gives the way to it, and what hears of its progress."""
@@ -87,15 +91,22 @@ def sound_gallery(
     wishes = list(wishes) or gallery_requests()
     names = list(dict.fromkeys(models))
     orders = {name: sound_orders(wishes, out / name, suffix) for name in names}
-    chosen = [checked_orders(orders[name], name, way, finish) for name in names]
     made = Gallery(out / "index.html")
+    chosen = [find(name) for name in names]
+    for name in names:
+        try:
+            checked_orders(orders[name], name, way, finish)
+        except _WITHOUT as error:
+            made.failed[name] = error
     for model in chosen:
+        if model.name in made.failed:
+            continue
         try:
             with working(model, way) as (own_way, progress):
                 for one in imagine_files(orders[model.name], model.name, own_way, finish, progress=progress, cancelled=cancelled):
                     made.sounds.append(one)
                     _write_page(made, wishes, chosen, orders, finish)
-        except (Missing, NetworkError, NotEnoughMemory, UnreadableInput) as error:
+        except _WITHOUT as error:
             made.failed[model.name] = error
             _write_page(made, wishes, chosen, orders, finish)
     if not made.sounds:

@@ -11,11 +11,10 @@ from kapelle.cli.flags import argument, group, option
 from kapelle.cli.imagine_flags import FinishFlags, GivenFlags, PlaceFlags, SoundFlags, finish_of, requests_of, way_of
 from kapelle.cli.pieces import claim
 from kapelle.errors import UsageError
+from kapelle.text_audio.catalogue import SMALLEST
 
 if TYPE_CHECKING:
     from kapelle.cli.console import Console
-
-SMALLEST = "musicgen-small"
 
 
 @dataclass(frozen=True, kw_only=True)

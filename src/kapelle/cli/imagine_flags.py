@@ -34,7 +34,9 @@ class SoundFlags:
     candidates: int = option(1, help="draw so many for each sound and keep the one nearest to the prompt", min=1, max=16)
     guidance: float | None = option(None, help="how strictly the prompt is followed; the model's own if left out", min=1, max=30)
     steps: int | None = option(None, help="denoising steps; the model's own if left out", min=1, max=1_000)
-    temperature: float | None = option(None, help="of models that draw tokens: above 1 more surprising, below more predictable", max=5)
+    temperature: float | None = option(
+        None, help="of models that draw tokens: above 1 more surprising, below more predictable", min=0.01, max=5
+    )
     top_k: int | None = option(None, help="of models that draw tokens: draw from so many of the likeliest; 0: from all", min=0, max=10_000)
     top_p: float | None = option(None, help="of models that draw tokens: draw from the likeliest that make up so much", min=0, max=1)
 
