@@ -12,6 +12,7 @@ Source: Z. Evans et al., "Stable Audio Open", 2024; `StableAudioPipeline` and `C
 Known differences from that pipeline: with a given sound it begins at the full noise whatever is given (500 times the signal), so that
 nothing is heard of it; the solver's noise is drawn on the CPU, so that a seed means the same on every device; the latents stay in
 float32 between the steps, and the sound is made in float32.
+Known limit: in bfloat16 the network is told the first 6 of 100 noise levels as one, so coarse are these numbers near 1.
 """
 
 from __future__ import annotations
