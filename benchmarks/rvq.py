@@ -130,6 +130,7 @@ def ways(learned: rvq.Rvq, heard: np.ndarray, pieces: list[np.ndarray]) -> dict[
             "error_db": (10 * np.log10(found.errors[1:] / found.errors[0])).round(2).tolist(),
             "heard_db": (10 * np.log10((errors := side.quantise(heard).errors)[1:] / errors[0])).round(2).tolist(),
             "worse": (np.diff(lengths, axis=0) > 1e-12).mean(axis=1).round(4).tolist(),
+            "energy_of_worse": float(f"{lengths[0][lengths[1] > lengths[0] + 1e-12].sum() / lengths[0].sum():.2g}"),
         }
     return out
 

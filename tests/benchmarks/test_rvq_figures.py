@@ -66,6 +66,10 @@ def test_the_page_on_codecs_says_what_was_measured():
     learned, zeros = (FOUND["ways"][name] for name in ("k-means, then running means", "with a row of zeros"))
     assert "more than half of the vectors of unheard pieces" in text
     assert learned["worse"][0] > 0.5
+    assert "hold less than a millionth of the energy" in text
+    assert learned["energy_of_worse"] < 1e-6
+    assert "the ids hold about three bits" in text
+    assert 2.5 < np.mean(FOUND["entropy_bits"]) < 3.5
     assert "by less than a hundredth of a decibel" in text
     assert np.abs(np.subtract(learned["error_db"], zeros["error_db"])).max() < 0.01
     assert set(zeros["worse"]) == {0.0}
