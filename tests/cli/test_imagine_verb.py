@@ -256,15 +256,23 @@ def test_without_the_extra_it_is_said_how_to_install_it(run, monkeypatch):
     assert run("imagine", "--models").code == 0
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--models"], ["--models", "--json"]])
-def test_help_and_the_table_load_no_torch(environment, words):
-    code = (
-        f"import sys; from kapelle.cli import main; assert main({['imagine', *words]}) == 0;"
-        "loaded = [name for name in ('torch', 'transformers', 'diffusers', 'huggingface_hub', 'scipy', 'pyloudnorm', 'onnxruntime')"
-        " if name in sys.modules]; assert not loaded, loaded"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+def test_the_base_install_tells_models_and_refuses_and_loads_nothing_heavy(environment, tmp_path):
+    """One process: starting it is what takes time."""
+    heavy = ("torch", "transformers", "diffusers", "torchsde", "huggingface_hub", "safetensors", "scipy", "pyloudnorm", "onnxruntime")
+    code = f"""if True:
+        import sys
+        from kapelle.cli import main
+        for words in (["--help"], ["--models"], ["--models", "--json"], ["x", "--duration", "0"], ["x", "--offline"]):
+            print(main(["imagine", *words]), file=sys.stderr)
+        assert not [name for name in {heavy} if name in sys.modules]
+        sys.modules.update(dict.fromkeys({heavy}))  # as if they were not installed
+        print(main(["imagine", "x"]), main(["imagine", "--models"]), file=sys.stderr)
+    """
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert answer.returncode == 0, answer.stderr
+    told = answer.stderr.splitlines()
+    assert [line for line in told if re.fullmatch(r"[\d ]+", line)] == ["0", "0", "0", "2", "4", "4 0"]
+    assert "  pip install 'kapelle[audio]'" in told
 
 
 def test_a_gallery_tells_its_page(run, tones, empty_home):
