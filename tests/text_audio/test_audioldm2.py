@@ -62,6 +62,18 @@ def test_weights_of_the_published_class_are_those_of_the_class_with_a_head(folde
     assert all(torch.equal(bare[name], read[name]) for name in bare)
 
 
+@pytest.mark.parametrize("mask", [[1] * 12, [1] * 7 + [0] * 4 + [1]])
+def test_what_the_language_model_says_is_the_same_without_its_memory(backend, mask):
+    model, kept = backend.pipeline.language_model, torch.tensor([mask])
+    given = torch.randn(1, 12, tiny_audioldm2.LOOKS, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        said = backend.pipeline.generate_language_model(given, attention_mask=kept, max_new_tokens=8)
+        for _ in range(8):
+            last = model.transformer(inputs_embeds=given, attention_mask=kept, use_cache=False).last_hidden_state[:, -1:]
+            given, kept = torch.cat([given, last], dim=1), torch.cat([kept, torch.ones(1, 1, dtype=kept.dtype)], dim=1)
+    torch.testing.assert_close(said, given[:, -8:], atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("steps", [2, 8])
 def test_it_makes_what_the_pipeline_of_diffusers_makes(backend, steps):
     theirs = backend.pipeline(
