@@ -17,7 +17,7 @@ from kapelle.api.imagining import SoundWay
 from kapelle.api.sound_files import Finish, sound_orders, stem_of
 from kapelle.audio import files
 from kapelle.audio.loudness import loudness
-from kapelle.errors import CannotObey, Interrupted, MidiError, Missing, UnknownName, UnreadableInput, UsageError
+from kapelle.errors import CannotObey, Interrupted, MidiError, Missing, NotEnoughMemory, UnknownName, UnreadableInput, UsageError
 from kapelle.score.write import write
 from kapelle.text_audio import prompts
 from kapelle.text_audio.request import SoundRequest
@@ -94,6 +94,18 @@ def test_the_licence_is_told_before_a_download_and_not_otherwise(tones, monkeypa
     told.clear()
     list(api.imagine(wish(), "tone", way=replace(tones.way, notice=told.append)))
     assert (len(fetched), told) == (1, [])
+
+
+def test_what_would_not_fit_is_not_fetched(tones, monkeypatch):
+    from kapelle.text_audio import memory, weights
+
+    monkeypatch.setattr(memory, "free", lambda device: 1_000_000_000)
+    monkeypatch.setattr(weights, "find", lambda model, folder=None, *, offline=False: None)
+    monkeypatch.setattr(weights, "fetch", lambda *model, **way: pytest.fail("it was fetched"))
+    told = []
+    with pytest.raises(NotEnoughMemory, match="musicgen-large needs about"):
+        list(api.imagine(wish(), "musicgen-large", way=SoundWay(notice=told.append, device="cpu")))
+    assert not told
 
 
 def test_a_folder_that_holds_folders_of_models_gives_the_one_of_the_model(tones, tmp_path):

@@ -196,9 +196,11 @@ def self_test(model: str = SMALLEST, way: SoundWay | None = None, *, progress: R
     Raises:
         KapelleError: As `imagine`.
     """
-    from kapelle.text_audio import selftest
+    from kapelle.text_audio import opening, places, selftest
 
+    opening.check_extra()
     way, facts = way or SoundWay(), catalogue.find(model)
+    places.choose(facts, device=way.device, dtype=way.dtype)
     if notice := fetch_notice(facts, way):
         way.notice(notice)
     folder = _given(facts, way)
@@ -210,7 +212,7 @@ def sound_models() -> list[dict[str, Any]]:
 
     ``fetched`` is the folder of the weights on this machine, None where they are not here. It needs no extra and asks nobody.
     """
-    from kapelle.text_audio import weights
+    from kapelle.text_audio import places, weights
 
     rows = []
     for model in catalogue.MODELS:
@@ -218,6 +220,7 @@ def sound_models() -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": model.name, "family": model.family, "about": model.about, "parameters": model.n_parameters,
+                "memory": places.needed(model, "float32"),
                 "sample_rate": model.sample_rate, "channels": model.channels, "window_s": model.window_s, "longest_s": model.longest_s,
                 "takes": sorted(model.takes), "guidance": model.guidance, "steps": model.steps or None, "gated": model.gated,
                 "licence": model.licence.name, "licence_url": model.licence.url, "commercial": model.licence.commercial,

@@ -101,15 +101,16 @@ def models(console: Console) -> None:
     if console.as_json:
         console.data({"models": rows})
         return
-    labels = ("model", "parameters", "rate", "channels", "longest", "takes", "licence", "fetched", "about")
+    labels = ("model", "memory", "rate", "channels", "longest", "takes", "licence", "fetched", "about")
     cells = []
     for row in rows:
         takes = ", ".join(name.replace("_", " ") for name in row["takes"])
         here = console.texts("yes" if row["fetched"] else "no")
-        size, rate, longest = f"{row['parameters'] / 1e9:.2g} B", f"{row['sample_rate'] / 1000:g} kHz", f"{row['longest_s']:g} s"
-        cells.append((row["name"], size, rate, row["channels"], longest, takes, row["licence"], here, row["about"]))
-    console.table(labels, cells, numbers=("parameters", "rate", "channels", "longest"))
-    console.note("`kapelle imagine PROMPT --model NAME` makes sound with one of them; `--json` tells the addresses of their licences")
+        memory, rate, longest = f"{row['memory'] / 1e9:.1f} GB", f"{row['sample_rate'] / 1000:g} kHz", f"{row['longest_s']:g} s"
+        cells.append((row["name"], memory, rate, row["channels"], longest, takes, row["licence"], here, row["about"]))
+    console.table(labels, cells, numbers=("memory", "rate", "channels", "longest"))
+    console.note("`kapelle imagine PROMPT --model NAME` makes sound with one of them; the memory is that on a CPU: a GPU needs half")
+    console.note("`kapelle imagine --models --json` tells more, such as the addresses of their licences")
 
 
 def self_test(name: str, way: SoundWay, console: Console) -> None:
