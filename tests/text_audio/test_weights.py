@@ -455,3 +455,14 @@ def test_what_is_compared_is_read_once(server, monkeypatch):
         seen = []
         assert weights.fetch(MUSICGEN, offline=True, progress=lambda done, total: seen.append((done, total))) == folder  # noqa: B023
         assert seen == read
+
+
+def test_another_commit_fetches_only_what_differs(server):
+    first = server.put(MUSICGEN.repo, FILES)
+    weights.fetch(MUSICGEN)
+    second = server.put(MUSICGEN.repo, {**FILES, "config.json": b'{"newer": 1}'})
+    asked = len(server.asked("resolve"))
+    folder = weights.fetch(replace(MUSICGEN, revision=second))
+    assert folder.name == second != first
+    assert [path.rpartition("/")[2] for _, path, _ in server.asked("resolve")[asked:]] == ["config.json"]
+    assert (folder / "model.safetensors").read_bytes() == BIG
