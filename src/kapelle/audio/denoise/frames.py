@@ -61,13 +61,13 @@ class Grid:
     @cached_property
     def window(self) -> Table:
         """Root of a Hann window, shape (size,)."""
-        window: Table = np.sqrt(bell(self.size)).astype(np.float64)
+        window: Table = np.sqrt(bell(self.size))
         return window
 
     @property
     def frequencies(self) -> Table:
         """Of the columns, in Hz, shape (K,)."""
-        return np.fft.rfftfreq(self.size, 1.0 / self.sample_rate)
+        return np.arange(self.size // 2 + 1, dtype=np.float64) * (self.sample_rate / self.size)
 
     def blocks(self, first: int = 0, last: int | None = None) -> Iterator[slice]:
         """The frames from `first` to `last` in blocks."""

@@ -7,7 +7,9 @@ elsewhere.
 Source: Y. Ephraim and D. Malah, "Speech enhancement using a minimum mean-square error short-time spectral amplitude estimator", IEEE
 Trans. ASSP 32, 1984 (decision-directed ratio), and "... log-spectral amplitude estimator", ASSP 33, 1985. O. Cappé, "Elimination of the
 musical noise phenomenon with the Ephraim and Malah noise suppressor", IEEE Trans. SAP 2, 1994. C. Plapous, C. Marro and P. Scalart,
-"Improved signal-to-noise ratio estimation for speech enhancement", IEEE Trans. ASLP 14, 2006 (the second look). M. Abramowitz and
+"Improved signal-to-noise ratio estimation for speech enhancement", IEEE Trans. ASLP 14, 2006 (the second look). I. Cohen, "Optimal speech
+enhancement under signal presence uncertainty using log-spectral amplitude estimator", IEEE Signal Processing Letters 9, 2002 (gains by
+presence; his estimate of it looks at more than ours). M. Abramowitz and
 I. Stegun, Handbook of Mathematical Functions, 1964, 5.1.11 and 5.1.22 (the exponential integral).
 """
 
@@ -20,8 +22,12 @@ import numpy as np
 from kapelle.audio.denoise.frames import Table
 
 SMOOTHING = 0.92
-"""Weight of the frame before in the a priori ratio: below 0.9 noise begins to tinkle, above 0.98 strokes lose their edge."""
+"""Weight of the frame before in the a priori ratio: more makes what is left of noise smoother, and strokes softer."""
 LOWEST_RATIO = 1e-3
+NEIGHBOURS = 2
+"""Frequencies on both sides that tell whether a point is music."""
+EVEN_RATIO = 0.3
+"""A priori ratio about a point at which music is as sure as its absence."""
 EULER = 0.5772156649015329
 SERIES_UP_TO = 2.0
 SERIES_TERMS = 24
@@ -56,6 +62,19 @@ class DecisionDirected:
 def second_look(xi: Table, gamma: Table) -> Table:
     """A priori ratios without the delay of a frame: what the first gains would keep of this very frame."""
     return np.maximum(wiener(xi) ** 2 * gamma, LOWEST_RATIO)
+
+
+def presence(xi: Table) -> Table:
+    """How surely there is music at each point, 0 to 1, from the a priori ratios about it: a tone is wide, a chance peak is not."""
+    near = np.cumsum(np.pad(xi, ((0, 0), (NEIGHBOURS + 1, NEIGHBOURS)), mode="edge"), axis=1)
+    width = 2 * NEIGHBOURS + 1
+    mean = np.maximum((near[:, width:] - near[:, :-width]) / width, 0.5 * LOWEST_RATIO)
+    return 1.0 / (1.0 + (EVEN_RATIO / mean) ** 2)
+
+
+def with_presence(gain: Table, presence: Table, lowest: float) -> Table:
+    """Between the gain and the lowest one, by how surely there is music: their geometric mean, weighted."""
+    return np.maximum(gain, lowest) ** presence * lowest ** (1.0 - presence)
 
 
 def wiener(xi: Table) -> Table:

@@ -50,6 +50,8 @@ EXPONENTIAL_DB = 10.0 * float(np.log10(np.log1p(-HIGH) / np.log1p(-LOW)))
 """How far the two quantiles of noise are apart: 6.4 dB."""
 TRUSTED_DB, DOUBTED_DB = 6.6, 7.0
 """Spreads up to which a band is believed, and from which on it is not."""
+TOO_EVEN_DB, TOO_EVEN_WEIGHT = 5.6, 4.0
+"""Spread below which a band is doubted too, and how quickly."""
 STEEPEST_DB, STEEPEST_TRUSTED_DB = 6.0, 12.0
 """Decibels per octave by which noise may fall from a band to that above it."""
 CLIFF_DB = 12.0
@@ -174,6 +176,7 @@ def _lowest(powers: npt.NDArray[np.float32]) -> tuple[float, float]:
     places = [int(LOW * len(powers)), int(HIGH * len(powers))]
     low, high = np.partition(powers, places)[places] + 1e-20
     spread = 10.0 * float(np.log10(high / low))
+    spread += TOO_EVEN_WEIGHT * max(TOO_EVEN_DB - spread, 0.0)  # what hardly moves is a held tone
     shares, spreads = _spreads()
     share = float(np.interp(spread, spreads, shares))
     return 10.0 * float(np.log10(low / -np.log1p(-LOW / share))), spread
