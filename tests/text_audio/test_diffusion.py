@@ -135,9 +135,9 @@ def test_weights_of_another_shape_are_refused(broken):
 def test_a_folder_of_another_family_is_told_apart(whole, tmp_path):
     folder, _ = whole
     facts = tiny_audioldm2.save(tmp_path)
-    with pytest.raises(UnreadableInput, match="holds a AudioLDM2Pipeline, not a StableAudioPipeline"):
+    with pytest.raises(UnreadableInput, match="holds AudioLDM2Pipeline, not StableAudioPipeline"):
         stable_audio.load(tmp_path, facts, CPU)
-    with pytest.raises(UnreadableInput, match="holds a StableAudioPipeline, not a AudioLDM2Pipeline"):
+    with pytest.raises(UnreadableInput, match="holds StableAudioPipeline, not AudioLDM2Pipeline"):
         audioldm2.load(folder, facts, CPU)
 
 

@@ -94,7 +94,7 @@ def _declared(folder: Path, pipeline: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableInput("{file} cannot be read: {why}", file=index, why=error, hint=REFETCH) from error
     if found != pipeline:
-        raise UnreadableInput("{folder} holds a {found}, not a {pipeline}", folder=folder, found=found, pipeline=pipeline, hint=REFETCH)
+        raise UnreadableInput("{folder} holds {found}, not {pipeline}", folder=folder, found=found, pipeline=pipeline, hint=REFETCH)
     return dict(declared)
 
 
