@@ -19,6 +19,7 @@ import torch
 
 from kapelle.audio.effects import resample
 from kapelle.errors import UnreadableInput
+from kapelle.text_audio.diffusion import REFETCH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ class MelodySettings:
         found = {field.name: values.get(field.name, field.default) for field in fields(cls)}
         for name, value in found.items():
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
-                raise UnreadableInput("{file}: {name} is {value!r}", file=file, name=name, value=value, hint="fetch the weights again")
+                raise UnreadableInput("{file}: {name} is {value!r}", file=file, name=name, value=value, hint=REFETCH)
         return cls(**found)
 
 
