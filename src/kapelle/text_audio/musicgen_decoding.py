@@ -11,7 +11,9 @@ stopped at each step, keeps the global random state as it was, and goes on from 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,10 +82,21 @@ class Stepper:
         heard: dict[str, Any] = {"encoder_hidden_states": self._conditions.states, "encoder_attention_mask": self._conditions.mask}
         if self._conditions.prefix and self._begun:
             heard = {}
-        hidden = self._causal.model(ids.repeat(n_rows, 1), past_key_values=self._cache, use_cache=True, **heard).last_hidden_state
+        with _random_kept():
+            hidden = self._causal.model(ids.repeat(n_rows, 1), past_key_values=self._cache, use_cache=True, **heard).last_hidden_state
         self._begun = True
         last = hidden[:, -1]
         return torch.stack([head(last) for head in self._causal.lm_heads], dim=1).float()
+
+
+@contextmanager
+def _random_kept() -> Iterator[None]:
+    """Python's global random state as it was: the library draws from it at every layer, for a dropout that only training uses."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def draw_codes(
