@@ -15,7 +15,7 @@ from kapelle.audio.denoise.measures import octave_changes_db, octave_levels_db, 
 from kapelle.audio.denoise.noise_floor import noise_floor
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import UnknownName, UsageError
-from tests.sounds import RATE_HZ, mixed, noise, notes
+from sounds import RATE_HZ, mixed, noise, notes
 
 
 def gain_db(music, hiss, **how):

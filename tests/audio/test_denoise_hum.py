@@ -6,7 +6,7 @@ import pytest
 from kapelle.audio.denoise import denoise, hum
 from kapelle.audio.denoise.measures import si_sdr_db, snr_db
 from kapelle.audio.waveform import Waveform
-from tests.sounds import RATE_HZ, mixed, notes
+from sounds import RATE_HZ, mixed, notes
 
 
 def mains(like, snr, base=50.0, harmonics=10):
