@@ -225,6 +225,14 @@ def test_settings_of_another_network_are_refused(folder: Path, key: str, value: 
         list(load(folder, MONO, CPU).imagine(Ask()))
 
 
+@pytest.mark.parametrize(("key", "value"), [("num_chroma", 24), ("chroma_length", 0), ("chroma_length", 10**9), ("chroma_length", "235")])
+def test_settings_of_another_melody_are_refused(tmp_path: Path, key: str, value: object):
+    model = tiny_musicgen.save(tmp_path, melody=True)
+    change(tmp_path / "config.json", **{key: value})
+    with pytest.raises(UnreadableInput, match=key):
+        load(tmp_path, model, CPU)
+
+
 def test_a_weight_that_is_missing_is_not_filled_with_random_numbers(folder: Path):
     file = folder / "model.safetensors"
     tensors = safetensors.load_file(file)

@@ -170,7 +170,7 @@ def test_windows_leave_room_for_what_stands_before_the_codes(mono: MusicGen):
     assert mono._positions(states) == 2_048 - tiny_musicgen.CHROMA_LENGTH - n_text - 4
 
 
-@pytest.mark.parametrize("value", [0, -1, "16384", None, 2.5, True, 10**9])
+@pytest.mark.parametrize("value", [0, 1, -1, "16384", None, 2.5, True, 10**9])
 def test_settings_that_are_none_are_refused(value: object, tmp_path: Path):
     with pytest.raises(UnreadableInput, match="n_fft"):
         MelodySettings.of({"n_fft": value}, tmp_path / "preprocessor_config.json")

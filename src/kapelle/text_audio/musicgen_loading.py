@@ -112,6 +112,7 @@ def _check_config(file: Path, model: SoundModel) -> None:
         "audio_encoder.normalize": (codec.get("normalize", False), False),
         "audio_encoder.norm_type": (codec.get("norm_type", "weight_norm"), "weight_norm"),
         "text_encoder.model_type": (text.get("model_type"), "t5"),
+        "num_chroma": (config.get("num_chroma", 12), 12),
     }
     for key, (found, expected) in wanted.items():
         if found != expected:
@@ -121,6 +122,9 @@ def _check_config(file: Path, model: SoundModel) -> None:
             value = config[part].get(name, 1)
             if not isinstance(value, int) or not 1 <= value <= limit:
                 raise UnreadableInput("{file}: {name} is {value!r}", file=file, name=f"{part}.{name}", value=value, hint=REFETCH)
+    rows = config.get("chroma_length", 1)
+    if not isinstance(rows, int) or not 1 <= rows <= decoder.get("max_position_embeddings", 2_048) // 2:
+        raise UnreadableInput("{file}: {name} is {value!r}", file=file, name="chroma_length", value=rows, hint=REFETCH)
 
 
 def _weight_files(folder: Path) -> list[Path]:

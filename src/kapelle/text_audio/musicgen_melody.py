@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kapelle.audio.waveform import Samples, Waveform
 
 N_CLASSES = 12
-LARGEST = 2**20
+RANGES = {"sampling_rate": (4_000, 192_000), "n_fft": (512, 2**18), "hop_length": (64, 2**18), "chunk_length": (1, 600)}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class MelodySettings:
         """
         found = {field.name: values.get(field.name, field.default) for field in fields(cls)}
         for name, value in found.items():
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
+            least, most = RANGES[name]
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 raise UnreadableInput("{file}: {name} is {value!r}", file=file, name=name, value=value, hint=REFETCH)
         return cls(**found)
 
