@@ -163,6 +163,22 @@ def test_a_negative_prompt_longer_than_the_prompt_is_read_to_its_end(backend):
     assert not np.allclose(one, other, atol=1e-6)
 
 
+def test_a_prompt_shorter_than_its_contrary_is_heard_as_if_alone(backend):
+    with torch.inference_mode():
+        alone, beside = backend._tell("funk", None), backend._tell("funk", "rock with loud drums")
+        noise = torch.randn(backend._shape(8_000), generator=torch.Generator().manual_seed(0))
+        one, (_, other) = (
+            backend.pipeline.unet(
+                noise.repeat(len(told.text), 1, 1, 1), 500, encoder_hidden_states=told.spoken, encoder_hidden_states_1=told.text,
+                encoder_attention_mask_1=told.mask,
+            ).sample
+            for told in (alone, beside)
+        )  # fmt: skip
+    assert beside.text.shape[1] > alone.text.shape[1]
+    assert int(beside.mask[1].sum()) == alone.text.shape[1]
+    torch.testing.assert_close(one[0], other, atol=1e-5, rtol=1e-5)
+
+
 def test_a_prompt_beyond_what_the_encoders_read_is_refused(backend):
     with pytest.raises(UsageError, match="tokens; tiny-audioldm2 reads 512"):
         next(backend.imagine(asked(prompt="é" * 999)))
