@@ -258,3 +258,8 @@ def test_what_is_given_matters_to_what_follows(make: Make):
 def test_going_on_for_less_than_a_moment(make: Make):
     given = tone(0.5)
     assert samples_of(make(), duration_s=0.50005, continuation=given).shape == (16_002, 1)
+
+
+def test_going_on_for_less_than_a_frame(make: Make):
+    given = Waveform(tone(0.5, rate=44_100).samples, 44_100)
+    assert samples_of(make(), duration_s=0.50001, continuation=given).shape == (16_000, 1)
