@@ -162,6 +162,19 @@ def test_it_can_be_stopped_in_the_middle_and_what_was_made_is_kept(mono: MusicGe
     assert len(made) == 1
 
 
+def test_it_can_be_stopped_after_its_last_code(mono: MusicGen):
+    """The codec works for minutes on a long sound, and asks before each of its pieces too."""
+    asked: list[bool] = []
+
+    def cancelled() -> bool:
+        asked.append(True)
+        return len(asked) > 1 + 28  # before all, and after each step
+
+    with pytest.raises(Interrupted):
+        list(mono.imagine(Ask(duration_s=0.5), cancelled=cancelled))
+    assert len(asked) == 30
+
+
 def test_it_can_be_stopped_before_it_begins(mono: MusicGen):
     told: list[int] = []
     with pytest.raises(Interrupted):

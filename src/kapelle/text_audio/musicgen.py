@@ -164,7 +164,7 @@ class MusicGen:
             heard = codes[:, window.start - first : window.known - first]
             drawn = draw_codes(stepper, heard, window.end - window.start, self._pattern, pick, course.step)
             codes = np.concatenate([codes, drawn[:, heard.shape[1] :]], axis=1)
-        sound = self._codec.decode(codes)
+        sound = self._codec.decode(codes, check=course.check)
         check_finite(torch.from_numpy(sound), EXACT)
         n_known = work.codes.shape[1] * self._codec.hop
         return _joined(work.given, sound, n_known, round(FADE_S * self._model.sample_rate))[: work.n_frames]

@@ -10,6 +10,7 @@ Source: A. Defossez et al., "High Fidelity Neural Audio Compression", 2022.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -53,19 +54,23 @@ class Codec:
         codes: Codes = each.transpose(0, 1).reshape(-1, each.shape[-1]).cpu().numpy()
         return codes
 
-    def decode(self, codes: Codes, piece: int = PIECE) -> Samples:
+    def decode(self, codes: Codes, piece: int = PIECE, *, check: Callable[[], None] = lambda: None) -> Samples:
         """The frames of codes (K, T): shape (T x hop, C), float32.
 
         Args:
             codes: Codes of all channels.
             piece: Moments decoded at once.
+            check: Called before each piece; may raise, to stop.
         """
         each = torch.from_numpy(codes.reshape(-1, self._channels, codes.shape[1])).to(self._device)  # (K / C, C, T)
         layers = self._net.decoder.layers
         hidden = self._net.quantizer.decode(each)  # (C, D, T)
         for layer in layers[:N_WHOLE]:
             hidden = layer(hidden)
-        pieces = [self._upsample(hidden, start, min(start + piece, hidden.shape[-1])) for start in range(0, hidden.shape[-1], piece)]
+        pieces = []
+        for start in range(0, hidden.shape[-1], piece):
+            check()
+            pieces.append(self._upsample(hidden, start, min(start + piece, hidden.shape[-1])))
         return cast("Samples", torch.cat(pieces, dim=-1)[:, 0].T.cpu().numpy())
 
     def _upsample(self, hidden: torch.Tensor, start: int, end: int) -> torch.Tensor:
