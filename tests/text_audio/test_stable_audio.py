@@ -168,6 +168,11 @@ def test_prompt_negative_prompt_and_guidance_are_heard(backend):
         assert not np.allclose(plain, only(backend, **wishes).samples, atol=1e-5), wishes
 
 
+def test_a_negative_prompt_needs_guidance(backend):
+    with pytest.raises(UsageError, match="without guidance"):
+        next(backend.imagine(asked(guidance=1.0, negative_prompt="synth")))
+
+
 def test_the_default_negative_prompt_is_the_recommended(backend):
     assert np.array_equal(only(backend).samples, only(backend, negative_prompt="low quality, average quality").samples)
 

@@ -33,6 +33,7 @@ from kapelle.text_audio.diffusion import (
     bound,
     check_finite,
     check_length,
+    contrary,
     guarded,
     guided,
     imagine,
@@ -134,16 +135,16 @@ class AudioLDM2:
     def imagine(self, request: SoundRequest, *, progress: Report = quiet, cancelled: Callable[[], bool] = never) -> Iterator[Waveform]:
         """The sounds of a request, as `Backend` says."""
         check_fits(request, self.model)
-        negative = request.negative_prompt or NEGATIVE_PROMPT
+        guidance = self.model.guidance if request.guidance is None else request.guidance
+        negative = contrary(request, guidance, NEGATIVE_PROMPT)
         for tokenizer in (self.pipeline.tokenizer, self.pipeline.tokenizer_2):
             check_length("prompt", request.prompt, tokenizer, self.model)
-            check_length("negative prompt", negative, tokenizer, self.model)
-        guidance = self.model.guidance if request.guidance is None else request.guidance
+            check_length("negative prompt", negative or "", tokenizer, self.model)
         steps = levels(self.pipeline.scheduler, request.steps or self.model.steps)
         course = Course(len(steps) * request.count * request.candidates, progress, cancelled)
         course.check()
         with quietly(), guarded(self.place), torch.inference_mode():
-            told = self._tell(request.prompt, negative if guidance > 1.0 else None)
+            told = self._tell(request.prompt, negative)
         n_frames = request.n_frames(self.model.sample_rate)
 
         def draw(generator: torch.Generator, course: Course) -> Drawn:

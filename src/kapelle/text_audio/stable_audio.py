@@ -35,6 +35,7 @@ from kapelle.text_audio.diffusion import (
     bound,
     check_finite,
     check_length,
+    contrary,
     guarded,
     guided,
     imagine,
@@ -124,10 +125,10 @@ class StableAudio:
     def imagine(self, request: SoundRequest, *, progress: Report = quiet, cancelled: Callable[[], bool] = never) -> Iterator[Waveform]:
         """The sounds of a request, as `Backend` says."""
         check_fits(request, self.model)
-        negative = request.negative_prompt or NEGATIVE_PROMPT
-        check_length("prompt", request.prompt, self.pipeline.tokenizer, self.model)
-        check_length("negative prompt", negative, self.pipeline.tokenizer, self.model)
         guidance = self.model.guidance if request.guidance is None else request.guidance
+        negative = contrary(request, guidance, NEGATIVE_PROMPT)
+        check_length("prompt", request.prompt, self.pipeline.tokenizer, self.model)
+        check_length("negative prompt", negative or "", self.pipeline.tokenizer, self.model)
         strength = 1.0 if request.initial is None else request.strength
         n_steps = request.steps or self.model.steps
         sigmas = noise_levels(self.pipeline.scheduler, n_steps, strength)
@@ -135,7 +136,7 @@ class StableAudio:
         course.check()
         n_frames = request.n_frames(self.model.sample_rate)
         with quietly(), guarded(self.place), torch.inference_mode():
-            told = self._tell(request.prompt, negative if guidance > 1.0 else None, request.duration_s)
+            told = self._tell(request.prompt, negative, request.duration_s)
             # at full strength nothing is to come back, and a sound at 1/500 of the noise would
             given = self._encode(request.initial, n_frames) if request.initial is not None and strength < 1.0 else None
 
