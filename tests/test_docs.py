@@ -24,7 +24,8 @@ EXECUTED = (
     "docs/how-to/theme.md",
     "docs/how-to/find-themes.md",
     "docs/how-to/many-pieces.md", "docs/how-to/classify.md",
-    "docs/how-to/originality.md", "docs/how-to/rank.md", "docs/how-to/daw.md", "docs/how-to/imagine.md",
+    "docs/how-to/originality.md", "docs/how-to/rank.md", "docs/how-to/daw.md",
+    "docs/how-to/denoise.md", "docs/explanation/denoising.md", "docs/how-to/imagine.md",
     "docs/explanation/diffusion.md", "docs/explanation/text-to-audio.md", "docs/explanation/audioldm2.md",
     "docs/explanation/stable-audio.md", "docs/explanation/lumina.md", "docs/explanation/codecs.md", "docs/explanation/musicgen.md",
 )  # fmt: skip

@@ -14,6 +14,7 @@ Source: H. Schröter et al., "DeepFilterNet: perceptually motivated real-time sp
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,7 @@ def published() -> Enhance:
     check_installed()
     try:
         return opened()
-    except OSError as error:  # requests' errors are OSErrors too
+    except OSError as error:  # those of downloading are OSErrors too
         from df.utils import get_cache_dir
 
         raise Missing(
@@ -120,8 +121,10 @@ def opened(folder: Path | None = None, *, trained: bool = True) -> Enhance:
         trained: Whether to load a checkpoint; weights are random otherwise.
     """
     import torch
-    from df.enhance import enhance, init_df
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it names a part of torchaudio by its older place
+        from df.enhance import enhance, init_df
     model, state, _ = init_df(str(folder) if folder else None, log_level="ERROR", log_file=None, epoch="best" if trained else "none")
 
     def one(samples: Samples, limit_db: float) -> Samples:

@@ -1,8 +1,9 @@
 """Our own filter against steady noise: a decision-directed Wiener filter over a noise floor that is found in the sound itself.
 
-Takes a `Waveform` and a strength; gives a `Waveform` of the same shape. Needs numpy alone. Mains hum is subtracted first, if there is any. All channels get the same gains, so that
-everything stays where it stands between the speakers; memory beyond the two waveforms does not grow with the length. Where no noise is
-found (music alone, a test tone, less than half a second) the sound comes back as good as unchanged.
+Takes a `Waveform` and a strength; gives a `Waveform` of the same shape. Needs numpy alone. Mains hum is subtracted first, if there is
+any. All channels get the same gains, so that everything stays where it stands between the speakers; memory beyond the waveforms does not
+grow with the length. Where no noise is found (music alone, a test tone, less than half a second) the sound comes back as good as
+unchanged.
 
 Source and equations: `kapelle.audio.denoise.gains` and `noise_floor`, docs/explanation/denoising.md.
 """
