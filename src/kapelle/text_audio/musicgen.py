@@ -29,7 +29,7 @@ from kapelle.text_audio.diffusion import Course, check_finite, guarded, quietly
 from kapelle.text_audio.diffusion import imagine as draw_all
 from kapelle.text_audio.musicgen_codec import Codec
 from kapelle.text_audio.musicgen_decoding import Conditions, Sampling, Stepper, draw_codes, n_steps, picker
-from kapelle.text_audio.musicgen_loading import read_folder, read_json
+from kapelle.text_audio.musicgen_loading import read_folder, read_json, translated
 from kapelle.text_audio.musicgen_melody import Melody, MelodySettings, no_melody
 from kapelle.text_audio.musicgen_windows import Room, Window, plan, room
 from kapelle.text_audio.patterns import of_channels
@@ -61,7 +61,10 @@ def load(folder: Path, model: SoundModel, place: Place) -> MusicGen:
     if "melody" in model.takes:
         file = folder / "preprocessor_config.json"
         settings = MelodySettings.of(read_json(file), file)
-    return MusicGen(model, net, tokenizer, place, settings)
+    backend = MusicGen(model, net, tokenizer, place, settings)
+    with quietly(), translated(folder, place), torch.inference_mode():
+        backend.try_out()
+    return backend
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,14 @@ class MusicGen:
     def model(self) -> SoundModel:
         """Its facts."""
         return self._model
+
+    def try_out(self) -> None:
+        """Compute a little with every part, so that settings that only fail in use fail where a model is opened."""
+        states, mask = self._heard("a", "a b")
+        work = _Work((states, mask), None, Sampling(), self._as_ours(None), self._no_codes(), 0, (), 0)
+        codes = np.full((self._pattern.n_codebooks, 2), 0)
+        Stepper(self._net.decoder, self._conditions(work, Window(0, 0, 1))).step(codes)
+        self._codec.encode(self._codec.decode(codes))
 
     def imagine(self, request: SoundRequest, *, progress: Report = quiet, cancelled: Callable[[], bool] = never) -> Iterator[Waveform]:
         """The sounds of a request, each as soon as it is ready: as `Backend.imagine` says.

@@ -41,7 +41,7 @@ def read_folder(folder: Path, model: SoundModel, place: Place) -> tuple[Any, Any
         NotEnoughMemory: The weights do not fit.
     """
     check_folder(folder, model)
-    with quietly(), _translated(folder, place):
+    with quietly(), translated(folder, place):
         net = _network(folder, model, place)
         from transformers import AutoTokenizer
 
@@ -190,8 +190,8 @@ def _network(folder: Path, model: SoundModel, place: Place) -> Any:
 
 
 @contextmanager
-def _translated(folder: Path, place: Place) -> Iterator[None]:
-    """Errors of the libraries that read a folder, told as ours."""
+def translated(folder: Path, place: Place) -> Iterator[None]:
+    """Errors of the libraries that read a folder, or compute with what they read, told as ours."""
     try:
         with guarded(place):
             yield
