@@ -10,10 +10,13 @@ pytest.importorskip("transformers")
 pytest.importorskip("diffusers")
 
 import tiny_musicgen
+from kapelle.api import imagining
 from kapelle.audio import Waveform
 from kapelle.data import web
 from kapelle.errors import Interrupted, Missing
-from kapelle.text_audio import catalogue, selftest
+from kapelle.text_audio import catalogue
+from kapelle.text_audio.opening import open_model
+from kapelle.text_audio.selftest import self_test
 from tiny_hub import hub as tiny_hub
 
 NAMES = ["weights", "length", "level", "clipping", "same seed", "other seed"]
@@ -28,13 +31,16 @@ def folder(tmp_path_factory):
 
 def test_a_model_that_works_passes_from_a_folder(folder):
     seen = []
-    report = selftest.self_test(tiny_musicgen.model(), selftest.Way(folder), progress=lambda done, total: seen.append((done, total)))
+    backend = open_model(tiny_musicgen.model(), folder)
+    report = self_test(backend, folder, given=True, progress=lambda done, total: seen.append((done, total)))
     assert report.passed, report.findings
     assert [finding.name for finding in report.findings] == NAMES
     assert report.findings[1].detail == "96,000 frames, 1 channels, 32,000 Hz"
     assert seen[-1][0] == seen[-1][1] and [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert len({total for _, total in seen}) == 1
     assert report.seconds > 0
+    with pytest.raises(Interrupted):
+        self_test(backend, folder, cancelled=lambda: True)
 
 
 def test_it_fetches_the_smallest_model_from_the_hub(folder, tmp_path, monkeypatch):
@@ -47,18 +53,15 @@ def test_it_fetches_the_smallest_model_from_the_hub(folder, tmp_path, monkeypatc
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         commit = server.add("facebook/musicgen-small", folder)
         monkeypatch.setattr(catalogue, "MODELS", tuple(replace(model, revision="main") for model in catalogue.MODELS))
-        fetched = []
-        report = selftest.self_test(way=selftest.Way(fetching=lambda done, total: fetched.append(done)))
+        told, fetched = [], []
+        way = imagining.SoundWay(device="cpu", notice=told.append, fetching=lambda done, total: fetched.append(done))
+        report = imagining.self_test(way=way)
         assert report.passed, report.findings
         assert report.folder.name == commit and fetched
+        assert [text.splitlines()[1] for text in told] == ["licence: CC BY-NC 4.0, not for money; name the authors"]
         assert report.findings[0].detail.endswith(f"files as published, commit {commit[:12]}")
         with pytest.raises(Missing, match="not on this machine"):
-            selftest.self_test("musicgen-medium", selftest.Way(offline=True))
-
-
-def test_it_can_be_stopped(folder):
-    with pytest.raises(Interrupted):
-        selftest.self_test(tiny_musicgen.model(), selftest.Way(folder), cancelled=lambda: True)
+            imagining.self_test("musicgen-medium", imagining.SoundWay(offline=True))
 
 
 class Broken:
@@ -96,8 +99,7 @@ def shaken(request, samples):
         (lambda request, samples: wave(samples[: 90_000 + 1000 * request.count]), ["length", "same seed"]),
     ],
 )
-def test_each_fault_fails_its_question(folder, monkeypatch, change, failed):
-    monkeypatch.setattr(selftest, "open_model", lambda *given, **options: Broken(change))
-    report = selftest.self_test(tiny_musicgen.model(), selftest.Way(folder))
+def test_each_fault_fails_its_question(folder, change, failed):
+    report = self_test(Broken(change), folder, given=True)
     assert [finding.name for finding in report.findings if not finding.passed] == failed
     assert report.passed == (not failed)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from symusic import Score
 
     from kapelle.audio.waveform import Waveform
-    from kapelle.text_audio.selftest import Report as SelfTest
+    from kapelle.text_audio.selftest import SelfTest
 
 SURE = 0.5
 """A genre is told in a prompt if its classifier gives it so much, of eight."""
@@ -86,9 +86,16 @@ class Imagined:
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that is ready to make sound."""
+    """A model that is ready to make sound.
+
+    Args:
+        backend: It.
+        folder: Of its weights.
+        weights: Their fingerprint.
+    """
 
     backend: Backend
+    folder: Path
     weights: str
 
 
@@ -167,7 +174,7 @@ def open_sound_model(model: SoundModel, way: SoundWay) -> Opened:
         way.notice(catalogue.notice(model))
     if folder is None or way.weights is None:  # what was fetched before is compared, which is quick
         folder = weights.fetch(model, progress=way.fetching, offline=way.offline)
-    return Opened(opening.open_model(model, folder, device=way.device, dtype=way.dtype), weights.fingerprint(folder))
+    return Opened(opening.open_model(model, folder, device=way.device, dtype=way.dtype), folder, weights.fingerprint(folder))
 
 
 def fetch_notice(model: SoundModel, way: SoundWay) -> str:
@@ -196,15 +203,12 @@ def self_test(model: str = SMALLEST, way: SoundWay | None = None, *, progress: R
     Raises:
         KapelleError: As `imagine`.
     """
-    from kapelle.text_audio import opening, places, selftest
+    from kapelle.text_audio import opening, selftest
 
     opening.check_extra()
-    way, facts = way or SoundWay(), catalogue.find(model)
-    places.choose(facts, device=way.device, dtype=way.dtype)
-    if notice := fetch_notice(facts, way):
-        way.notice(notice)
-    folder = _given(facts, way)
-    return selftest.self_test(facts, selftest.Way(folder, way.device, way.dtype, way.offline, way.fetching), progress=progress)
+    way = way or SoundWay()
+    held = open_sound_model(catalogue.find(model), way)
+    return selftest.self_test(held.backend, held.folder, given=way.weights is not None, progress=progress)
 
 
 def sound_models() -> list[dict[str, Any]]:

@@ -1,8 +1,7 @@
 """Whether a published model makes sound on this machine: what no test of Kapelle's own can find out, since they may not download weights.
 
-Takes the name of a model, the smallest if none is said; gives a `Report` with a finding for each question. Its weights are fetched if
-they are not here; three short sounds are made of them: one, and then two more of which the second has the first one's seed. The sounds
-are not kept, and not judged: whether they are music is for ears.
+Takes a loaded model and the folder of its weights; gives a `SelfTest` with a finding for each question. Three short sounds are made: one,
+and then two more of which the second has the first one's seed. The sounds are not kept, and not judged: whether they are music is for ears.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapelle.text_audio import catalogue, weights
-from kapelle.text_audio.backend import Report as Progress
-from kapelle.text_audio.backend import never, quiet
-from kapelle.text_audio.opening import open_model
+from kapelle.text_audio import weights
+from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.text_audio.prompts import GALLERY
 from kapelle.text_audio.request import SILENCE_DB, SoundRequest
 
 if TYPE_CHECKING:
@@ -26,12 +24,13 @@ if TYPE_CHECKING:
     from kapelle.text_audio.backend import Backend
     from kapelle.text_audio.catalogue import SoundModel
 
-PROMPT = "An uplifting jazz song that makes your head shake"
+PROMPT = GALLERY[-1]
 SECONDS = 3.0
 SEED = 7
 N_SOUNDS = 3
 FULL = 0.999
 MOST_FULL = 0.001
+"""Share of samples at full scale from which on a sound counts as clipped."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class SelfTest:
     """What a self-test found.
 
     Args:
@@ -71,56 +70,29 @@ class Report:
         return all(finding.passed for finding in self.findings)
 
 
-@dataclass(frozen=True)
-class Way:
-    """How a self-test reaches its model.
-
-    Args:
-        folder: Of weights; None fetches them if need be.
-        device: As of `opening.open_model`.
-        dtype: As of `opening.open_model`.
-        offline: Fetch nothing.
-        fetching: Progress of the download, in bytes.
-    """
-
-    folder: Path | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    offline: bool = False
-    fetching: Progress = quiet
-
-
 def self_test(
-    model: str | SoundModel = catalogue.SMALLEST,
-    way: Way | None = None,
-    *,
-    progress: Progress = quiet,
-    cancelled: Callable[[], bool] = never,
-) -> Report:
+    backend: Backend, folder: Path, *, given: bool = False, progress: Report = quiet, cancelled: Callable[[], bool] = never
+) -> SelfTest:
     """What a model does on this machine.
 
     Args:
-        model: Its name, or its facts.
-        way: To its weights, and where it runs; None takes the best that is there.
+        backend: The model, loaded.
+        folder: Its weights.
+        given: They were given by hand, so nobody knows what they should be; fetched ones are compared with what was published.
         progress: Called with tokens or steps done and in all, over the three sounds.
         cancelled: Asked between tokens or steps.
 
     Raises:
-        KapelleError: As `weights.fetch`, `opening.open_model` and `Backend.imagine`; a model that fails so has not passed either.
+        KapelleError: As `Backend.imagine`; a model that fails so has not passed either.
     """
-    way = way or Way()
-    facts = catalogue.find(model) if isinstance(model, str) else model
-    folder = weights.find(facts, way.folder, offline=way.offline) if way.folder else None
-    if folder is None:
-        folder = weights.fetch(facts, progress=way.fetching, cancelled=cancelled, offline=way.offline)
-    backend = open_model(facts, folder, device=way.device, dtype=way.dtype)
     began = time.perf_counter()
     sounds = _sounds(backend, progress, cancelled)
     took_s = (time.perf_counter() - began) / (N_SOUNDS * SECONDS)
-    return Report(facts.name, folder, took_s, (_identity(facts, folder, given=way.folder is not None), *_findings(facts, sounds)))
+    model = backend.model
+    return SelfTest(model.name, folder, took_s, (_identity(model, folder, given=given), *_findings(model, sounds)))
 
 
-def _sounds(backend: Backend, progress: Progress, cancelled: Callable[[], bool]) -> tuple[Waveform, ...]:
+def _sounds(backend: Backend, progress: Report, cancelled: Callable[[], bool]) -> tuple[Waveform, ...]:
     """A sound; then two at once, of which the second has the seed of the first one."""
     one = SoundRequest(prompt=PROMPT, duration_s=SECONDS, seed=SEED)
     two = SoundRequest(prompt=PROMPT, duration_s=SECONDS, seed=SEED - 1, count=N_SOUNDS - 1)
