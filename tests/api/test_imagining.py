@@ -44,7 +44,7 @@ def made(tones, orders, finish=None, model="tone", **more):
 
 
 def test_a_text_alone_is_a_prompt(tones):
-    (sound,) = api.imagine("Lo-fi funk", "tone", weights=tones.folder)
+    (sound,) = api.imagine("Lo-fi funk", "tone", tones.way)
     assert sound.request == SoundRequest(prompt="Lo-fi funk")
     assert (sound.wave.n_frames, sound.wave.sample_rate, sound.licence.name) == (160_000, 16_000, "CC BY-NC 4.0")
 
@@ -112,7 +112,7 @@ def test_a_folder_that_holds_folders_of_models_gives_the_one_of_the_model(tones,
     inner = tmp_path / "all" / "tone"
     inner.mkdir(parents=True)
     (inner / "model.safetensors").write_bytes(b"others")
-    here = next(api.imagine(wish(), "tone", weights=tmp_path / "all"))
+    here = next(api.imagine(wish(), "tone", SoundWay(weights=tmp_path / "all")))
     assert here.weights != next(api.imagine(wish(), "tone", way=tones.way)).weights
 
 

@@ -102,11 +102,8 @@ class Opened:
 def imagine(
     request: SoundRequest | str,
     model: str = SMALLEST,
-    *,
-    weights: str | Path | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
     way: SoundWay | None = None,
+    *,
     progress: Report = quiet,
     cancelled: Callable[[], bool] = never,
 ) -> Iterator[Imagined]:
@@ -115,10 +112,7 @@ def imagine(
     Args:
         request: What is asked; a text alone is a prompt, with everything else as it is by default.
         model: Name, of `sound_models`.
-        weights: Folder of its weights; None: what was fetched before, else the hub.
-        device: "auto", "cpu", "cuda", "mps".
-        dtype: "auto", "float32", "float16", "bfloat16".
-        way: All of this and more in one, in place of the three before it.
+        way: Where it comes from, and where it runs.
         progress: Called with (tokens or steps done, in all).
         cancelled: Asked between tokens or steps.
 
@@ -131,7 +125,7 @@ def imagine(
         NotEnoughMemory: It does not fit.
         Interrupted: `cancelled` said so.
     """
-    way = way or SoundWay(weights=weights, device=device, dtype=dtype)
+    way = way or SoundWay()
     wish = SoundRequest(prompt=request) if isinstance(request, str) else request
     chosen = checked_model(model, wish, way)
     return _sounds(chosen, wish, way, progress, cancelled)
