@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -22,9 +23,6 @@ from kapelle.text_audio.request import SoundRequest, check_fits
 if TYPE_CHECKING:
     from kapelle.audio.waveform import Waveform
     from kapelle.text_audio.catalogue import SoundModel
-
-LUFS, PEAK_DB = -14.0, -1.0
-"""The loudness of what is written, and the ceiling of its true peak: what streaming services play at."""
 
 SOFTWARE = "kapelle"
 _SOUNDS = ("continuation", "melody", "initial")
@@ -106,8 +104,8 @@ def sound_orders(wishes: Sequence[SoundRequest], out: str | Path | None = None, 
             raise UsageError("{count} sounds need a folder, not {path}", count=n, path=out, hint="give -o a folder")
         files.check_suffix(out)
         return [Order(wishes[0], out)]
-    files.check_suffix(Path(f"sound{suffix}"))
     folder = out or Path()
+    files.check_suffix(folder / f"sound{suffix}")
     orders, taken = [], set[str]()
     for wish in wishes:
         stem = _unused(stem_of(wish.prompt), taken)
@@ -171,8 +169,7 @@ def checked_orders(orders: Sequence[Order], model: str, way: SoundWay, finish: F
     for order in orders[1:]:
         check_fits(order.request, chosen)
     paths = [path for order in orders for path in order.files(finish)]
-    if len(set(paths)) < len(paths):
-        twice = next(path for path in paths if paths.count(path) > 1)
+    if twice := next((path for path, times in Counter(paths).items() if times > 1), None):
         raise UsageError("two sounds would both be {path}", path=twice, hint="change a prompt, or give them folders of their own")
     for path in paths:
         if path.exists() and not (finish.force or finish.resume):
@@ -251,7 +248,7 @@ def _put(path: Path, wave: Waveform, tags: dict[str, str], *, raw: bool) -> dict
 
     if raw:
         return {"clipped": files.write(path, wave, tags=tags)}
-    levelled = normalise_loudness(wave, LUFS, PEAK_DB)
+    levelled = normalise_loudness(wave)
     files.write(path, levelled.wave, tags=tags)
     return {"lufs": round(levelled.lufs, 2), "true_peak_db": round(levelled.true_peak_db, 2), "limited": levelled.limited}
 

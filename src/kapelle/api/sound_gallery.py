@@ -134,6 +134,7 @@ def _board(
     made: Gallery, wishes: Sequence[SoundRequest], models: Sequence[SoundModel], orders: Mapping[str, Sequence[Order]], finish: Finish
 ) -> Board:
     """What lies in the folder by now, this time's and what was there before."""
+    from kapelle.audio.loudness import TARGET_LUFS
     from kapelle.study.site.sounds import Board
 
     clips: dict[tuple[str, str], tuple[Clip, ...]] = {}
@@ -143,7 +144,7 @@ def _board(
                 key = (order.request.prompt, name)
                 clips[key] = (*clips.get(key, ()), _clip(order, made.page.parent, finish))
     wish = wishes[0]
-    settings = f"{wish.duration_s:g} s each, seed {wish.seed}" + ("" if finish.raw else ", at -14 LUFS")
+    settings = f"{wish.duration_s:g} s each, seed {wish.seed}" + ("" if finish.raw else f", at {TARGET_LUFS:g} LUFS")
     failed = {name: str(error) for name, error in made.failed.items()}
     return Board(tuple(one.prompt for one in wishes), tuple(models), clips, failed, settings)
 

@@ -3,7 +3,7 @@
 Takes a Waveform; gives loudness in LUFS (gated, K-weighted), and a `Levelled` sound. Only what makes sound from text uses it; scores are
 rendered to a peak, because their loudness is a matter of the mix. Needs the extra ``audio``.
 
-Source: Recommendation ITU-R BS.1770 through pyloudnorm; -14 LUFS and -1 dB of true peak are what streaming services play at.
+Source: Recommendation ITU-R BS.1770 through pyloudnorm.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from kapelle.audio.limiter import limit, true_peak_db
 from kapelle.audio.waveform import MAX_CHANNELS, Waveform, amplitude, decibels
 from kapelle.errors import UsageError
 
-TARGET_LUFS = -14.0
-PEAK_DB = -1.0
+TARGET_LUFS, PEAK_DB = -14.0, -1.0
+"""What streaming services play at, and the ceiling of the true peak that they ask for."""
 MOST_GAIN_DB = 80.0
 CLOSE_LU = 0.1
 ROUNDS = 8
