@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from kapelle.errors import Interrupted, UnknownName, UsageError
+from kapelle.errors import UnknownName, UsageError
 
 State = Any
 """Where a draw is: a tensor, an array or a number."""
@@ -87,7 +87,6 @@ def integrate(
     *,
     solver: str = "euler",
     stepped: Callable[[int], None] = lambda done: None,
-    cancelled: Callable[[], bool] = lambda: False,
 ) -> State:
     """The state at the last time, from `noise` at the first.
 
@@ -96,19 +95,15 @@ def integrate(
         noise: The state to begin with.
         at: Times as `times` gives them.
         solver: One of `SOLVERS`.
-        stepped: Called after each step with the number of steps done.
-        cancelled: Asked before each step.
+        stepped: Called after each step with the number of steps done; it may raise, to stop.
 
     Raises:
         UnknownName: There is no such solver.
-        Interrupted: `cancelled` said so.
     """
     if solver not in SOLVERS:
         raise UnknownName("solver", solver, SOLVERS)
     state = noise
     for done, (start, end) in enumerate(pairwise(at)):
-        if cancelled():
-            raise Interrupted("stopped after {done} of {total} steps", done=done, total=len(at) - 1)
         state = SOLVERS[solver](field, state, start, end)
         stepped(done + 1)
     return state
