@@ -86,9 +86,7 @@ def find(model: SoundModel, folder: Path | None = None, *, offline: bool = False
     return None
 
 
-def fetch(
-    model: SoundModel, *, progress: Report = quiet, cancelled: Callable[[], bool] = never, offline: bool = False
-) -> Path:  # fmt: skip
+def fetch(model: SoundModel, *, progress: Report = quiet, cancelled: Callable[[], bool] = never, offline: bool = False) -> Path:
     """The folder of a model's weights, brought from the hub if need be, and compared with what was published.
 
     Args:
@@ -108,7 +106,7 @@ def fetch(
     """
     offline = offline or hub.is_offline()
     found = find(model, offline=offline)
-    if found is not None and not (damaged := _damaged(model, found, progress)):
+    if found is not None and not (damaged := _damaged(_known(model, found), found, progress)):
         return found
     if found is not None and offline:
         raise UnreadableInput(
@@ -135,15 +133,8 @@ def verify(model: SoundModel, *, progress: Report = quiet) -> Checked:
     folder = find(model, offline=True)
     assert folder is not None  # offline raises
     listing = _known(model, folder)
-    done = 0
-
-    def read(n_bytes: int) -> None:
-        nonlocal done
-        done += n_bytes
-        progress(done, listing.size)
-
-    damaged = [file.path for file in listing.files if not shelf.is_sound(folder / file.path, file, fresh=True, progress=read)]
-    return Checked(folder, listing.commit, len(listing.files), tuple(damaged))
+    damaged = tuple(file.path for file in _damaged(listing, folder, progress, fresh=True))
+    return Checked(folder, listing.commit, len(listing.files), damaged)
 
 
 def fingerprint(folder: Path) -> str:
@@ -210,16 +201,16 @@ def _known(model: SoundModel, folder: Path) -> Listing:
     return shelf.recall(model.repo, folder.name) or shelf.listed(model.repo, folder.name)
 
 
-def _damaged(model: SoundModel, folder: Path, progress: Report) -> list[HubFile]:
-    """Files that are not what was published; those that were read before, and have not changed since, are not read again."""
-    listing, done = _known(model, folder), 0
+def _damaged(listing: Listing, folder: Path, progress: Report, *, fresh: bool = False) -> list[HubFile]:
+    """Files that are not what was published; unless `fresh`, those that were read before and have not changed since are not read again."""
+    done = 0
 
     def read(n_bytes: int) -> None:
         nonlocal done
         done += n_bytes
         progress(done, listing.size)
 
-    return [file for file in listing.files if not shelf.is_sound(folder / file.path, file, progress=read)]
+    return [file for file in listing.files if not shelf.is_sound(folder / file.path, file, fresh=fresh, progress=read)]
 
 
 def _fetch(model: SoundModel, progress: Report, cancelled: Callable[[], bool]) -> Path:
