@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kapelle.errors import KapelleError
+from kapelle.text_audio import opening
 
 PACKAGES = (
     "kapelle", "numpy", "symusic", "onnxruntime", "pretty_midi", "soundfile", "matplotlib", "resvg-py", "music21", "verovio",
@@ -39,7 +40,7 @@ EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "midi": ("playing into MIDI ports", {"rtmidi": "python-rtmidi"}),
     "audio": (
         "making sound from text",
-        {name: name for name in ("torch", "transformers", "diffusers", "torchsde", "safetensors", "huggingface_hub", "pyloudnorm")},
+        {name: name for name in opening.PACKAGES},
     ),
     "denoise": ("denoising by spectral gating", {"noisereduce": "noisereduce"}),
 }

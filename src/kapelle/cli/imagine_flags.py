@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle.cli.flags import option
+from kapelle.cli.pieces import SOUNDS
 from kapelle.errors import UsageError
+from kapelle.text_audio.places import DEVICES, DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from kapelle.api.sound_files import Finish
     from kapelle.text_audio.request import SoundRequest
 
-FORMATS = ("wav", "flac", "ogg", "opus", "mp3")
+FORMATS = tuple(suffix.removeprefix(".") for suffix in SOUNDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,8 @@ class PlaceFlags:
     )
     offline: bool = option(False, help="fetch nothing")
     commercial: bool = option(False, help="refuse models whose licence forbids use for money")
-    device: str = option("auto", help="where it runs", choices=("auto", "cpu", "cuda", "mps"))
-    dtype: str = option("auto", help="what it computes with", choices=("auto", "float32", "float16", "bfloat16"))
+    device: str = option("auto", help="where it runs", choices=DEVICES)
+    dtype: str = option("auto", help="what it computes with", choices=DTYPES)
 
 
 def way_of(flags: PlaceFlags) -> SoundWay:

@@ -44,8 +44,7 @@ TEXT_ENCODER = Path("text_encoder")
 PICKLES = {FLAG_DIT: FLAG_DIT.with_suffix(".ckpt"), MEL_VAE: MEL_VAE.with_suffix(".ckpt"), BIGVGAN: BIGVGAN.with_suffix(".pt")}
 """What each file is converted from."""
 
-EXTRA_REPOS = {TEXT_ENCODER.as_posix(): "google/flan-t5-large"}
-"""Subfolders that come from hub repositories of their own."""
+TEXT_ENCODER_REPO = "google/flan-t5-large"
 
 SCALE = "scale_factor"
 """The name, among the arrays of Flag-DiT, of what latents were multiplied by so that they vary as much as noise does."""
@@ -54,7 +53,8 @@ FETCH = (
     "fetch {repo}, and the .json files of {text_encoder} into its subfolder text_encoder; "
     "then: python -m kapelle.text_audio.lumina_convert FOLDER OUT"
 )
-WORDS = {"repo": "Alpha-VLLM/Lumina-T2Music", "text_encoder": EXTRA_REPOS[TEXT_ENCODER.as_posix()]}
+WORDS = {"repo": "Alpha-VLLM/Lumina-T2Music", "text_encoder": TEXT_ENCODER_REPO}
+"""Of `FETCH`."""
 AGAIN = "convert the published weights again: python -m kapelle.text_audio.lumina_convert FOLDER OUT"
 
 
@@ -117,7 +117,7 @@ def read_text_encoder(folder: Path, place: Place) -> tuple[Any, Any]:
 
     source = folder / TEXT_ENCODER
     if not (source / "config.json").is_file():
-        source = _cached(WORDS["text_encoder"]) or source
+        source = _cached(TEXT_ENCODER_REPO) or source
     if not source.is_dir():
         raise Missing("{folder} has no {file}", folder=folder, file=TEXT_ENCODER.as_posix(), hint=FETCH, **WORDS)
     with quietly():
