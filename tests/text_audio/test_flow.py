@@ -23,10 +23,10 @@ def of_gaussian(state, time):
 
 def test_the_field_of_a_gaussian_is_the_mean_velocity_of_lines_through_a_point():
     draw = np.random.default_rng(0)
-    noise, sound = draw.normal(size=4_000_000), draw.normal(MEAN, DEVIATION, 4_000_000)
+    noise, sound = draw.normal(size=1_000_000), draw.normal(MEAN, DEVIATION, 1_000_000)
     for time, place in ((0.2, 0.5), (0.5, 0.3), (0.8, 1.4)):
-        near = np.abs(time * sound + (1 - time) * noise - place) < 0.01
-        assert near.sum() > 5_000
+        near = np.abs(time * sound + (1 - time) * noise - place) < 0.02
+        assert near.sum() > 2_500
         assert (sound - noise)[near].mean() == pytest.approx(of_gaussian(place, time), abs=0.05)
 
 

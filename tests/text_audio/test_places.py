@@ -108,6 +108,15 @@ def test_the_weights_that_are_there_count_and_not_what_the_catalogue_says(roomy,
     assert places.numbers(tmp_path / "none") == 0
 
 
+@pytest.mark.parametrize(
+    ("shape", "most"), [('"a"', 0), ('["a"]', 0), ("7", 0), ("[-4, 4]", 0), ("[1000000000, 1000000000]", 500), ("[[]]", 0)]
+)
+def test_a_file_that_boasts_is_not_believed(shape, most, tmp_path):
+    head = f'{{"a": {{"dtype": "F32", "shape": {shape}, "data_offsets": [0, 4]}}, "b": 3}}'.encode()
+    (tmp_path / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + b"1234")
+    assert places.numbers(tmp_path) <= most
+
+
 def tree(root: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
