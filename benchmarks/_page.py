@@ -20,6 +20,7 @@ import _page_bridge  # noqa: E402
 import _page_bulk  # noqa: E402
 import _page_classifiers  # noqa: E402
 import _page_codecs  # noqa: E402
+import _page_denoising  # noqa: E402
 import _page_extensions  # noqa: E402
 import _page_genres  # noqa: E402
 import _page_metrics  # noqa: E402
@@ -289,6 +290,7 @@ SECTIONS = {
     **_page_ranking.SECTIONS,
     **_page_ports.SECTIONS,
     **_page_sound_models.SECTIONS,
+    **_page_denoising.SECTIONS,
     **_page_studio.SECTIONS,
     **_page_studio_load.SECTIONS,
     **_page_codecs.SECTIONS,

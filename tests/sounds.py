@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from kapelle.audio.waveform import Waveform
 
-RATE_HZ = 44_100
+RATE_HZ = 22_050
 
 
+@cache
 def notes(seconds: float = 6.0, rate: int = RATE_HZ, seed: int = 0, step_s: float = 0.25) -> Waveform:
     """Music as far as a filter can tell: plucked notes with ten overtones on both sides, a bass, a stroke on every beat; peak 0.8."""
     random = np.random.default_rng(seed)

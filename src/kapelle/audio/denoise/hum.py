@@ -100,23 +100,30 @@ def _at(power: Table, mains: float, column_hz: float) -> Hum | None:
     """Lines at multiples of a frequency near `mains`."""
     usual = np.quantile(power, 0.3, axis=0)
     tries = mains * (1.0 + np.arange(-TOLERANCE, TOLERANCE + STEP / 2, STEP))
-    scores = [sum(_rise_db(usual, k * base / column_hz) for k in range(1, HEARD_IN + 1)) for base in tries]
-    base = float(tries[int(np.argmax(scores))])
+    scores = np.array([sum(_rise_db(usual, k * base / column_hz) for k in range(1, HEARD_IN + 1)) for base in tries])
+    base = float(np.mean(tries[scores >= scores.max() - 1.0]))
     quiet = np.quantile(power, 0.1, axis=0)
-    lines, level = [], 0.0
-    for k in range(1, MAX_LINES + 1):
-        column = _peak(usual, k * base / column_hz)
+    lines: dict[int, tuple[float, float]] = {}
+    for highest in (HEARD_IN // 2, HEARD_IN, MAX_LINES):  # the lower lines tell where the higher ones must be
+        lines = _lines(usual, quiet, base / column_hz, highest)
+        if lines:  # the least squares of all of them
+            base = column_hz * sum(k * column for k, (column, _) in lines.items()) / sum(k * k for k in lines)
+    if sum(k <= HEARD_IN for k in lines) < MIN_LINES or abs(base / mains - 1.0) > TOLERANCE:
+        return None
+    level = sum(line for _, line in lines.values())
+    return Hum(base, tuple(k * base for k in lines), 10.0 * float(np.log10(level)))
+
+
+def _lines(usual: Table, quiet: Table, base: float, highest: int) -> dict[int, tuple[float, float]]:
+    """Columns, with the part between, and powers of the lines at multiples of `base` columns that rise, and are always there."""
+    found = {}
+    for k in range(1, highest + 1):
+        column = _peak(usual, k * base)
         if column is None or _rise_db(usual, column) < RISE_DB:
             continue
         if 10.0 * np.log10(usual[column] / max(quiet[column], 1e-30)) < STEADY_DB:
-            lines.append((k, _between(usual, column) * column_hz))
-            level += float(usual[column])
-    if sum(k <= HEARD_IN for k, _ in lines) < MIN_LINES:
-        return None
-    base = sum(k * hz for k, hz in lines) / sum(k * k for k, _ in lines)  # the least squares of all lines
-    if abs(base / mains - 1.0) > TOLERANCE:
-        return None
-    return Hum(base, tuple(k * base for k, _ in lines), 10.0 * float(np.log10(level)))
+            found[k] = (_between(usual, column), float(usual[column]))
+    return found
 
 
 def _peak(power: Table, at: float) -> int | None:
