@@ -226,3 +226,9 @@ def test_a_header_that_does_not_tell_the_length_is_read_to_the_end(tmp_path):
     (tmp_path / "cut.ogg").write_bytes(data[: len(data) // 2])
     parts = files.read_parts(tmp_path / "cut.ogg", 10.0, 2)
     assert pitches(parts) == pytest.approx([200, 200], abs=1)
+
+
+def test_a_name_that_libsndfile_cannot_be_told_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UsageError, match="bytes that are no letters"):
+        files.write(tmp_path / "caf\udce9.wav", chord())
+    assert not list(tmp_path.iterdir())

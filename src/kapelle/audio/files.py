@@ -15,6 +15,7 @@ import contextlib
 import errno
 import io
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,16 @@ SUFFIXES = tuple(_FORMATS)
 
 
 def check_suffix(path: Path) -> None:
-    """Raise UnknownName unless the suffix of `path` is one that `write` knows; cheap, to be called before long work."""
+    """Raise unless `write` can write to a path of this name; cheap, to be called before long work.
+
+    Raises:
+        UnknownName: The suffix is not one that it knows.
+        UsageError: The name is in no encoding of this system, which libsndfile would need.
+    """
+    try:
+        str(path).encode(sys.getfilesystemencoding())
+    except UnicodeEncodeError as error:
+        raise UsageError("the name {path} holds bytes that are no letters", path=path, hint="choose a name in UTF-8") from error
     if path.suffix.lower() not in _FORMATS:
         raise UnknownName("sound format", path.suffix or path.name, SUFFIXES)
 

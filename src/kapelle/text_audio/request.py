@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 from kapelle.audio.waveform import Waveform, amplitude
 from kapelle.config import check, setting
@@ -21,7 +22,8 @@ MAX_COUNT = 100
 MAX_SEED = 2**63 - 1
 SHORTEST_S = 0.5
 SILENCE_DB = -60.0
-SHORTEST_MELODY_S = 0.5
+SHORTEST_GIVEN_S = 0.5
+"""Of a sound to go on from, to follow or to change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ class SoundRequest:
             "negative_prompt": bool(self.negative_prompt),
             "candidates": self.candidates > 1,
             "steps": self.steps is not None,
-            "sampling": (self.temperature, self.top_k, self.top_p) != (1.0, 250, 0.0),
+            "sampling": any(getattr(self, name) != getattr(SoundRequest, name) for name in ("temperature", "top_k", "top_p")),
             "continuation": self.continuation is not None,
             "melody": self.melody is not None,
             "initial": self.initial is not None,
@@ -128,14 +130,17 @@ def _check_prompt(what: str, text: str) -> None:
             "the {what} has {n} characters; at most {limit} are read",
             what=what, n=len(text), limit=MAX_PROMPT_CHARACTERS, hint="say it in a sentence or two",
         )  # fmt: skip
-    if any(ord(character) < 32 and character not in "\t\n" for character in text):
+    kinds = {category(character) for character in text if character not in "\t\n"}
+    if "Cs" in kinds:  # how Python keeps bytes of the command line that it cannot read
+        raise UsageError("the {what} holds bytes that are no letters", what=what, hint="texts are to be in UTF-8")
+    if "Cc" in kinds:  # some of them command terminals
         raise UsageError("the {what} holds control characters", what=what)
 
 
 def _check_heard(name: str, sound: Waveform) -> None:
-    if sound.duration_s < SHORTEST_MELODY_S:
+    if sound.duration_s < SHORTEST_GIVEN_S:
         raise UsageError(
-            "the {name} lasts {seconds:.2f} s; it needs at least {least} s", name=name, seconds=sound.duration_s, least=SHORTEST_MELODY_S
+            "the {name} lasts {seconds:.2f} s; it needs at least {least} s", name=name, seconds=sound.duration_s, least=SHORTEST_GIVEN_S
         )
     if sound.peak < amplitude(SILENCE_DB):
         raise UsageError("the {name} is silent: nothing in it is louder than {level:g} dB", name=name, level=SILENCE_DB)
