@@ -16,7 +16,7 @@ def tone(level_db: float, seconds: float = 5.0, hertz: float = 997.0) -> Wavefor
     return Waveform(10 ** (level_db / 20) * np.sin(2 * np.pi * hertz * time), RATE)
 
 
-def music(seed: int = 0, seconds: float = 6.0) -> Waveform:
+def music(seed: int = 0, seconds: float = 2.5) -> Waveform:
     """Decaying chords over a beat of clicks: peaks far above the mean."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * RATE)) / RATE
@@ -38,7 +38,7 @@ def test_two_channels_are_three_decibels_louder_than_one():
     assert loudness(Waveform(np.repeat(mono.samples, 2, axis=1), RATE)) - loudness(mono) == pytest.approx(3.01, abs=0.02)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("gain", [0.003, 0.3, 5.0])
 def test_music_of_any_level_comes_to_fourteen_below_with_its_peaks_below_one(seed, gain):
     wave = Waveform(music(seed).samples * np.float32(gain), RATE)
@@ -73,7 +73,8 @@ def test_silence_and_snippets_stay(n):
 
 
 def test_the_same_sound_twice_gives_the_same_bytes():
-    assert normalise_loudness(music(1)).wave.samples.tobytes() == normalise_loudness(music(1)).wave.samples.tobytes()
+    wave = music(1)
+    assert normalise_loudness(wave).wave.samples.tobytes() == normalise_loudness(wave).wave.samples.tobytes()
 
 
 @pytest.mark.parametrize("lufs", [-71.0, 0.5, float("nan")])
