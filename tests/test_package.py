@@ -65,6 +65,10 @@ def test_help_loads_nothing_heavy_and_takes_little():
     assert min(spent for spent, _ in tries) < MAX_CPU_S
 
 
+def test_asking_for_sound_loads_nothing_heavy_before_a_model_is_opened():
+    assert cpu_and_modules("import kapelle; kapelle.imagine; kapelle.denoise_file; kapelle.SoundRequest(prompt='Lo-fi funk')")[1] == []
+
+
 def test_every_public_name_is_there():
     import kapelle
 

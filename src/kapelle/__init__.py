@@ -25,10 +25,12 @@ if TYPE_CHECKING:
         compose,
         compose_events,
         compose_many,
+        denoise_file,
         develop,
         evaluate,
         export,
         extend,
+        imagine,
         info_file,
         interpolate,
         originality,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from kapelle.composing.piece import Piece
     from kapelle.composing.request import ComposeRequest, Length
     from kapelle.errors import KapelleError
+    from kapelle.text_audio.request import SoundRequest
 
 __version__ = "0.1.0"
 
@@ -52,10 +55,11 @@ _HOMES = {
     "KapelleError": "kapelle.errors",
     "Length": "kapelle.composing.request",
     "Piece": "kapelle.composing.piece",
+    "SoundRequest": "kapelle.text_audio.request",
     **dict.fromkeys(
-        ("accompany", "bundle", "classify", "compose", "compose_events", "compose_many", "develop", "evaluate", "export", "extend",
-         "info_file", "interpolate", "originality", "plot_file", "prepare", "rank", "read_midi", "remake", "render_file", "request",
-         "train"), "kapelle.api",
+        ("accompany", "bundle", "classify", "compose", "compose_events", "compose_many", "denoise_file", "develop", "evaluate",
+         "export", "extend", "imagine", "info_file", "interpolate", "originality", "plot_file", "prepare", "rank", "read_midi",
+         "remake", "render_file", "request", "train"), "kapelle.api",
     ),
 }  # fmt: skip
 
@@ -64,16 +68,19 @@ __all__ = [
     "KapelleError",
     "Length",
     "Piece",
+    "SoundRequest",
     "accompany",
     "bundle",
     "classify",
     "compose",
     "compose_events",
     "compose_many",
+    "denoise_file",
     "develop",
     "evaluate",
     "export",
     "extend",
+    "imagine",
     "info_file",
     "interpolate",
     "originality",
