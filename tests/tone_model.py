@@ -9,8 +9,8 @@ import numpy as np
 
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import Interrupted
+from kapelle.progress import never, quiet
 from kapelle.text_audio import catalogue
-from kapelle.text_audio.backend import never, quiet
 from kapelle.text_audio.catalogue import APACHE, CC_BY_NC, STABILITY, SoundModel
 
 STEPS = 4

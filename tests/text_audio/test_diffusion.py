@@ -13,8 +13,8 @@ for needed in ("diffusers", "transformers", "safetensors", "torchsde"):
 import tiny_audioldm2  # noqa: E402
 import tiny_stable_audio  # noqa: E402
 from kapelle.errors import CannotObey, KapelleError, Missing, NotEnoughMemory, UnreadableInput  # noqa: E402
+from kapelle.progress import never, quiet  # noqa: E402
 from kapelle.text_audio import audioldm2, diffusion, stable_audio  # noqa: E402
-from kapelle.text_audio.backend import never, quiet  # noqa: E402
 from kapelle.text_audio.places import Place  # noqa: E402
 from kapelle.text_audio.request import SoundRequest  # noqa: E402
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle.api.progress import Report, quiet
 from kapelle.errors import KapelleError, Missing, UnreadableInput, UsageError
+from kapelle.progress import Report, quiet
 from kapelle.score.folders import MIDI_SUFFIXES, files_in
 
 if TYPE_CHECKING:

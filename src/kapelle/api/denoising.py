@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle.api.files import free
-from kapelle.api.progress import Report, quiet
 from kapelle.audio.denoise import DEFAULT_METHOD, DEFAULT_STRENGTH
 from kapelle.audio.denoise import METHODS as DENOISERS
 from kapelle.errors import KapelleError, Missing, StorageError, UnreadableInput, UsageError
+from kapelle.progress import Report, quiet
 from kapelle.score.folders import files_in
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle.errors import KapelleError, UsageError
+from kapelle.progress import Report, never, quiet
 from kapelle.score.folders import MIDI_SUFFIXES
 from kapelle.text_audio import catalogue
-from kapelle.text_audio.backend import Backend, Report, never, quiet
+from kapelle.text_audio.backend import Backend
 from kapelle.text_audio.catalogue import SMALLEST, SoundModel
 from kapelle.text_audio.request import SoundRequest, check_fits
 

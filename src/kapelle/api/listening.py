@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kapelle.api.progress import Report, quiet
 from kapelle.errors import UsageError
+from kapelle.progress import Report, quiet
 
 if TYPE_CHECKING:
     from kapelle.study.answers import Outcome

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle import workers
-from kapelle.api.progress import Report, quiet
 from kapelle.api.requests import bundle, compose_one
 from kapelle.composing.request import ComposeRequest
 from kapelle.errors import CannotObey, KapelleError, Missing, UnreadableInput, UsageError
@@ -23,6 +22,7 @@ from kapelle.judging import reference as references
 from kapelle.judging.choosing import Choice
 from kapelle.judging.panel import Asked, Candidate, Measured, Panel
 from kapelle.judging.rank import Ranking, Weights
+from kapelle.progress import Report, quiet
 from kapelle.score.folders import files_in
 from kapelle.workers import Workers
 

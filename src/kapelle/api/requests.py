@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle import composing, config, workers
 from kapelle.api.files import midi_bytes
-from kapelle.api.progress import Report, quiet
 from kapelle.composing.events import Done, Event
 from kapelle.composing.piece import Piece, request_of
 from kapelle.composing.request import LENGTHS, ComposeRequest, Length
 from kapelle.errors import CannotObey, Interrupted, Missing, UsageError
+from kapelle.progress import Report, quiet
 from kapelle.sampling.options import SamplingOptions
 from kapelle.workers import Workers
 

@@ -12,11 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kapelle.api.progress import Report, quiet
 from kapelle.composing.events import Done, Event, Restarted
 from kapelle.composing.piece import Piece, provenance_of
 from kapelle.composing.request import MAX_COUNT, MAX_SEED, ComposeRequest
 from kapelle.errors import CannotObey, Interrupted, Missing, UsageError
+from kapelle.progress import Report, quiet
 
 if TYPE_CHECKING:
     from kapelle.bundles.manifest import Manifest

@@ -18,8 +18,8 @@ import numpy as np
 
 from kapelle.api.files import free, read_midi
 from kapelle.api.naming import file_stem
-from kapelle.api.progress import Report, quiet
 from kapelle.errors import UnknownName, UsageError
+from kapelle.progress import Report, quiet
 
 if TYPE_CHECKING:
     from symusic import Score

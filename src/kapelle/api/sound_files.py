@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kapelle.api.imagining import Imagined, Opened, SoundWay, checked_model, open_sound_model
 from kapelle.api.naming import file_stem
 from kapelle.errors import Interrupted, UsageError
-from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.request import SoundRequest, check_fits
 
 if TYPE_CHECKING:

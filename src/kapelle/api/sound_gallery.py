@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kapelle.api.imagining import SoundWay
 from kapelle.api.sound_files import Finish, Order, SoundFile, checked_orders, imagine_files, sound_orders
 from kapelle.errors import KapelleError, Missing, NetworkError, NotEnoughMemory, UnreadableInput, UsageError
-from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.catalogue import find
 from kapelle.text_audio.prompts import GALLERY, GALLERY_MODELS
 from kapelle.text_audio.request import SoundRequest

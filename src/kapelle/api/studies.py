@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle.api.progress import Report, quiet
 from kapelle.errors import Missing, UsageError
+from kapelle.progress import Report, quiet
 from kapelle.workers import Workers
 
 if TYPE_CHECKING:

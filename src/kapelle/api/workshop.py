@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle.api.progress import Report, quiet
 from kapelle.api.sharing import index_of
 from kapelle.errors import Missing, UnreadableInput, UsageError
+from kapelle.progress import Report, quiet
 
 if TYPE_CHECKING:
     from kapelle.bundles.load import Installed

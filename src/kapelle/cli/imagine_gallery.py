@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kapelle.api.sound_gallery import Gallery
     from kapelle.cli.console import Console
     from kapelle.cli.imagine import Arguments
-    from kapelle.text_audio.backend import Report
+    from kapelle.progress import Report
     from kapelle.text_audio.catalogue import SoundModel
 
 SEED = 0

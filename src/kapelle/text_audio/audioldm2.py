@@ -24,7 +24,7 @@ import torch
 
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import UnreadableInput
-from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.clap import Clap
 from kapelle.text_audio.diffusion import (
     Course,

@@ -1,4 +1,4 @@
-"""What every text-to-audio model can do, as a protocol, and how it tells how far it is."""
+"""What every text-to-audio model can do, as a protocol."""
 
 from __future__ import annotations
 
@@ -6,20 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from kapelle.audio.waveform import Waveform
+from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.catalogue import SoundModel
 from kapelle.text_audio.request import SoundRequest
-
-Report = Callable[[int, int], None]
-"""Called with (steps or tokens done, in all), over all sounds of a request."""
-
-
-def quiet(done: int, total: int) -> None:
-    """No progress shown."""
-
-
-def never() -> bool:
-    """Nobody stops this."""
-    return False
 
 
 class Backend(Protocol):
@@ -37,7 +26,7 @@ class Backend(Protocol):
 
         Args:
             request: What is asked; `request.check_fits` was called.
-            progress: Called after each token or step.
+            progress: Called after each token or step with how many are done and how many there are, over all sounds.
             cancelled: Asked between tokens or steps.
 
         Raises:

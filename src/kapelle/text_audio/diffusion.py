@@ -25,7 +25,7 @@ from kapelle.errors import CannotObey, Interrupted, KapelleError, Missing, NotEn
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kapelle.text_audio.backend import Report
+    from kapelle.progress import Report
     from kapelle.text_audio.catalogue import SoundModel
     from kapelle.text_audio.places import Place
     from kapelle.text_audio.request import SoundRequest

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from kapelle.errors import UnreadableInput
+from kapelle.progress import never, quiet
 from kapelle.text_audio import diffusion, flow
 from kapelle.text_audio import lumina_folder as layout
-from kapelle.text_audio.backend import never, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kapelle.models.bigvgan import BigVGAN
     from kapelle.models.flag_dit import FlagDiT
     from kapelle.models.mel_vae import MelDecoder
-    from kapelle.text_audio.backend import Report
+    from kapelle.progress import Report
     from kapelle.text_audio.catalogue import SoundModel
     from kapelle.text_audio.places import Place
     from kapelle.text_audio.request import SoundRequest

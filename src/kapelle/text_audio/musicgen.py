@@ -24,7 +24,7 @@ import torch
 from kapelle.audio.effects import fade_curve, resample
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import UsageError
-from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.diffusion import Course, check_finite, guarded, quietly
 from kapelle.text_audio.diffusion import imagine as draw_all
 from kapelle.text_audio.musicgen_codec import Codec

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kapelle.progress import Report, never, quiet
 from kapelle.text_audio import weights
-from kapelle.text_audio.backend import Report, never, quiet
 from kapelle.text_audio.prompts import GALLERY
 from kapelle.text_audio.request import SILENCE_DB, SoundRequest
 

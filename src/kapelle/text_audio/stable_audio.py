@@ -27,7 +27,7 @@ import torch
 
 from kapelle.audio.effects import resample
 from kapelle.errors import UnreadableInput
-from kapelle.text_audio.backend import Report, never, quiet
+from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.diffusion import (
     Course,
     Drawn,

@@ -20,8 +20,8 @@ from kapelle.data import web
 from kapelle.data.download import Wanted, download
 from kapelle.data.storage import alone, writing
 from kapelle.errors import Interrupted, Missing, NetworkError, StorageError, UnreadableInput
+from kapelle.progress import Report, never, quiet
 from kapelle.text_audio import hub, shelf
-from kapelle.text_audio.backend import Report, never, quiet
 from kapelle.text_audio.catalogue import BYTES_EACH
 from kapelle.text_audio.hub import HubFile, Listing
 from kapelle.text_audio.opening import check_extra

@@ -7,11 +7,11 @@ installed, and which were made for speech: what each does to music stands in doc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kapelle.errors import UnknownName, UsageError
+from kapelle.progress import Report, quiet
 
 if TYPE_CHECKING:
     from kapelle.audio.waveform import Waveform
@@ -23,15 +23,13 @@ DEFAULT_STRENGTH = 0.6
 _MODULES = {"wiener": "wiener", "noisereduce": "gating", "deepfilternet": "deep_filter"}
 METHODS: tuple[str, ...] = tuple(_MODULES)
 
-Report = Callable[[int, int], None]
-
 
 def denoise(
     wave: Waveform,
     method: str = DEFAULT_METHOD,
     strength: float = DEFAULT_STRENGTH,
     *,
-    progress: Report = lambda done, total: None,
+    progress: Report = quiet,
 ) -> Waveform:
     """`wave` with less noise; of the same length, rate and number of channels.
 

@@ -24,6 +24,7 @@ import numpy as np
 from kapelle.audio.effects import resample
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import Missing
+from kapelle.progress import Report, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def denoise(
     strength: float = 0.6,
     *,
     enhance: Enhance | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Report = quiet,
 ) -> Waveform:
     """`wave` with what the network takes for noise turned down by 6 to 12 dB and mixed in; of the same length, rate and channels.
 

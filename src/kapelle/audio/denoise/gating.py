@@ -11,7 +11,6 @@ Source: T. Sainburg, noisereduce 3 (MIT), https://github.com/timsainb/noisereduc
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,7 @@ from kapelle.audio.denoise.frames import Grid, Table
 from kapelle.audio.denoise.noise_floor import NoiseFloor, noise_floor
 from kapelle.audio.waveform import Waveform, amplitude
 from kapelle.errors import Missing
+from kapelle.progress import Report, quiet
 
 if TYPE_CHECKING:
     from kapelle.audio.waveform import Samples
@@ -38,7 +38,7 @@ def check_installed() -> None:
         raise Missing("noisereduce is not installed", hint="pip install 'kapelle[denoise]', or use --method wiener, which needs nothing")
 
 
-def denoise(wave: Waveform, strength: float = 0.6, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Waveform:
+def denoise(wave: Waveform, strength: float = 0.6, *, progress: Report = quiet) -> Waveform:
     """`wave` with what lies below the mask turned down by 30 dB x `strength`; of the same length, rate and channels.
 
     Raises:

@@ -19,6 +19,7 @@ from kapelle.audio.denoise import gains, hum
 from kapelle.audio.denoise.frames import Grid
 from kapelle.audio.denoise.noise_floor import NoiseFloor, noise_floor
 from kapelle.audio.waveform import Waveform, amplitude
+from kapelle.progress import Report, quiet
 
 DEEPEST_DB = 30.0
 """How far noise is turned down at full strength."""
@@ -35,7 +36,7 @@ def denoise(
     strength: float = 0.6,
     *,
     rule: Rule = "log-amplitude",
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Report = quiet,
 ) -> Waveform:
     """`wave` with its steady noise turned down by 30 dB x `strength`; of the same length, rate and channels.
 
