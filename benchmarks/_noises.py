@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kapelle.audio.denoise.frames import Grid
+from kapelle.audio.frames import Grid
 from kapelle.audio.waveform import Waveform
 
 STEADY = {

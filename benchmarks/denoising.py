@@ -5,7 +5,7 @@
 Pieces are composed here with the bundled models (seeds that the filter was not developed with) and, with --data, taken from the data packs;
 all are rendered with the SoundFont. Every figure is a mean over pieces, with the worst piece beside it. Methods: ``wiener`` (ours),
 ``noisereduce`` as Kapelle calls it, ``noisereduce as it comes`` (its own defaults), ``deepfilternet`` if it and its weights are there.
-SNR: power of the clean music over the power of the difference. LSD: log spectral distance, see `kapelle.audio.denoise.measures`. With
+SNR: power of the clean music over the power of the difference. LSD: log spectral distance, see `kapelle.audio.measures`. With
 --speed each method also cleans a minute of stereo, in CPU seconds.
 """
 
@@ -29,7 +29,8 @@ sys.path.insert(0, str(HERE))  # whoever loads this file by its path
 from _noises import NOISES, noise  # noqa: E402
 
 from kapelle import api  # noqa: E402
-from kapelle.audio.denoise import check, denoise, measures  # noqa: E402
+from kapelle.audio import measures  # noqa: E402
+from kapelle.audio.denoise import check, denoise  # noqa: E402
 from kapelle.audio.waveform import Waveform  # noqa: E402
 from kapelle.errors import KapelleError  # noqa: E402
 from kapelle.render import render  # noqa: E402

@@ -25,8 +25,8 @@ from _noises import noise  # noqa: E402
 
 from kapelle import api  # noqa: E402
 from kapelle.audio.denoise import denoise, gains  # noqa: E402
-from kapelle.audio.denoise.frames import Grid, Table  # noqa: E402
 from kapelle.audio.denoise.noise_floor import noise_floor  # noqa: E402
+from kapelle.audio.frames import Grid, Table  # noqa: E402
 from kapelle.audio.waveform import Waveform  # noqa: E402
 from kapelle.engraving import spectrograms  # noqa: E402
 from kapelle.engraving.canvas import Canvas, to_png  # noqa: E402

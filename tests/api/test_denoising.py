@@ -6,7 +6,7 @@ import pytest
 from kapelle import api
 from kapelle.audio import denoise as denoisers
 from kapelle.audio import files
-from kapelle.audio.denoise.measures import snr_db
+from kapelle.audio.measures import snr_db
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import Missing, UnknownName, UnreadableInput, UsageError
 from sounds import mixed, noise, notes

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapelle.audio.denoise import DEFAULT_METHOD, METHODS, check, denoise, wiener
-from kapelle.audio.denoise.frames import Grid
-from kapelle.audio.denoise.measures import octave_changes_db, octave_levels_db, si_sdr_db, snr_db
 from kapelle.audio.denoise.noise_floor import noise_floor
+from kapelle.audio.frames import Grid
+from kapelle.audio.measures import octave_changes_db, octave_levels_db, si_sdr_db, snr_db
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import UnknownName, UsageError
 from sounds import RATE_HZ, mixed, noise, notes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kapelle.audio.denoise import METHODS, check, deep_filter, denoise, gating, wiener
-from kapelle.audio.denoise.measures import octave_changes_db, si_sdr_db, snr_db
+from kapelle.audio.measures import octave_changes_db, si_sdr_db, snr_db
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import Missing
 from sounds import RATE_HZ, mixed, noise, notes

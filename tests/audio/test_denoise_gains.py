@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kapelle.audio.denoise import gains
-from kapelle.audio.denoise.frames import Grid
+from kapelle.audio.frames import Grid
 
 
 def test_the_exponential_integral_is_that_of_scipy():

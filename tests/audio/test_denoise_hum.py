@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kapelle.audio.denoise import denoise, hum
-from kapelle.audio.denoise.measures import si_sdr_db, snr_db
+from kapelle.audio.measures import si_sdr_db, snr_db
 from kapelle.audio.waveform import Waveform
 from sounds import RATE_HZ, mixed, notes
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kapelle.audio import files
-from kapelle.audio.denoise.measures import snr_db
+from kapelle.audio.measures import snr_db
 from sounds import mixed, noise, notes
 
 MUSIC = notes(3.0, 16_000)

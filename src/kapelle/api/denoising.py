@@ -228,7 +228,7 @@ def _denoised(plan: DenoisePlan, method: str, strength: float, bits: int, progre
     """Read, clean, write, draw, compare."""
     from kapelle.audio import files
     from kapelle.audio.denoise import denoise
-    from kapelle.audio.denoise.measures import octave_changes_db
+    from kapelle.audio.measures import octave_changes_db
     from kapelle.engraving import spectrograms
 
     before = files.read(plan.source)

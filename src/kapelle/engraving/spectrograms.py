@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapelle.audio.denoise.frames import Grid, Table
+from kapelle.audio.frames import Grid, Table
 from kapelle.audio.waveform import Waveform
 from kapelle.engraving.canvas import Canvas, shorten, to_png
 from kapelle.engraving.palette import Palette, palette

@@ -19,7 +19,7 @@ from functools import cache
 
 import numpy as np
 
-from kapelle.audio.denoise.frames import Table
+from kapelle.audio.frames import Table
 
 SMOOTHING = 0.92
 """Weight of the frame before in the a priori ratio: more makes what is left of noise smoother, and strokes softer."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapelle.audio.denoise.frames import Grid, Table
 from kapelle.audio.denoise.noise_floor import NoiseFloor, noise_floor
+from kapelle.audio.frames import Grid, Table
 from kapelle.audio.waveform import Waveform, amplitude
 from kapelle.errors import Missing
 from kapelle.progress import Report, quiet

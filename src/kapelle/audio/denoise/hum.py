@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kapelle.audio.denoise.frames import Table
+from kapelle.audio.frames import Table
 from kapelle.audio.spectra import bell
 from kapelle.audio.waveform import Waveform
 

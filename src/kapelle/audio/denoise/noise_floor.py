@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from kapelle.audio.denoise.frames import Grid, Table
+from kapelle.audio.frames import Grid, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

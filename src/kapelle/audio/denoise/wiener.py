@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 
 from kapelle.audio.denoise import gains, hum
-from kapelle.audio.denoise.frames import Grid
 from kapelle.audio.denoise.noise_floor import NoiseFloor, noise_floor
+from kapelle.audio.frames import Grid
 from kapelle.audio.waveform import Waveform, amplitude
 from kapelle.progress import Report, quiet
 

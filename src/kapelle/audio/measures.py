@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kapelle.audio.denoise.frames import Grid, Table
+from kapelle.audio.frames import Grid, Table
 from kapelle.audio.waveform import Samples, Waveform
 from kapelle.errors import UsageError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kapelle.audio.denoise import measures
+from kapelle.audio import measures
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import UsageError
 from sounds import RATE_HZ, noise, notes
