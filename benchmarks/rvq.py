@@ -6,10 +6,8 @@ Pieces of `--bars` bars are composed in four genres and rendered to 32 kHz, one 
 discrete cosine transform, 50 a second) are cut into vectors of 8; a codebook has 256 rows, so every codebook costs one bit a coefficient.
 One piece a genre is learned from, `--pieces` others a genre are measured.
 
-SI-SDR: energy of the sound over that of what is wrong with it, in dB, when the coded sound is scaled as suits it best. Log-spectral
-distance: between spectra of 2,048 samples, every 512, in dB, the root of the mean square over frequencies, mean over frames; what lies
-60 dB below the loudest point of the sound counts as that. Ids cost 8 bits; "entropy": what they would cost if frequent ones were
-written shorter, by the frequencies in the measured pieces.
+SI-SDR and log spectral distance are those of `kapelle.audio.measures`. Ids cost 8 bits; "entropy": what they would cost if frequent ones
+were written shorter, by the frequencies in the measured pieces.
 """
 
 from __future__ import annotations
@@ -25,14 +23,13 @@ from typing import Any
 import numpy as np
 
 import kapelle
-from kapelle.audio import mdct, rvq, spectra
+from kapelle.audio import Waveform, mdct, measures, rvq, spectra
 from kapelle.engraving.palette import LIGHT
 
 RATE_HZ, HOP, WIDTH = 32_000, 640, 8
 GENRES = ("classical", "edm", "jazz", "pop")
 CONFIG = rvq.RvqConfig(n_codebooks=8, size=256)
 BATCH, EPOCHS, SEED = 16_384, 8, 0
-RANGE_DB = 60.0
 SHOWN = (1, 2, 4, 8)
 
 
@@ -85,30 +82,17 @@ def measured(learned: rvq.Rvq, pieces: list[np.ndarray]) -> dict[str, Any]:
     rows = []
     for n in range(1, CONFIG.n_codebooks + 1):
         coded = [sound(learned.decode(one[:, :n]), len(samples)) for one, samples in zip(ids, pieces, strict=True)]
-        pairs = list(zip(pieces, coded, strict=True))
+        pairs = [tuple(Waveform(samples, RATE_HZ) for samples in pair) for pair in zip(pieces, coded, strict=True)]
+        ratios = [measures.si_sdr_db(*pair) for pair in pairs]
         rows.append({
             "codebooks": n,
             "kbit_s": rvq.bitrate(per_s, n, CONFIG.size) / 1000,
             "entropy_kbit_s": round(per_s * entropy[:n].sum() / 1000, 1),
-            "si_sdr_db": _mean([si_sdr_db(*pair) for pair in pairs]),
-            "least_si_sdr_db": round(min(si_sdr_db(*pair) for pair in pairs), 2),
-            "log_spectral_db": _mean([log_spectral_db(*pair) for pair in pairs]),
+            "si_sdr_db": _mean(ratios),
+            "least_si_sdr_db": round(min(ratios), 2),
+            "log_spectral_db": _mean([measures.log_spectral_distance_db(*pair) for pair in pairs]),
         })  # fmt: skip
     return {"codebooks": rows, "entropy_bits": entropy.round(2).tolist()}
-
-
-def si_sdr_db(sound: np.ndarray, coded: np.ndarray) -> float:
-    """Scale-invariant signal-to-distortion ratio (Le Roux et al., 2019)."""
-    sound, coded = sound.astype(np.float64), coded.astype(np.float64)
-    target = (coded @ sound) / (sound @ sound) * sound
-    return float(10 * np.log10((target @ target) / np.square(coded - target).sum()))
-
-
-def log_spectral_db(sound: np.ndarray, coded: np.ndarray) -> float:
-    levels = [np.square(np.abs(spectra.transform(samples)).astype(np.float64)) for samples in (sound, coded)]
-    floor = levels[0].max() * 10 ** (-RANGE_DB / 10)
-    one, other = (10 * np.log10(np.maximum(level, floor)) for level in levels)
-    return float(np.sqrt(np.square(one - other).mean(axis=1)).mean())
 
 
 def ways(learned: rvq.Rvq, heard: np.ndarray, pieces: list[np.ndarray]) -> dict[str, Any]:
