@@ -16,16 +16,7 @@ SECRETS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_CACHE", "HUGGINGFAC
 MODEL = "musicgen-stereo-small"  # no commit of it is pinned, so the hub's own is taken
 REPO = f"facebook/{MODEL}"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors so small are computed ten times as fast by one thread as by two that wait for each other."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

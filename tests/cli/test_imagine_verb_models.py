@@ -23,16 +23,7 @@ FAMILIES = {
     "lumina-music": (tiny_lumina.save, 16_000, 1, ("--steps", 2)),
 }
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors so small are computed ten times as fast by one thread as by two that wait for each other."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

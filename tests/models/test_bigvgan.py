@@ -37,13 +37,10 @@ convolution, and a filter twice for each activation (``upsample.filter``, ``down
 
 
 @pytest.fixture(autouse=True)
-def _plain():
-    """No gradients; and one thread, which is faster for networks as small as these."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _plain(one_thread):
+    """No gradients."""
     with torch.inference_mode():
         yield
-    torch.set_num_threads(before)
 
 
 def test_names_and_shapes_are_those_of_the_published_weights_once_joined():

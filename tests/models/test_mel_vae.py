@@ -31,13 +31,10 @@ nowhere."""
 
 
 @pytest.fixture(autouse=True)
-def _plain():
-    """No gradients; and one thread, which is faster for networks as small as these."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _plain(one_thread):
+    """No gradients."""
     with torch.inference_mode():
         yield
-    torch.set_num_threads(before)
 
 
 def shapes(made):
