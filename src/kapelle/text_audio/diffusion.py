@@ -21,6 +21,7 @@ import torch
 
 from kapelle.audio.waveform import Waveform
 from kapelle.errors import CannotObey, Interrupted, KapelleError, Missing, NotEnoughMemory, UnreadableInput, UsageError
+from kapelle.text_audio import claims
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +105,8 @@ def read_part(folder: Path, part: Part, place: Place) -> Any:
         raise Missing("the model lacks its part {name}: there is no {folder}", name=folder.name, folder=folder, hint=REFETCH)
     is_network = issubclass(part.kind, torch.nn.Module)
     asked: dict[str, Any] = {"local_files_only": True}
+    if part.kind.__name__.startswith("Auto") and not is_network:
+        asked["trust_remote_code"] = False  # else transformers asks whoever sits at the terminal
     if is_network:
         _check_weights(folder)
         asked |= {"use_safetensors": True, "output_loading_info": True}
@@ -111,17 +114,17 @@ def read_part(folder: Path, part: Part, place: Place) -> Any:
         asked["dtype" if part.kind.__module__.startswith("transformers.") else "torch_dtype"] = torch.float32 if part.exact else place.dtype
     try:
         with torch.random.fork_rng(devices=[]):  # weights are drawn before they are read
+            if is_network:
+                claims.check(part.kind, folder)
             read = part.kind.from_pretrained(folder, **asked)
     except (KapelleError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # what these libraries raise at a bad folder is of every kind
         if _is_out_of_memory(error):
             raise
-        why = str(error).strip().splitlines()
         raise UnreadableInput(
-            "{folder} cannot be read as a {kind}: {why}",
-            folder=folder, kind=part.kind.__name__, why=why[0] if why else type(error).__name__, hint=REFETCH,
-        ) from error  # fmt: skip
+            "{folder} cannot be read as a {kind}: {why}", folder=folder, kind=part.kind.__name__, why=claims.reason(error), hint=REFETCH
+        ) from error
     if not is_network:
         return read
     network, told = read

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle.errors import KapelleError, Missing, UnreadableInput
+from kapelle.text_audio import claims
 from kapelle.text_audio.diffusion import PICKLES, REFETCH, guarded, quietly
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ def _network(folder: Path, model: SoundModel, place: Place) -> Any:
     family: Any = MusicgenMelodyForConditionalGeneration if "melody" in model.takes else MusicgenForConditionalGeneration
     # A class of our own, and not an attribute set on the library's: what stays exact here must not change what others load.
     exact: Any = type(family.__name__, (family,), {"_keep_in_fp32_modules_strict": list(EXACT)})
+    claims.check(exact, folder)
     net, report = exact.from_pretrained(
         folder, dtype=place.dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, output_loading_info=True
     )
@@ -198,5 +200,4 @@ def translated(folder: Path, place: Place) -> Iterator[None]:
     except KapelleError:
         raise
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UnreadableInput("{folder} cannot be loaded: {why}", folder=folder, why=reason[0][:300], hint=REFETCH) from error
+        raise UnreadableInput("{folder} cannot be loaded: {why}", folder=folder, why=claims.reason(error), hint=REFETCH) from error

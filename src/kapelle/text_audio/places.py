@@ -93,10 +93,10 @@ def numbers(folder: Path) -> int:
     """How many numbers the weights in a folder have, by the heads of its safetensors; 0 if that cannot be told."""
     files = [*folder.glob("*"), *folder.glob("*/*")]
     listed = [hub.HubFile(path.relative_to(folder).as_posix(), 0, "") for path in files]
-    return sum(_numbers(folder / file.path) for file in hub.needed(listed) if file.path.endswith(hub.WEIGHTS))
+    return sum(stored(folder / file.path) for file in hub.needed(listed) if file.path.endswith(hub.WEIGHTS))
 
 
-def _numbers(path: Path) -> int:
+def stored(path: Path) -> int:
     """How many numbers a safetensors file says that it has, of those that it has room for."""
     arrays = [array for array in _head(path).values() if isinstance(array, dict)]
     shapes = [shape for array in arrays if isinstance(shape := array.get("shape"), list) and all(isinstance(size, int) for size in shape)]
