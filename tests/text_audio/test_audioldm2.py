@@ -10,7 +10,7 @@ for needed in ("diffusers", "transformers"):
     pytest.importorskip(needed)
 
 import tiny_audioldm2  # noqa: E402
-from kapelle.errors import CannotObey, Interrupted, UnreadableInput, UsageError  # noqa: E402
+from kapelle.errors import CannotObey, UnreadableInput, UsageError  # noqa: E402
 from kapelle.text_audio import audioldm2  # noqa: E402
 from kapelle.text_audio.catalogue import find  # noqa: E402
 from kapelle.text_audio.clap import Clap  # noqa: E402
@@ -83,70 +83,17 @@ def test_it_makes_what_the_pipeline_of_diffusers_makes(backend, steps):
     np.testing.assert_allclose(only(backend, duration_s=1.0, steps=steps).samples[:, 0], theirs, atol=1e-4)
 
 
-@pytest.mark.parametrize("seconds", [0.5, 0.7771, 2.0])
-def test_a_sound_is_as_long_as_asked_to_the_frame_and_heard(backend, seconds):
-    sound = only(backend, duration_s=seconds)
-    assert (sound.n_frames, sound.sample_rate, sound.n_channels) == (round(seconds * RATE), RATE, 1)
-    assert sound.rms_db > -40.0
-
-
-def test_a_sound_depends_on_its_own_seed_alone(backend):
-    three = [sound.samples for sound in backend.imagine(asked(count=3))]
-    again = [only(backend, seed=5 + index).samples for index in range(3)]
-    assert all(np.array_equal(one, other) for one, other in zip(three, again, strict=True))
-    assert not np.array_equal(three[0], three[1])
-
-
-def test_two_requests_at_once_do_not_mix(backend):
-    ways = backend.imagine(asked(count=2)), backend.imagine(asked(count=2, seed=50, steps=3))
-    mixed = [next(ways[place]).samples for place in (0, 1, 0, 1)]
-    alone = [only(backend), only(backend, seed=50, steps=3), only(backend, seed=6), only(backend, seed=51, steps=3)]
-    assert all(np.array_equal(one, other.samples) for one, other in zip(mixed, alone, strict=True))
-
-
-def test_the_largest_seed_is_taken(backend):
-    assert len(list(backend.imagine(asked(seed=2**63 - 1, count=2, steps=1)))) == 2
-
-
-def test_global_randomness_stays_as_it_was(backend):
+def test_judging_candidates_leaves_global_randomness_as_it_was(backend):
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     list(backend.imagine(asked(candidates=2, steps=1)))
     assert torch.equal(before[0], torch.random.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_the_caller_does_not_live_in_inference_mode(backend):
-    sounds = backend.imagine(asked(count=2, steps=1))
-    next(sounds)
-    assert not torch.is_inference_mode_enabled()
-    sounds.close()
-
-
 def test_progress_goes_over_all_sounds_and_candidates_to_the_end(backend):
     told = []
     list(backend.imagine(asked(count=2, candidates=2), progress=lambda done, total: told.append((done, total))))
     assert told == [(done, 8) for done in range(1, 9)]
-
-
-def test_cancelling_stops_at_the_next_step_and_keeps_whole_sounds(backend):
-    told = []
-    sounds = backend.imagine(asked(count=3, steps=4), progress=lambda done, total: told.append(done), cancelled=lambda: len(told) >= 6)
-    whole = next(sounds)
-    assert whole.n_frames == RATE // 2
-    with pytest.raises(Interrupted, match="after 1 whole sounds"):
-        next(sounds)
-    assert told == [1, 2, 3, 4, 5, 6]
-
-
-def test_cancelling_before_the_first_step_does_nothing(backend):
-    with pytest.raises(Interrupted):
-        next(backend.imagine(asked(), cancelled=lambda: True))
-
-
-def test_prompt_negative_prompt_and_guidance_are_heard(backend):
-    plain = only(backend).samples
-    for wishes in ({"prompt": "Country instrumental"}, {"negative_prompt": "synth"}, {"guidance": 9.0}, {"guidance": 1.0}):
-        assert not np.allclose(plain, only(backend, **wishes).samples, atol=1e-5), wishes
 
 
 def test_a_negative_prompt_needs_guidance(backend):
