@@ -157,6 +157,7 @@ BAD = {
     "a negative prompt that is no text": (["x", "--negative", "caf\udce9"], 2, "the negative prompt holds bytes"),
     "a name that is no text": (["x", "-o", "caf\udce9.wav"], 2, "holds bytes that are no letters"),
     "a folder that is no text": (["x", "-o", "caf\udce9"], 2, "holds bytes that are no letters"),
+    "a negative prompt without guidance": (["x", "--negative", "y", "--guidance", "1"], 2, "without guidance a negative prompt changes"),
     "no length": (["x", "-d", "0"], 2, "duration must be 0.5 to 600, not 0.0"),
     "an hour": (["x", "-d", "3600"], 2, "duration must be 0.5 to 600, not 3600.0"),
     "beyond the model": (["x", "-d", "61"], 2, "tone makes at most 60 s, not 61 s"),

@@ -96,11 +96,6 @@ def test_progress_goes_over_all_sounds_and_candidates_to_the_end(backend):
     assert told == [(done, 8) for done in range(1, 9)]
 
 
-def test_a_negative_prompt_needs_guidance(backend):
-    with pytest.raises(UsageError, match="without guidance"):
-        next(backend.imagine(asked(guidance=1.0, negative_prompt="synth")))
-
-
 def test_the_default_negative_prompt_is_that_of_its_authors(backend):
     assert np.array_equal(only(backend).samples, only(backend, negative_prompt="Low quality.").samples)
 

@@ -111,11 +111,6 @@ def test_the_solver_has_noise_of_its_own_on_its_way(backend):
     assert not torch.allclose(ends[0], ends[2], atol=1e-3)
 
 
-def test_a_negative_prompt_needs_guidance(backend):
-    with pytest.raises(UsageError, match="without guidance"):
-        next(backend.imagine(asked(guidance=1.0, negative_prompt="synth")))
-
-
 def test_the_default_negative_prompt_is_the_recommended(backend):
     assert np.array_equal(only(backend).samples, only(backend, negative_prompt="low quality, average quality").samples)
 

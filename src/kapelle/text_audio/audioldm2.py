@@ -33,7 +33,6 @@ from kapelle.text_audio.diffusion import (
     bound,
     check_finite,
     check_length,
-    contrary,
     guarded,
     guided,
     imagine,
@@ -136,7 +135,7 @@ class AudioLDM2:
         """The sounds of a request, as `Backend` says."""
         check_fits(request, self.model)
         guidance = self.model.guidance if request.guidance is None else request.guidance
-        negative = contrary(request, guidance, NEGATIVE_PROMPT)
+        negative = (request.negative_prompt or NEGATIVE_PROMPT) if guidance > 1.0 else None
         for tokenizer in (self.pipeline.tokenizer, self.pipeline.tokenizer_2):
             check_length("prompt", request.prompt, tokenizer, self.model)
             check_length("negative prompt", negative or "", tokenizer, self.model)

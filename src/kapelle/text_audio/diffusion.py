@@ -282,19 +282,6 @@ def check_length(what: str, text: str, tokenizer: Any, model: SoundModel) -> Non
         )  # fmt: skip
 
 
-def contrary(request: SoundRequest, guidance: float, default: str) -> str | None:
-    """What to keep away from: what was asked for, else the default; None without guidance.
-
-    Raises:
-        UsageError: There is a negative prompt without guidance.
-    """
-    if guidance > 1.0:
-        return request.negative_prompt or default
-    if request.negative_prompt:
-        raise UsageError("without guidance a negative prompt changes nothing", hint="take --guidance above 1, or no negative prompt")
-    return None
-
-
 def bound(tokenizer: Any) -> Any:
     """The tokenizer, with a longest text: without one in its folder, padding up to it would never end."""
     if tokenizer.model_max_length > UNBOUNDED_TOKENS:

@@ -23,7 +23,6 @@ import torch
 
 from kapelle.audio.effects import fade_curve, resample
 from kapelle.audio.waveform import Waveform
-from kapelle.errors import UsageError
 from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.diffusion import Course, check_finite, guarded, quietly
 from kapelle.text_audio.diffusion import imagine as draw_all
@@ -134,7 +133,6 @@ class MusicGen:
         Raises:
             Interrupted: `cancelled` said so.
             NotEnoughMemory: It does not fit.
-            UsageError: There is a negative prompt without guidance.
             CannotObey: The model gave numbers that are none; the hint says what to do.
         """
         with quietly(), guarded(self._place), torch.inference_mode():
@@ -150,8 +148,6 @@ class MusicGen:
     def _prepare(self, request: SoundRequest) -> _Work:
         """What is the same for every seed."""
         guidance = self._model.guidance if request.guidance is None else request.guidance
-        if request.negative_prompt and guidance <= 1.0:
-            raise UsageError("without guidance a negative prompt changes nothing", hint="take --guidance above 1, or no negative prompt")
         prompt = self._heard(request.prompt, request.negative_prompt if guidance > 1.0 else None)
         n_frames = request.n_frames(self._model.sample_rate)
         given = self._as_ours(request.continuation)

@@ -73,6 +73,8 @@ class SoundRequest:
         if not self.prompt.strip():
             raise UsageError("the prompt is empty", hint='say what is to be heard, such as "Lo-fi funk"')
         _check_prompt("negative prompt", self.negative_prompt)
+        if self.negative_prompt and self.guidance == 1.0:
+            raise UsageError("without guidance a negative prompt changes nothing", hint="take --guidance above 1, or no negative prompt")
         for name in ("continuation", "melody", "initial"):
             if sound := getattr(self, name):
                 _check_heard(name, sound)

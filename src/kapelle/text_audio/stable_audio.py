@@ -35,7 +35,6 @@ from kapelle.text_audio.diffusion import (
     bound,
     check_finite,
     check_length,
-    contrary,
     guarded,
     guided,
     imagine,
@@ -126,7 +125,7 @@ class StableAudio:
         """The sounds of a request, as `Backend` says."""
         check_fits(request, self.model)
         guidance = self.model.guidance if request.guidance is None else request.guidance
-        negative = contrary(request, guidance, NEGATIVE_PROMPT)
+        negative = (request.negative_prompt or NEGATIVE_PROMPT) if guidance > 1.0 else None
         check_length("prompt", request.prompt, self.pipeline.tokenizer, self.model)
         check_length("negative prompt", negative or "", self.pipeline.tokenizer, self.model)
         strength = 1.0 if request.initial is None else request.strength
