@@ -232,3 +232,21 @@ def test_a_name_that_libsndfile_cannot_be_told_is_refused_before_anything_is_wri
     with pytest.raises(UsageError, match="bytes that are no letters"):
         files.write(tmp_path / "caf\udce9.wav", chord())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_as_such(tmp_path, monkeypatch):
+    import shutil
+
+    import soundfile
+
+    def full(*args, **kwargs):
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    with pytest.raises(StorageError, match="cannot write WAV sound"):
+        files.write(tmp_path / "a.wav", chord())
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000))
+    with pytest.raises(StorageError, match="no space left"):
+        files.write(tmp_path / "a.wav", chord())
+    assert not list(tmp_path.iterdir())

@@ -121,6 +121,8 @@ def test_what_was_interrupted_goes_on(imagine, empty_home, tones):
     answer = imagine(*words, "--resume")
     assert answer.code == 0
     assert "1 of 3 sounds are there already" in answer.err
+    told = imagine(*words, "--resume", "--json").data["sounds"][1]
+    assert (told["file"], told["prompt"], told["seed"], told["model"], told["kept"]) == ("out/funk-5.wav", "funk", 5, "tone", True)
     assert len(list((empty_home / "out").iterdir())) == 3
 
 
@@ -272,12 +274,13 @@ def test_the_base_install_tells_models_and_refuses_and_loads_nothing_heavy(envir
             print(main(["imagine", *words]), file=sys.stderr)
         assert not [name for name in {heavy} if name in sys.modules]
         sys.modules.update(dict.fromkeys({heavy}))  # as if they were not installed
-        print(main(["imagine", "x"]), main(["imagine", "--models"]), file=sys.stderr)
+        print(main(["imagine", "x"]), main(["imagine", "--models"]), main(["imagine", "--self-test"]), file=sys.stderr)
     """
     answer = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert answer.returncode == 0, answer.stderr
     told = answer.stderr.splitlines()
-    assert [line for line in told if re.fullmatch(r"[\d ]+", line)] == ["0", "0", "0", "2", "4", "4 0"]
+    assert [line for line in told if re.fullmatch(r"[\d ]+", line)] == ["0", "0", "0", "2", "4", "4 0 4"]
+    assert not [line for line in told if line.startswith("licence")]
     assert "  pip install 'kapelle[audio]'" in told
 
 

@@ -73,6 +73,20 @@ def test_what_is_refused_is_refused_before_the_hub_is_asked(run, server):
     assert not server.server.asked
 
 
+def test_nobody_is_told_the_terms_of_what_is_not_to_be_had(run, server, monkeypatch):
+    from kapelle.text_audio import memory
+
+    assert "licence:" not in run("imagine", "rock", "-m", "lumina-music").err
+    with monkeypatch.context() as scarce:
+        scarce.setattr(memory, "free", lambda device: 1_000)
+        answer = run("imagine", "rock", "-m", MODEL, "-s", 1)
+        assert (answer.code, "licence:" in answer.err) == (7, False), answer.err
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    answer = run("imagine", "rock", "-m", MODEL, "-s", 1)
+    assert (answer.code, "licence:" in answer.err) == (4, False), answer.err
+    assert not server.server.asked
+
+
 def test_a_gated_model_says_what_to_do(run, server):
     answer = run("imagine", "rain", "-m", "stable-audio-open", "-o", "a.wav")
     assert answer.code == 4

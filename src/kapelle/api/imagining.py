@@ -173,10 +173,18 @@ def open_sound_model(model: SoundModel, way: SoundWay) -> Opened:
 
 
 def fetch_notice(model: SoundModel, way: SoundWay) -> str:
-    """What is to be known before the weights of a model are fetched; empty where they need not be."""
-    from kapelle.text_audio import weights
+    """What is to be known before the weights of a model are fetched; empty where they need not be, or cannot.
 
-    return "" if way.offline or weights.find(model, _given(model, way)) is not None else catalogue.notice(model)
+    Raises:
+        KapelleError: As `checked_model`, or the model would not fit: nobody is to read the terms of what will not be had.
+    """
+    from kapelle.text_audio import hub, opening, places, weights
+
+    if weights.find(model, _given(model, way), offline=way.offline or hub.is_offline()) is not None or model.by_hand:
+        return ""
+    opening.check_extra()
+    places.choose(model, device=way.device, dtype=way.dtype)
+    return catalogue.notice(model)
 
 
 def _given(model: SoundModel, way: SoundWay) -> Path | None:

@@ -191,7 +191,7 @@ def _written(orders: Sequence[Order], todo: Sequence[Order], model: SoundModel, 
     done, missing = 0, {order.path for order in todo}
     for order in orders:
         if order.path not in missing:
-            yield SoundFile(order, _copies(order, work.finish), {"file": str(order.path)}, kept=True)
+            yield _kept(order, model, work.finish)
             continue
         held = held or open_sound_model(model, work.way)  # a download that is interrupted says itself what it keeps
         try:
@@ -200,6 +200,17 @@ def _written(orders: Sequence[Order], todo: Sequence[Order], model: SoundModel, 
             raise _interrupted(len(orders) - len(todo) + done, orders) from None
         done += 1
         yield made
+
+
+def _kept(order: Order, model: SoundModel, finish: Finish) -> SoundFile:
+    """A sound that was there, with what is known of it without opening it."""
+    copies = _copies(order, finish)
+    facts = {"prompt": order.request.prompt, "model": model.name, "seed": order.request.seed, "kept": True}
+    return SoundFile(order, copies, {**_files(order, copies), **facts}, kept=True)
+
+
+def _files(order: Order, copies: dict[str, Path]) -> dict[str, Any]:
+    return {"file": str(order.path), "copies": {method: str(path) for method, path in copies.items()}}
 
 
 def _made(held: Opened, order: Order, work: _Work, done: int, n: int) -> Imagined:
@@ -233,7 +244,7 @@ def _write(order: Order, made: Imagined, finish: Finish) -> SoundFile:
         from kapelle.audio.denoise import denoise
 
         _put(path, denoise(made.wave, method), {**said, "comment": f"{said['comment']}; denoised={method}"}, raw=finish.raw)
-    facts = {"file": str(order.path), "copies": {method: str(path) for method, path in copies.items()}, **facts_of(made)}
+    facts = {**_files(order, copies), **facts_of(made)}
     if finish.recipe:
         text = json.dumps(recipe_of(made), ensure_ascii=False, indent=1) + "\n"
         write_bytes(order.path.with_suffix(".json"), text.encode())

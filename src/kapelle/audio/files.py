@@ -15,6 +15,7 @@ import contextlib
 import errno
 import io
 import os
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -175,6 +176,8 @@ def _write_blocks(
                 file.write(block if subtype == "FLOAT" else np.clip(block, -1.0, 1.0))
                 yield block
     except (soundfile.SoundFileError, AssertionError) as error:  # a short write is an assertion in soundfile
+        if shutil.disk_usage(path.parent).free < waveform.samples.nbytes:  # libsndfile says "System error"
+            raise StorageError("no space left to write {path}", path=path.parent, hint="free some, or choose another disk") from error
         raise StorageError(
             "cannot write {name} sound to {folder}: {why}", name=form.name, folder=path.parent, why=error or "disk full?"
         ) from error
