@@ -11,7 +11,8 @@ pytest.importorskip("diffusers")
 
 from kapelle.errors import UnreadableInput  # noqa: E402
 from kapelle.text_audio import claims  # noqa: E402
-from kapelle.text_audio.diffusion import Part, quietly, read_part  # noqa: E402
+from kapelle.text_audio.libraries import quietly  # noqa: E402
+from kapelle.text_audio.parts import Part, read_part  # noqa: E402
 from kapelle.text_audio.places import Place  # noqa: E402
 from tiny_text import t5_config, t5_tokenizer  # noqa: E402
 

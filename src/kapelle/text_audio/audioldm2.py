@@ -26,19 +26,9 @@ from kapelle.audio.waveform import Waveform
 from kapelle.errors import UnreadableInput
 from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.clap import Clap
-from kapelle.text_audio.diffusion import (
-    Course,
-    Drawn,
-    Part,
-    bound,
-    check_finite,
-    check_length,
-    guarded,
-    guided,
-    imagine,
-    quietly,
-    read_parts,
-)
+from kapelle.text_audio.drawing import Course, Drawn, check_finite, check_length, draw_all, guided
+from kapelle.text_audio.libraries import guarded, quietly
+from kapelle.text_audio.parts import Part, bound, read_parts
 from kapelle.text_audio.request import check_fits
 
 if TYPE_CHECKING:
@@ -155,7 +145,7 @@ class AudioLDM2:
             sounds = [Waveform(samples, self.model.sample_rate) for samples in drawn]
             return int(np.argmax(clap.likenesses(request.prompt, sounds)))
 
-        yield from imagine(request, self.model, self.place, course, draw, choose)
+        yield from draw_all(request, self.model, self.place, course, draw, choose)
 
     def _tell(self, prompt: str, negative: str | None) -> Told:
         tokenizer = self.pipeline.tokenizer_2

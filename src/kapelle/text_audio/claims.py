@@ -14,6 +14,7 @@ import torch
 
 from kapelle.errors import UnreadableInput
 from kapelle.text_audio import places
+from kapelle.text_audio.safe_files import REFETCH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,6 @@ SHARED = 2.0
 """How often one number may be counted: some stand in two places of a network, and once in its file."""
 SPARE = 1_000_000
 """Numbers that a network may have beyond its file, such as tables of positions that are computed."""
-HINT = "fetch the model again, or check that --weights names the folder of the right model"
 _COUNTS = ("layer", "depth", "block", "stage", "num_residual")
 
 
@@ -43,14 +43,14 @@ def check(kind: Any, folder: Path) -> None:
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UnreadableInput("{file} cannot be read: {why}", file=file, why=str(error)[:200], hint=HINT) from error
+        raise UnreadableInput("{file} cannot be read: {why}", file=file, why=str(error)[:200], hint=REFETCH) from error
     for name, value in _boasts(settings):
-        raise UnreadableInput("{file}: {name} is {value!r}", file=file, name=name, value=value, hint=HINT)
+        raise UnreadableInput("{file}: {name} is {value!r}", file=file, name=name, value=value, hint=REFETCH)
     wanted, stored = _wanted(kind, folder), sum(places.stored(path) for path in folder.glob("*.safetensors"))
     if wanted > SHARED * stored + SPARE:
         raise UnreadableInput(
             "{file} asks for {wanted:,} numbers, and the weights beside it have {stored:,}",
-            file=file, wanted=wanted, stored=stored, hint=HINT,
+            file=file, wanted=wanted, stored=stored, hint=REFETCH,
         )  # fmt: skip
 
 

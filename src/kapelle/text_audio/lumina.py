@@ -24,8 +24,9 @@ import torch
 
 from kapelle.errors import UnreadableInput
 from kapelle.progress import never, quiet
-from kapelle.text_audio import diffusion, flow
+from kapelle.text_audio import drawing, flow
 from kapelle.text_audio import lumina_folder as layout
+from kapelle.text_audio.libraries import guarded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def load(folder: Path, model: SoundModel, place: Place) -> Lumina:
         NotEnoughMemory: It does not fit.
     """
     layout.check(folder)
-    with diffusion.guarded(place):
+    with guarded(place):
         velocity, scale = layout.read_flag_dit(folder, place)
         tokenizer, reader = layout.read_text_encoder(folder, place)
         decoder, vocoder = layout.read_mel_decoder(folder, place), layout.read_vocoder(folder, place)
@@ -97,26 +98,26 @@ class Lumina:
             CannotObey: The numbers left their range.
         """
         for what, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
-            diffusion.check_length(what, text, self.tokenizer, self.model)
+            drawing.check_length(what, text, self.tokenizer, self.model)
         n_steps = self.model.steps if request.steps is None else request.steps
-        course = diffusion.Course(n_steps * request.count, progress, cancelled)
+        course = drawing.Course(n_steps * request.count, progress, cancelled)
 
-        def draw(generator: torch.Generator, course: diffusion.Course) -> diffusion.Drawn:
+        def draw(generator: torch.Generator, course: drawing.Course) -> drawing.Drawn:
             return self._draw(request, n_steps, generator, course)
 
-        return diffusion.imagine(request, self.model, self.place, course, draw, lambda drawn: 0)
+        return drawing.draw_all(request, self.model, self.place, course, draw, lambda drawn: 0)
 
-    def _draw(self, request: SoundRequest, n_steps: int, generator: torch.Generator, course: diffusion.Course) -> diffusion.Drawn:
+    def _draw(self, request: SoundRequest, n_steps: int, generator: torch.Generator, course: drawing.Course) -> drawing.Drawn:
         """Samples (F, 1) of one sound, F at least as many as are asked for."""
         guidance = self.model.guidance if request.guidance is None else request.guidance
         shape = (1, self.velocity.config.in_channels, math.ceil(request.n_frames(self.model.sample_rate) / self.n_frames_of_latent))
         noise = torch.randn(shape, generator=generator).to(self.place.device)
         field = self._field(self._read([request.negative_prompt, request.prompt]), guidance)
         latents = flow.integrate(field, noise, flow.times(n_steps), stepped=lambda done: course.step())
-        diffusion.check_finite(latents, self.place)
+        drawing.check_finite(latents, self.place)
         samples = self.vocoder(self.decoder(latents / self.scale))  # (1, 1, F)
-        diffusion.check_finite(samples, self.place)
-        drawn: diffusion.Drawn = samples[0].T.float().cpu().numpy()
+        drawing.check_finite(samples, self.place)
+        drawn: drawing.Drawn = samples[0].T.float().cpu().numpy()
         return drawn
 
     @property

@@ -24,7 +24,8 @@ import torch
 
 from kapelle.errors import Missing, UnreadableInput
 from kapelle.models import bigvgan, flag_dit, mel_vae
-from kapelle.text_audio.diffusion import Part, quietly, read_part
+from kapelle.text_audio.libraries import quietly
+from kapelle.text_audio.parts import Part, read_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

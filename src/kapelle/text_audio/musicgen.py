@@ -24,8 +24,8 @@ import torch
 from kapelle.audio.effects import fade_curve, resample
 from kapelle.audio.waveform import Waveform
 from kapelle.progress import Report, never, quiet
-from kapelle.text_audio.diffusion import Course, check_finite, guarded, quietly
-from kapelle.text_audio.diffusion import imagine as draw_all
+from kapelle.text_audio.drawing import Course, check_finite, draw_all
+from kapelle.text_audio.libraries import guarded, quietly
 from kapelle.text_audio.musicgen_codec import Codec
 from kapelle.text_audio.musicgen_decoding import Conditions, Sampling, Stepper, draw_codes, n_steps, picker
 from kapelle.text_audio.musicgen_loading import read_folder, read_json, translated

@@ -153,7 +153,7 @@ def guided(logits: torch.Tensor, guidance: float) -> torch.Tensor:
     """Logits (K, V) of rows (R, K, V): the second row plus `guidance` times what the first has more; the only row if there is one."""
     if len(logits) == 1:
         return logits[0]
-    with_prompt, without = logits
+    with_prompt, without = logits[0], logits[1]
     return without + (with_prompt - without) * guidance
 
 

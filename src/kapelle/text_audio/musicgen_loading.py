@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle.errors import KapelleError, Missing, UnreadableInput
 from kapelle.text_audio import claims
-from kapelle.text_audio.diffusion import PICKLES, REFETCH, guarded, quietly
+from kapelle.text_audio.libraries import guarded, quietly
+from kapelle.text_audio.safe_files import REFETCH, check_whole, weightless
 
 if TYPE_CHECKING:
     from kapelle.text_audio.catalogue import SoundModel
@@ -81,7 +82,7 @@ def check_folder(folder: Path, model: SoundModel) -> None:
         raise Missing("there is no folder {folder}", folder=folder, hint=REFETCH)
     _check_config(folder / "config.json", model)
     for file in _weight_files(folder):
-        _check_whole(file)
+        check_whole(file)
     if "melody" in model.takes:
         read_json(folder / "preprocessor_config.json")
     if not (folder / "tokenizer.json").is_file() and not (folder / "spiece.model").is_file():
@@ -134,13 +135,7 @@ def _weight_files(folder: Path) -> list[Path]:
     if not index.is_file():
         if (folder / "model.safetensors").is_file():
             return [folder / "model.safetensors"]
-        pickles = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
-        if pickles:
-            raise UnreadableInput(
-                "{folder} has its weights as {name}, a pickle, which can run any program when it is opened",
-                folder=folder, name=pickles[0], hint="take a revision of the model that has .safetensors files",
-            )  # fmt: skip
-        raise Missing("{folder} has no {file}", folder=folder, file="model.safetensors", hint=REFETCH)
+        raise weightless(folder)
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
         raise UnreadableInput("{file} is damaged: {why}", file=index, why="no weight_map", hint=REFETCH)
@@ -151,17 +146,6 @@ def _weight_files(folder: Path) -> list[Path]:
         if not (folder / name).is_file():
             raise Missing("{folder} has no {file}", folder=folder, file=name, hint=REFETCH)
     return [folder / name for name in names]
-
-
-def _check_whole(file: Path) -> None:
-    """Raise unless a file is whole safetensors; its header alone is read."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="pt"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise UnreadableInput("{file} is damaged or was not fetched to its end: {why}", file=file, why=error, hint=REFETCH) from error
 
 
 def _network(folder: Path, model: SoundModel, place: Place) -> Any:

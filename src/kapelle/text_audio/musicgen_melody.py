@@ -19,7 +19,7 @@ import torch
 
 from kapelle.audio.effects import resample
 from kapelle.errors import UnreadableInput
-from kapelle.text_audio.diffusion import REFETCH
+from kapelle.text_audio.safe_files import REFETCH
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,19 +28,9 @@ import torch
 from kapelle.audio.effects import resample
 from kapelle.errors import UnreadableInput
 from kapelle.progress import Report, never, quiet
-from kapelle.text_audio.diffusion import (
-    Course,
-    Drawn,
-    Part,
-    bound,
-    check_finite,
-    check_length,
-    guarded,
-    guided,
-    imagine,
-    quietly,
-    read_parts,
-)
+from kapelle.text_audio.drawing import Course, Drawn, check_finite, check_length, draw_all, guided
+from kapelle.text_audio.libraries import guarded, quietly
+from kapelle.text_audio.parts import Part, bound, read_parts
 from kapelle.text_audio.request import check_fits
 
 if TYPE_CHECKING:
@@ -144,7 +134,7 @@ class StableAudio:
             clean = self._denoise(latents, told, guidance, self._ready(n_steps, sigmas, generator), course)
             return self._sound(clean, n_frames, course.check)
 
-        yield from imagine(request, self.model, self.place, course, draw, _first)
+        yield from draw_all(request, self.model, self.place, course, draw, _first)
 
     def _tell(self, prompt: str, negative: str | None, duration_s: float) -> Told:
         against = negative is not None

@@ -25,11 +25,11 @@ from kapelle.text_audio import hub, shelf
 from kapelle.text_audio.catalogue import BYTES_EACH
 from kapelle.text_audio.hub import HubFile, Listing
 from kapelle.text_audio.opening import check_extra
+from kapelle.text_audio.safe_files import weightless
 
 if TYPE_CHECKING:
     from kapelle.text_audio.catalogue import SoundModel
 
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _AGAIN = 2
 
 
@@ -65,8 +65,8 @@ def find(model: SoundModel, folder: Path | None = None, *, offline: bool = False
         offline: None is no answer.
 
     Raises:
-        Missing: The given folder is not there; or `offline`, and there are no weights.
-        UnreadableInput: The given folder holds no safetensors.
+        Missing: The given folder is not there, or holds no weights; or `offline`, and there are none.
+        UnreadableInput: The given folder holds pickles alone.
     """
     if folder is not None:
         return _given(folder, by_hand=model.by_hand)
@@ -143,7 +143,8 @@ def fingerprint(folder: Path) -> str:
     Large files are read only once, as long as they do not change.
 
     Raises:
-        UnreadableInput: There are no safetensors in it.
+        Missing: There are no weights in it.
+        UnreadableInput: There are pickles alone.
     """
     _given(folder)
     whole = hashlib.sha256()
@@ -181,13 +182,7 @@ def _given(folder: Path, *, by_hand: bool = False) -> Path:
         )
     if by_hand or any(path.suffix == hub.WEIGHTS for path in _opened(folder)):
         return folder  # one that is converted by hand is looked at by its own reader, which says how
-    pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in PICKLES)
-    if pickles:
-        raise UnreadableInput(
-            "{path} holds weights only as pickles, such as {name}, and those are never opened", path=folder, name=pickles[0],
-            hint="a pickle can run any program; look for the same weights as .safetensors",
-        )  # fmt: skip
-    raise UnreadableInput("{path} holds no weights: there is no .safetensors file", path=folder)
+    raise weightless(folder)
 
 
 def _opened(folder: Path) -> list[Path]:

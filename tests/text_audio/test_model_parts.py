@@ -14,7 +14,7 @@ import tiny_audioldm2  # noqa: E402
 import tiny_stable_audio  # noqa: E402
 from kapelle.errors import CannotObey, KapelleError, Missing, NotEnoughMemory, UnreadableInput  # noqa: E402
 from kapelle.progress import never, quiet  # noqa: E402
-from kapelle.text_audio import audioldm2, diffusion, stable_audio  # noqa: E402
+from kapelle.text_audio import audioldm2, drawing, libraries, parts, stable_audio  # noqa: E402
 from kapelle.text_audio.places import Place  # noqa: E402
 from kapelle.text_audio.request import SoundRequest  # noqa: E402
 
@@ -184,7 +184,7 @@ def test_the_libraries_are_silent_while_reading_and_as_before_after_it(broken, c
     assert capfd.readouterr() == ("", "")
     assert not heard
     assert before == [(one.get_verbosity(), one.is_progress_bar_enabled()) for one in (of_transformers, of_diffusers)]
-    with pytest.raises(KeyError), diffusion.quietly():
+    with pytest.raises(KeyError), libraries.quietly():
         raise KeyError
     assert of_transformers.get_verbosity() < logging.CRITICAL
 
@@ -220,24 +220,24 @@ def test_running_out_of_memory_while_reading_is_our_error(broken, monkeypatch):
 
 
 def test_an_error_that_is_none_of_memory_is_not_hidden():
-    with pytest.raises(RuntimeError, match="a bug"), diffusion.guarded(CPU):
+    with pytest.raises(RuntimeError, match="a bug"), libraries.guarded(CPU):
         raise RuntimeError("a bug")
 
 
 def test_a_draw_of_the_wrong_shape_is_told(whole):
     _, facts = whole
-    course = diffusion.Course(1, quiet, never)
+    course = drawing.Course(1, quiet, never)
     request = SoundRequest(prompt="funk", duration_s=0.5)
     with pytest.raises(UnreadableInput, match="shape"):
-        next(diffusion.imagine(request, facts, CPU, course, lambda generator, course: np.zeros((7, 2), np.float32), lambda drawn: 0))
+        next(drawing.draw_all(request, facts, CPU, course, lambda generator, course: np.zeros((7, 2), np.float32), lambda drawn: 0))
 
 
 def test_numbers_that_are_none_are_told_with_the_dtype():
     half = Place(torch.device("cpu"), torch.float16)
-    diffusion.check_finite(torch.zeros(3), half)
+    drawing.check_finite(torch.zeros(3), half)
     for bad in (float("nan"), float("inf")):
         with pytest.raises(CannotObey, match="float16") as caught:
-            diffusion.check_finite(torch.tensor([0.0, bad]), half)
+            drawing.check_finite(torch.tensor([0.0, bad]), half)
         assert "--dtype float32" in caught.value.hint
     assert isinstance(caught.value, KapelleError)
 
@@ -246,10 +246,10 @@ def test_a_tokenizer_without_a_longest_text_gets_one():
     class Endless:
         model_max_length = int(1e30)
 
-    assert diffusion.bound(Endless()).model_max_length == 512
+    assert parts.bound(Endless()).model_max_length == 512
 
 
 def test_guidance_of_one_is_the_prompt_alone_and_more_goes_beyond_it():
     both = torch.tensor([[1.0], [3.0]])
-    assert diffusion.guided(both, 1.0).tolist() == [[3.0]]
-    assert diffusion.guided(both, 4.0).tolist() == [[9.0]]
+    assert drawing.guided(both, 1.0).tolist() == [[3.0]]
+    assert drawing.guided(both, 4.0).tolist() == [[9.0]]
