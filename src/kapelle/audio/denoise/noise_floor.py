@@ -9,7 +9,8 @@ all the time and everywhere between the tones. Three things tell it from music:
 2. Noise is smooth over frequency: a straight line over the logarithm of frequency, laid under the bands, of which trusted ones count
    most, bounds those that music covers all the time.
 3. Noise does not fall steeply towards high frequencies, music does: a band has at most a little more noise per octave than the band
-   above it. A steep edge above trusted bands is taken for the end of what the recording could hold, and does not count.
+   above it. A steep edge above trusted bands, or a sheer one, is taken for the end of what the recording could hold, and does not
+   count: coders such as MP3 leave nothing above 16 kHz or so.
 
 So a sound of music alone is found to have a floor far below it, and nothing is done to it. Noise that comes and goes with the music, and
 rumble that falls faster than 6 dB an octave, are not found. Half a second of sound at least is needed; segments of ten seconds are
@@ -55,6 +56,9 @@ TOO_EVEN_DB, TOO_EVEN_WEIGHT = 5.6, 4.0
 STEEPEST_DB, STEEPEST_TRUSTED_DB = 6.0, 12.0
 """Decibels per octave by which noise may fall from a band to that above it."""
 CLIFF_DB = 12.0
+SHEER_DB, SHEER_HZ = 40.0, 10_000.0
+"""A fall from one band to the next, and from which frequency on, that only lossy coders make: below it they spread noise too wide to be
+trusted."""
 USUAL_SLOPE_DB = -1.0
 """Per octave, of the line where nothing else is known: between white noise and pink."""
 SLOPE_WEIGHT = 0.15
@@ -202,7 +206,7 @@ def _pooled(level: Table, spread: Table, weight: Table, step_s: float) -> tuple[
 
 def _bounded(level: Table, spread: Table, centres: Table, sizes: Table) -> Table:
     """The levels of noise of the bands, shape (bands,), where music may have raised what was seen."""
-    top = _edge(level, spread)
+    top = _edge(level, spread, centres)
     bound = level.copy()
     for band in range(top - 2, -1, -1):
         trust = np.clip((7.2 - max(spread[band], spread[band + 1])) / 0.4, 0.0, 1.0)
@@ -216,10 +220,11 @@ def _bounded(level: Table, spread: Table, centres: Table, sizes: Table) -> Table
     return bound
 
 
-def _edge(level: Table, spread: Table) -> int:
+def _edge(level: Table, spread: Table, centres: Table) -> int:
     """How many bands, from the lowest, lie below the steep end of a recording's frequencies; all if it has none."""
     for band in range(len(level) - 1, 1, -1):
-        if level[band - 1] - level[band] > CLIFF_DB and max(spread[band - 1], spread[band - 2]) < 7.2:
+        fall = level[band - 1] - level[band]
+        if (fall > SHEER_DB and 2.0 ** centres[band] > SHEER_HZ) or (fall > CLIFF_DB and max(spread[band - 1], spread[band - 2]) < 7.2):
             return band
     return len(level)
 
