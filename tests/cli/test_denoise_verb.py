@@ -60,6 +60,7 @@ def test_a_bad_file_among_several_is_a_warning(run, noisy):
         (["noisy.wav", "--strength", "1.5"], 2, "0.0 to 1.0"),
         (["noisy.wav", "--method", "rnnoise"], 2, "wiener"),
         (["noisy.wav", "-o", "noisy.wav", "--force"], 2, "made from"),
+        (["noisy.wav", "-o", "clean.aiff"], 2, "unknown sound format"),
         (["noisy.wav", "--plot=a.bmp"], 2, "picture format"),
         (["noisy.wav", "noisy.wav", "bad.txt", "-o", "one.wav"], 2, "share one file"),
         (["bad.txt"], 3, "not a sound"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kapelle.cli.flags import argument, option
-from kapelle.cli.pieces import AUTO, PICTURES, SOUNDS, claim
+from kapelle.cli.pieces import AUTO, PICTURES, claim
 from kapelle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,9 +53,12 @@ def _plans(arguments: Arguments) -> list[DenoisePlan]:
     """Which file becomes which."""
     from kapelle import api
     from kapelle.api.denoising import DenoisePlan
+    from kapelle.audio import files
 
     out, drawn = arguments.output, bool(arguments.plot)
-    single = out is not None and out.suffix.lower() in SOUNDS and not out.is_dir()
+    single = out is not None and bool(out.suffix) and not out.is_dir()
+    if single and out:
+        files.check_suffix(out)  # `clean.aiff` is no folder that anybody wants
     plans = api.denoise_plans(arguments.sources, None if single else out, method=arguments.method, pictures=drawn)
     if len(plans) > 1 and (single or arguments.plot not in ("", AUTO)):
         raise UsageError("{count} sounds cannot share one file", count=len(plans), hint="give -o a folder, and --plot without a name")
