@@ -341,7 +341,7 @@ def test_a_given_folder_is_taken_as_it_is(tmp_path, server):
     with pytest.raises(Missing, match="holds no weights"):
         weights.find(MUSICGEN, folder)
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
-    with pytest.raises(UnreadableInput, match="as pytorch_model.bin, a pickle"):
+    with pytest.raises(UnreadableInput, match=r"as pytorch_model\.bin, a pickle"):
         weights.find(MUSICGEN, folder)
     (folder / "model.safetensors").write_bytes(BIG)
     assert weights.find(MUSICGEN, folder, offline=True) == folder

@@ -44,7 +44,7 @@ def run(arguments: Arguments, console: Console) -> None:
         return
     for one in done:
         if one.error:
-            console.warn("{path}: {why}", path=one.source, why=console.texts.error(one.error))
+            console.warn("{why}", why=console.texts.error(one.error))  # it names the file
         else:
             _show(one, console)
 
