@@ -57,6 +57,14 @@ def test_what_needs_no_limiting_is_only_multiplied():
     assert np.ptp(gain[np.abs(wave.samples[1000:, 0]) > 1e-4]) < 1e-3
 
 
+def test_a_constant_offset_uses_up_no_room_for_peaks():
+    wave = music(2)
+    moved = normalise_loudness(Waveform(wave.samples * np.float32(0.2) + np.float32([0.5, -0.3]), RATE))
+    assert moved.lufs == pytest.approx(-14.0, abs=0.15)
+    assert np.abs(moved.wave.samples.mean(axis=0)).max() < 0.01
+    assert not normalise_loudness(Waveform(np.full((RATE, 1), 0.5, np.float32), RATE)).wave.samples.any()
+
+
 def test_clicks_alone_are_kept_below_the_ceiling_and_what_was_reached_is_told():
     samples = np.zeros(3 * RATE, np.float32)
     samples[::RATE] = 0.5

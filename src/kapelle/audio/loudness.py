@@ -21,6 +21,8 @@ TARGET_LUFS, PEAK_DB = -14.0, -1.0
 """What streaming services play at, and the ceiling of the true peak that they ask for."""
 MOST_GAIN_DB = 80.0
 CLOSE_LU = 0.1
+OFFSET = 1e-3
+"""Of the peak; less is left as it is."""
 ROUNDS = 8
 SHORTEST_S = 0.4
 """The gate's block: below it, loudness is not defined."""
@@ -61,7 +63,8 @@ def loudness(waveform: Waveform) -> float:
 def normalise_loudness(waveform: Waveform, lufs: float = TARGET_LUFS, peak_db: float = PEAK_DB) -> Levelled:
     """The same sound at a loudness, its true peak below a ceiling.
 
-    Peaks above the ceiling are turned down by `limiter.limit`, and what that takes from the loudness is made up for while it helps.
+    A constant offset is taken away first: nobody hears it, and it would use up the room for peaks. Peaks above the ceiling are turned
+    down by `limiter.limit`, and what that takes from the loudness is made up for while it helps.
 
     Args:
         waveform: The sound. Silence, and what lasts less than 0.4 s, is only kept below the ceiling.
@@ -73,6 +76,7 @@ def normalise_loudness(waveform: Waveform, lufs: float = TARGET_LUFS, peak_db: f
     """
     if not -70.0 <= lufs <= 0.0:
         raise UsageError("the loudness must be -70 to 0 LUFS, not {lufs}", lufs=lufs)
+    waveform = _centred(waveform)
     full = Waveform(waveform.samples / np.float32(waveform.peak or 1.0), waveform.sample_rate)
     measured = loudness(full) + decibels(waveform.peak)  # a faint sound would not pass the gate
     if measured == float("-inf"):
@@ -91,3 +95,11 @@ def normalise_loudness(waveform: Waveform, lufs: float = TARGET_LUFS, peak_db: f
         gain_db = min(gain_db + lufs - reached, MOST_GAIN_DB)
     assert best is not None
     return best
+
+
+def _centred(waveform: Waveform) -> Waveform:
+    """The same sound about zero; as it is, if it has no offset that would count."""
+    offset = waveform.samples.mean(axis=0, dtype=np.float64) if waveform.n_frames else np.zeros(1)
+    if np.abs(offset).max() <= OFFSET * waveform.peak:
+        return waveform
+    return Waveform((waveform.samples - offset).astype(np.float32), waveform.sample_rate)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FACTS = ("prompt", "model", "seed", "seconds", "rate", "channels", "loudness", "denoised", "licence")
 COLUMNS = ("file", "prompt", "seed", "seconds", "loudness")
 NUMBERS = ("seed", "seconds", "loudness")
+FAR_LU = 1.0
+"""A sound that is so much quieter than it should be is warned of."""
 
 
 @contextmanager
@@ -59,11 +61,18 @@ def collected(made: Iterable[SoundFile], n: int, console: Console) -> list[Sound
 
 
 def sounds(made: Sequence[SoundFile], console: Console) -> None:
-    """Print what was written, and warn of what is silent or clipped."""
+    """Print what was written, and warn of what is silent, too quiet or clipped."""
+    from kapelle.audio.loudness import TARGET_LUFS
+
     kept = sum(one.kept for one in made)
     for one in made:
         if one.facts.get("lufs") == -math.inf and one.facts.get("true_peak_db") == -math.inf:
             console.warn("{path} is silent", path=one.order.path)
+        elif one.facts.get("lufs", TARGET_LUFS) < TARGET_LUFS - FAR_LU:
+            console.warn(
+                "{path} is at {lufs:.1f} LUFS, not {wanted:g}: its peaks stand too high above the rest",
+                path=one.order.path, lufs=one.facts["lufs"], wanted=TARGET_LUFS,
+            )  # fmt: skip
         if one.facts.get("clipped"):
             console.warn("{path}: samples beyond full scale, which were clipped: {n}", path=one.order.path, n=one.facts["clipped"])
     if console.as_json:
