@@ -26,6 +26,11 @@ FAMILIES = {
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+def complaints(err):
+    """What was said on stderr, but for sounds of random weights that are all peaks."""
+    return [line for line in err.splitlines() if not line.endswith("its peaks stand too high above the rest")]
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A folder of folders, one for each model."""
@@ -42,7 +47,7 @@ def test_a_sentence_becomes_a_sound_of_the_right_length_rate_level_and_licence(r
     words = ("imagine", "Lo-fi funk", "--model", name, "--weights", weights, "--duration", 1.5, "--seed", 3, *more)
     for out in ("a.wav", "b.wav"):
         answer = run(*words, "-o", out)
-        assert (answer.code, answer.err) == (0, "")
+        assert answer.code == 0 and not complaints(answer.err), answer.err
     wave = files.read(empty_home / "a.wav")
     assert (wave.n_frames, wave.sample_rate, wave.n_channels) == (1.5 * rate, rate, channels)
     assert -26 < loudness(wave) < -13.8  # random weights make sound whose peaks are far above the rest
@@ -65,7 +70,7 @@ def test_a_midi_file_conditions_musicgen(run, weights, song, empty_home):
     words = ("imagine", "rock", "-m", "musicgen-melody", "--weights", weights, "-d", 1, "-s", 5)
     assert run(*words, "-o", "plain.wav").code == 0
     answer = run(*words, "--melody", song, "-o", "led.wav")
-    assert (answer.code, answer.err) == (0, "")
+    assert answer.code == 0 and not complaints(answer.err), answer.err
     assert not np.array_equal(files.read(empty_home / "plain.wav").samples, files.read(empty_home / "led.wav").samples)
 
 

@@ -279,9 +279,20 @@ def test_a_full_disk_is_told_before_anything_is_downloaded(server, monkeypatch):
     server.put(MUSICGEN.repo, FILES)
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(StorageError, match="GB more"):
+    with pytest.raises(StorageError, match="GB more") as caught:
         weights.fetch(MUSICGEN)
+    assert "HF_HOME" in caught.value.hint
     assert not server.asked("resolve")
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_the_way_out(server):
+    server.put(MUSICGEN.repo, FILES)
+    work = shelf.repository(MUSICGEN.repo)
+    work.mkdir(parents=True)
+    (work / "blobs").write_text("in the way")
+    with pytest.raises(StorageError, match="blobs") as caught:
+        weights.fetch(MUSICGEN)
+    assert "HF_HOME" in caught.value.hint
 
 
 def test_names_that_would_lead_elsewhere_are_refused(server):

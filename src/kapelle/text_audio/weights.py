@@ -30,6 +30,7 @@ from kapelle.text_audio.safe_files import weightless
 if TYPE_CHECKING:
     from kapelle.text_audio.catalogue import SoundModel
 
+OTHER_DISK = "free some space, or let HF_HOME and KAPELLE_HOME name folders that you may write to"
 _AGAIN = 2
 
 
@@ -119,6 +120,8 @@ def fetch(model: SoundModel, *, progress: Report = quiet, cancelled: Callable[[]
     try:
         with alone(work, work):
             return _fetch(model, progress, cancelled)
+    except StorageError as error:  # weights do not go where -o says
+        raise StorageError(error.template, hint=OTHER_DISK, **error.values) from error
     except KeyboardInterrupt as error:
         raise Interrupted("stopped; files that were finished are kept", hint="the same command goes on from there") from error
 
@@ -243,7 +246,7 @@ def _check_room(listing: Listing, missing: list[HubFile]) -> None:
     if needed > free:
         raise StorageError(
             "the weights need {needed:.1f} GB more in {path}, and {free:.1f} GB are free", path=shelf.cache(), needed=needed / 1e9,
-            free=free / 1e9, hint="free some space, or let HF_HOME name a folder on another disk",
+            free=free / 1e9, hint=OTHER_DISK,
         )  # fmt: skip
 
 
