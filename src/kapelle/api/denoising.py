@@ -207,7 +207,7 @@ def _within(progress: Report, number: int, count: int, done: int, total: int) ->
 def _check(plans: Sequence[DenoisePlan], method: str, strength: float, *, force: bool) -> None:
     """Refuse what could not be done, before any work is."""
     from kapelle.audio import denoise, files
-    from kapelle.engraving import spectrograms
+    from kapelle.engraving import picture_files
 
     denoise.check(method, strength)
     paths = [path for plan in plans for path in (plan.out, plan.picture) if path]
@@ -219,7 +219,7 @@ def _check(plans: Sequence[DenoisePlan], method: str, strength: float, *, force:
         if plan.out.resolve() == plan.source.resolve():
             raise UsageError("{path} would replace the sound that it is made from", path=plan.out, hint="choose another name")
         if plan.picture:
-            spectrograms.check_suffix(plan.picture)
+            picture_files.check_suffix(plan.picture)
             free(plan.picture, force)
         free(plan.out, force)
 

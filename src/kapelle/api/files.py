@@ -178,9 +178,10 @@ def analyse_file(
     if picture is None:
         return analyse(read_midi(source), per)  # type: ignore[arg-type]
     from kapelle.engraving import analysis as drawing
+    from kapelle.engraving import picture_files
 
     out = free(picture, force)
-    drawing.check_suffix(out)
+    picture_files.check_suffix(out)
     found = analyse(read_midi(source), per)  # type: ignore[arg-type]
     drawing.draw(found, out, title="" if isinstance(source, bytes) else Path(source).stem, theme=theme)
     return found

@@ -42,6 +42,7 @@ def themes_file(
     """
     from kapelle.composing import theme_search
     from kapelle.composing.embedding import embedder
+    from kapelle.engraving import picture_files
     from kapelle.engraving import themes as drawing
     from kapelle.score import write
 
@@ -49,7 +50,7 @@ def themes_file(
         if path is not None:
             free(path, force)
     if picture is not None:
-        drawing.check_suffix(Path(picture))
+        picture_files.check_suffix(Path(picture))
     found = theme_search.search(read_midi(source), embedder(), track=melody_track, eps=eps)
     title = "" if isinstance(source, bytes) else Path(source).stem
     if picture is not None:

@@ -16,7 +16,7 @@ from kapelle.cli.flags import option
 from kapelle.composing import COMBINED, WAYS, way_of
 from kapelle.composing.events import Done, Progress, Restarted
 from kapelle.composing.request import MAX_BARS, ComposeRequest
-from kapelle.errors import Interrupted, StorageError, UnknownName, UsageError
+from kapelle.errors import Interrupted, StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -156,8 +156,10 @@ def row_of(wish: ComposeRequest, files: list[Files]) -> Path | None:
 
 def _check_formats(files: Files, flags: FileFlags) -> None:
     """Refuse what could not be written after composing: an unknown format, a SoundFont that is none."""
-    if files.plot and files.plot.suffix.lower() not in PICTURES:
-        raise UnknownName("picture format", files.plot.suffix or files.plot.name, PICTURES)
+    if files.plot:
+        from kapelle.engraving.picture_files import check_suffix as check_picture
+
+        check_picture(files.plot)
     if files.score:
         from kapelle.engraving.sheet import check_suffix as check_score
 

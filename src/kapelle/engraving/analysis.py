@@ -10,12 +10,11 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from kapelle.engraving.canvas import Canvas, shorten, text_width, to_png
+from kapelle.engraving import picture_files
+from kapelle.engraving.canvas import Canvas, shorten, text_width
 from kapelle.engraving.palette import Palette, palette
-from kapelle.errors import UnknownName
 from kapelle.score.analysis import PITCHES
 from kapelle.score.keys import parse_key
-from kapelle.score.write import write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from kapelle.score.analysis import Analysis
     from kapelle.score.harmony import Chord
 
-SUFFIXES = (".svg", ".png")
 WIDTH, MARGIN = 1200, 40
 TOP, PANEL = 112, 200
 CLASSES_WIDTH = 440
@@ -47,21 +45,8 @@ def draw(analysis: Analysis, path: Path, *, title: str = "", theme: str = "light
         UnknownName: The suffix is neither .svg nor .png, or there is no such theme.
         StorageError: The disk is full, or writing is not allowed there.
     """
-    suffix = check_suffix(path)
-    picture = svg(analysis, title=title, theme=theme)
-    write_bytes(path, to_png(picture) if suffix == ".png" else picture.encode())
-    return path
-
-
-def check_suffix(path: Path) -> str:
-    """The suffix of a picture, in small letters.
-
-    Raises:
-        UnknownName: It is neither .svg nor .png.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UnknownName("picture format", path.suffix or path.name, SUFFIXES)
-    return path.suffix.lower()
+    picture_files.check_suffix(path)
+    return picture_files.write(path, svg(analysis, title=title, theme=theme))
 
 
 def svg(analysis: Analysis, *, title: str = "", theme: str = "light") -> str:

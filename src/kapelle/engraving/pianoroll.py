@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kapelle.config import check, setting
+from kapelle.engraving import picture_files
 from kapelle.engraving.canvas import Canvas, shorten, text_width, to_png
 from kapelle.engraving.layout import Layout, System, lay_out
 from kapelle.engraving.palette import Palette, palette
-from kapelle.errors import UnknownName
 from kapelle.score import units
 from kapelle.score.instruments import program_name
 from kapelle.score.keys import key_of_signature
 from kapelle.score.marks import Mark, marks_of
-from kapelle.score.write import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from symusic import Score, Track
 
-SUFFIXES = (".svg", ".png")
 BLACK_KEYS = (1, 3, 6, 8, 10)
 VELOCITY_STEPS = 8
 FAINTEST = 0.4
@@ -73,12 +71,8 @@ def draw(score: Score, path: Path, options: PictureOptions | None = None, marks:
         StorageError: The disk is full, or writing is not allowed there.
     """
     options = options or PictureOptions()
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UnknownName("picture format", path.suffix or path.name, SUFFIXES)
-    picture = svg(score, options, marks)
-    write_bytes(path, to_png(picture, scale=options.scale) if suffix == ".png" else picture.encode())
-    return path
+    picture_files.check_suffix(path)
+    return picture_files.write(path, svg(score, options, marks), scale=options.scale)
 
 
 def png(score: Score, options: PictureOptions | None = None, marks: Iterable[Mark] | None = None) -> bytes:

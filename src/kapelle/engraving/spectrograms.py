@@ -16,17 +16,15 @@ import numpy as np
 
 from kapelle.audio.frames import Grid, Table
 from kapelle.audio.waveform import Waveform
-from kapelle.engraving.canvas import Canvas, shorten, to_png
+from kapelle.engraving import picture_files
+from kapelle.engraving.canvas import Canvas, shorten
 from kapelle.engraving.palette import Palette, palette
-from kapelle.errors import UnknownName
-from kapelle.score.write import write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
 
-SUFFIXES = (".svg", ".png")
 WIDTH, LEFT, RIGHT = 1200, 76, 110
 TOP, PANEL, GAP = 84, 250, 46
 COLUMNS, ROWS = 1000, 250
@@ -45,21 +43,8 @@ def draw(before: Waveform, after: Waveform, path: Path, *, title: str = "", them
         UnknownName: The suffix is neither .svg nor .png, or there is no such theme.
         StorageError: The disk is full, or writing is not allowed there.
     """
-    suffix = check_suffix(path)
-    picture = svg(before, after, title=title, theme=theme)
-    write_bytes(path, to_png(picture, scale=1.5) if suffix == ".png" else picture.encode())
-    return path
-
-
-def check_suffix(path: Path) -> str:
-    """The suffix of a picture, in small letters.
-
-    Raises:
-        UnknownName: It is neither .svg nor .png.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UnknownName("picture format", path.suffix or path.name, SUFFIXES)
-    return path.suffix.lower()
+    picture_files.check_suffix(path)
+    return picture_files.write(path, svg(before, after, title=title, theme=theme), scale=1.5)
 
 
 def svg(before: Waveform, after: Waveform, *, title: str = "", theme: str = "light") -> str:

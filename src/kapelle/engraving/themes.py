@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kapelle.engraving.canvas import Canvas, shorten, to_png
+from kapelle.engraving import picture_files
+from kapelle.engraving.canvas import Canvas, shorten
 from kapelle.engraving.palette import Palette, palette
-from kapelle.errors import UnknownName
-from kapelle.score.write import write_bytes
 
-SUFFIXES = (".svg", ".png")
 WIDTH, LEFT, RIGHT = 1200, 56, 24
 TOP = 92
 MOST_IN_A_ROW, LEAST_IN_A_ROW = 32, 8
@@ -62,21 +60,8 @@ def draw(picture: Picture, path: Path, *, theme: str = "light") -> Path:
         UnknownName: The suffix is neither .svg nor .png, or there is no such colour theme.
         StorageError: The disk is full, or writing is not allowed there.
     """
-    suffix = check_suffix(path)
-    made = svg(picture, theme=theme)
-    write_bytes(path, to_png(made) if suffix == ".png" else made.encode())
-    return path
-
-
-def check_suffix(path: Path) -> str:
-    """The suffix of a picture, in small letters.
-
-    Raises:
-        UnknownName: It is neither .svg nor .png.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UnknownName("picture format", path.suffix or path.name, SUFFIXES)
-    return path.suffix.lower()
+    picture_files.check_suffix(path)
+    return picture_files.write(path, svg(picture, theme=theme))
 
 
 def svg(picture: Picture, *, theme: str = "light") -> str:
