@@ -124,7 +124,7 @@ class AudioLDM2:
     def imagine(self, request: SoundRequest, *, progress: Report = quiet, cancelled: Callable[[], bool] = never) -> Iterator[Waveform]:
         """The sounds of a request, as `Backend` says."""
         check_fits(request, self.model)
-        guidance = self.model.guidance if request.guidance is None else request.guidance
+        guidance = request.guidance_of(self.model)
         negative = (request.negative_prompt or NEGATIVE_PROMPT) if guidance > 1.0 else None
         for tokenizer in (self.pipeline.tokenizer, self.pipeline.tokenizer_2):
             check_length("prompt", request.prompt, tokenizer, self.model)

@@ -109,7 +109,7 @@ class Lumina:
 
     def _draw(self, request: SoundRequest, n_steps: int, generator: torch.Generator, course: drawing.Course) -> drawing.Drawn:
         """Samples (F, 1) of one sound, F at least as many as are asked for."""
-        guidance = self.model.guidance if request.guidance is None else request.guidance
+        guidance = request.guidance_of(self.model)
         shape = (1, self.velocity.config.in_channels, math.ceil(request.n_frames(self.model.sample_rate) / self.n_frames_of_latent))
         noise = torch.randn(shape, generator=generator).to(self.place.device)
         field = self._field(self._read([request.negative_prompt, request.prompt]), guidance)

@@ -147,7 +147,7 @@ class MusicGen:
 
     def _prepare(self, request: SoundRequest) -> _Work:
         """What is the same for every seed."""
-        guidance = self._model.guidance if request.guidance is None else request.guidance
+        guidance = request.guidance_of(self._model)
         prompt = self._heard(request.prompt, request.negative_prompt if guidance > 1.0 else None)
         n_frames = request.n_frames(self._model.sample_rate)
         given = self._as_ours(request.continuation)

@@ -88,6 +88,10 @@ class SoundRequest:
         """Frames of the result at a sample rate."""
         return round(self.duration_s * sample_rate)
 
+    def guidance_of(self, model: SoundModel) -> float:
+        """How strictly the prompt is followed: as asked, or as the model's authors do by default."""
+        return model.guidance if self.guidance is None else self.guidance
+
     @property
     def asks(self) -> frozenset[str]:
         """What is asked for that not every model can do, by the names of `SoundModel.takes`."""

@@ -114,7 +114,7 @@ class StableAudio:
     def imagine(self, request: SoundRequest, *, progress: Report = quiet, cancelled: Callable[[], bool] = never) -> Iterator[Waveform]:
         """The sounds of a request, as `Backend` says."""
         check_fits(request, self.model)
-        guidance = self.model.guidance if request.guidance is None else request.guidance
+        guidance = request.guidance_of(self.model)
         negative = (request.negative_prompt or NEGATIVE_PROMPT) if guidance > 1.0 else None
         check_length("prompt", request.prompt, self.pipeline.tokenizer, self.model)
         check_length("negative prompt", negative or "", self.pipeline.tokenizer, self.model)

@@ -106,6 +106,7 @@ class Bodies:
         begun, held, whole = loop.time(), 0, False
 
         async def counting() -> Message:
+            """The next message, if it comes in time and is not too much."""
             nonlocal held, whole
             if whole:
                 return await receive()  # all is there: what comes is that the client goes away
