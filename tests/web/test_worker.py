@@ -21,7 +21,7 @@ from kapelle.web.faults import error_of
 from kapelle.web.folder import NotFound
 from kapelle.web.studio import open_studio
 from kapelle.web.verbs import VERBS
-from kapelle.web.worker import Worker
+from kapelle.web.worker import AGAIN, Worker
 
 SMALL = {"model": "genre-small", "length": {"amount": 2, "unit": "bars"}, "seed": 5}
 
@@ -395,7 +395,8 @@ def test_a_job_that_is_begun_again_makes_each_piece_once(studio, worker, monkeyp
     assert (ended.state, len(ended.pieces), len(set(ended.pieces))) == ("done", 3, 3)
     assert set(before) <= set(ended.pieces)
     assert [data["number"] for data in told(studio, ended, "piece")] == [0, 1, 2]
-    assert told(studio, ended, "restarted") == [{"number": 1, "attempt": 1, "reasons": ["the studio was started again"]}]
+    again = [data for data in told(studio, ended, "restarted") if data["reasons"] == [AGAIN]]  # a drawn seed may need other tries too
+    assert again == [{"number": 1, "attempt": 1, "reasons": [AGAIN]}]
     seeds = [studio.library.get(id).seed for id in ended.pieces]
     assert seeds == list(range(seeds[0], seeds[0] + 3))
 
