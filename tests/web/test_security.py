@@ -265,6 +265,7 @@ def test_below_a_path_of_a_proxy_the_same_rules_hold(tmp_path):
             assert asker.post(f"{start}/api/uploads", content=b"x" * 2**19, headers=bearer).status_code == 415
             welcome = asker.get(f"{start}/?token={TOKEN}")
             assert welcome.status_code == 303 and welcome.headers["location"] == "/studio/"
+            assert asker.get(f"{start}/api/openapi.json", headers=bearer).json()["servers"] == [{"url": "/studio"}]
             asker.cookies.clear()
 
 

@@ -96,7 +96,6 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
-        root_path=settings.root_path,
         redirect_slashes=False,
         lifespan=_lifespan,
         middleware=_middlewares(settings),
@@ -130,6 +129,7 @@ def _describe(app: FastAPI) -> None:
 def _middlewares(settings: Settings) -> list[Middleware]:
     """From the outside in."""
     return [
+        Middleware(security.Below, root=settings.root_path),
         Middleware(security.Headers),
         Middleware(measure.Rates, rate=settings.rate),
         Middleware(security.Hosts, settings=settings),

@@ -1,9 +1,9 @@
 """What every request passes before a route sees it: small middlewares of plain ASGI, each for one danger.
 
-From the outside in: `Headers` (what browsers must not do with our answers), `Hosts` (a foreign name that leads here), `Origins` (a foreign
-page that sends something), `Token` (who may come in); `kapelle.web.measure` has those for what is too much. A refusal is told as every
-error is: JSON in the language of who asks. Nothing of a body is read before all of them agree. They keep no state, and they do not know
-what routes there are.
+From the outside in: `Below` (the path of a proxy), `Headers` (what browsers must not do with our answers), `Hosts` (a foreign name that
+leads here), `Origins` (a foreign page that sends something), `Token` (who may come in); `kapelle.web.measure` has those for what is too
+much. A refusal is told as every error is: JSON in the language of who asks. Nothing of a body is read before all of them agree. They keep
+no state, and they do not know what routes there are.
 """
 
 from __future__ import annotations
@@ -64,6 +64,27 @@ SEALED = re.compile(r"/studies/key-([0-9a-f]{32})/")
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?")
 
 
+class Below:
+    """Serves below the path at which a proxy offers the page, whether the proxy takes that path away or leaves it.
+
+    Args:
+        app: What comes next.
+        root: The path, such as ``/studio``; empty: the one that the server was started with, if any.
+    """
+
+    def __init__(self, app: ASGIApp, root: str = "") -> None:
+        self.app = app
+        self.root = root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with the whole path and what of it is the proxy's."""
+        root = self.root or scope.get("root_path", "")
+        if scope["type"] == "http" and root:
+            path = scope["path"]
+            scope = {**scope, "root_path": root, "path": path if path.startswith(f"{root}/") else root + path}
+        await self.app(scope, receive, send)
+
+
 class Headers:
     """Adds the security headers that an answer does not have yet."""
 
@@ -78,9 +99,6 @@ class Headers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        root = scope.get("root_path", "")
-        if root and not scope["path"].startswith(f"{root}/"):  # a proxy that takes it away
-            scope = {**scope, "path": root + scope["path"]}
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
