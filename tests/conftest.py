@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -10,6 +11,8 @@ import pytest
 # Started in the background of a shell script, Python finds Ctrl-C ignored, and hands that on to every process that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else what a test left of Ray starts a cluster, and ends this process with it
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from functools import partial
 
 import pytest
@@ -95,6 +96,22 @@ def test_a_cluster_gives_what_this_process_gives() -> None:
     things = list(range(-5, 20))
     found = Workers(2, "ray").map(partial(power, 3), things)
     assert list(found) == [n**3 for n in things]
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_left_early_leaves_nothing() -> None:
+    """Ray ends a process whose connection outlives its cluster by a minute."""
+    ray = pytest.importorskip("ray")
+    before = set(threading.enumerate())
     results = Workers(2, "ray").map(refuse_seven, range(20))
     with pytest.raises(UsageError, match="not 7"):
         list(results)
+    assert not ray.is_initialized()
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.slow
+def test_a_process_of_a_cluster_that_is_ended_by_the_system_is_told() -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(NotEnoughMemory, match="ended a process"):
+        list(Workers(2, "ray").map(die, range(5)))

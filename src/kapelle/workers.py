@@ -7,9 +7,7 @@ seeds of its own. It keeps a bounded number of things under way, so ten thousand
 
 from __future__ import annotations
 
-import logging
 import os
-import pickle
 import signal
 import sys
 from collections import deque
@@ -18,7 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -146,31 +144,45 @@ def _begin(stop: Flag) -> None:
 
 
 def _on_ray(work: Callable[[Any], Any], things: Sequence[Any], at_a_time: int) -> Iterator[Any]:
-    """By Ray Data, a block of a few things a task, in order. An error of ours travels as a value, since Ray wraps what is raised."""
+    """A task of the cluster for each thing, in order. An error of ours travels as a value, since Ray wraps what is raised.
+
+    They are plain tasks: those of Ray Data leave threads behind when the caller wants no more, which connect anew once Ray is shut down.
+    """
     if not things:
         return
     with _cluster(at_a_time) as ray:
-        context = ray.data.DataContext.get_current().copy()
-        context.execution_options.preserve_order = True
-        context.enable_progress_bars = False
-        with ray.data.DataContext.current(context):
-            rows = [{"thing": pickle.dumps(thing)} for thing in things]
-            blocks = min(len(things), max(UNDER_WAY * int(ray.cluster_resources().get("CPU", 1)), len(things) // 64))
-            most = {"concurrency": at_a_time} if at_a_time > 1 else {}
-            made = ray.data.from_items(rows, override_num_blocks=blocks).map(partial(_on_a_machine, work), **most)
-            for row in made.iter_rows():
-                result = pickle.loads(row["result"])  # noqa: S301 - made by `_on_a_machine`, on our own cluster
-                if isinstance(result, KapelleError):
-                    raise result
-                yield result
+        call = ray.remote(_on_a_machine)
+        most = at_a_time if at_a_time > 1 else UNDER_WAY * int(ray.cluster_resources().get("CPU", 1))
+        under_way: deque[Any] = deque()  # also those whose results wait for an earlier one
+        at_work: list[Any] = []
+        waiting = iter(things)
+        try:
+            while True:
+                room = min(most - len(at_work), UNDER_WAY * most - len(under_way))
+                new = [call.remote(work, thing) for thing in islice(waiting, room)]
+                under_way.extend(new)
+                at_work.extend(new)
+                if not under_way:
+                    return
+                if at_work:
+                    _, at_work = ray.wait(at_work)
+                while under_way and under_way[0] not in at_work:
+                    result = ray.get(under_way.popleft())
+                    if isinstance(result, KapelleError):
+                        raise result
+                    yield result
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+            raise NotEnoughMemory("the system ended a process that was at work", hint="use fewer processes") from error
+        finally:  # also when the caller wants no more
+            for task in at_work:
+                ray.cancel(task, force=True)
 
 
-def _on_a_machine(work: Callable[[Any], Any], row: dict[str, bytes]) -> dict[str, bytes]:
+def _on_a_machine(work: Callable[[Any], Any], thing: Any) -> Any:
     try:
-        result: Any = work(pickle.loads(row["thing"]))  # noqa: S301 - made by `_on_ray`
+        return work(thing)
     except KapelleError as error:
-        result = error
-    return {"result": pickle.dumps(result)}
+        return error
 
 
 @contextmanager
@@ -179,10 +191,8 @@ def _cluster(at_a_time: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     try:
         import ray
-        import ray.data
     except ImportError as error:
         raise Missing("Ray is not installed", hint='pip install "kapelle[distributed]"') from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         yield ray
         return
