@@ -36,7 +36,7 @@ EXTRAS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "fluidsynth": ("playing SoundFonts with FluidSynth", {"fluidsynth": "pyfluidsynth"}),
     "data": ("fetching datasets from Kaggle", {"kagglehub": "kagglehub"}),
     "classify": ("growing classifiers as trees", {"catboost": "catboost"}),
-    "distributed": ("work over the machines of a Ray cluster", {"ray": "ray[data,serve]"}),
+    "distributed": ("work over the machines of a Ray cluster", {"ray": "ray[serve]"}),
     "midi": ("playing into MIDI ports", {"rtmidi": "python-rtmidi"}),
     "audio": (
         "making sound from text",
