@@ -121,15 +121,16 @@ def group(kind: type[Any], section: str) -> Any:
     return field(metadata={"group": kind, "section": section})
 
 
-def generated(settings: Settings, section: str, without: Iterable[str] = ()) -> Any:
+def generated(settings: Settings, section: str, without: Iterable[str] = (), *, defaults: bool = False) -> Any:
     """A field that holds the values given for the fields of dataclasses of settings, as a dict by name, in a section of their own.
 
     Args:
         settings: Gives the dataclasses.
         section: Title in the help.
         without: Fields that mean nothing to this verb.
+        defaults: The dataclasses' own defaults count whatever the model, so that the help can tell them.
     """
-    return field(metadata={"generated": settings, "section": section, "without": frozenset(without)})
+    return field(metadata={"generated": settings, "section": section, "without": frozenset(without), "defaults": defaults})
 
 
 def _settings(item: dataclasses.Field[Any]) -> Iterator[tuple[type[Any], dataclasses.Field[Any]]]:
@@ -151,7 +152,8 @@ def flags_of(kind: type[Any]) -> list[Flag]:
         elif "generated" in item.metadata:
             found: dict[str, Flag] = {}
             for source, one in _settings(item):
-                found.setdefault(one.name, replace(_flag(one, typing.get_type_hints(source), None), section=item.metadata["section"]))
+                default = one.default if item.metadata["defaults"] else None
+                found.setdefault(one.name, replace(_flag(one, typing.get_type_hints(source), default), section=item.metadata["section"]))
             out += found.values()
         else:
             out.append(_flag(item, hints, item.default))

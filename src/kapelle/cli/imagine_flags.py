@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle.cli.flags import option
+from kapelle.cli.flags import generated, option
 from kapelle.cli.pieces import SOUNDS
 from kapelle.errors import UsageError
 from kapelle.text_audio.places import DEVICES, DTYPES
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 FORMATS = tuple(suffix.removeprefix(".") for suffix in SOUNDS)
 
 
+_NAMED_HERE = ("prompt", "negative_prompt", "duration_s", "seed", "count", "continuation", "melody", "initial")
+"""What is asked of a request under other names than its own, or as a file."""
+
+
+def _settings() -> tuple[type[Any], ...]:
+    from kapelle.text_audio.request import SoundRequest
+
+    return (SoundRequest,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SoundFlags:
     """How the prompt is to sound."""
@@ -33,14 +43,7 @@ class SoundFlags:
     negative: str = option("", help="what is to be kept away from", metavar="PROMPT")
     seed: int | None = option(None, help="same seed, same sound on the same machine; drawn and shown if left out", short="-s", min=0)
     count: int = option(1, help="how many sounds of each prompt; each has the next seed", short="-n", min=1, max=100)
-    candidates: int = option(1, help="draw so many for each sound and keep the one nearest to the prompt", min=1, max=16)
-    guidance: float | None = option(None, help="how strictly the prompt is followed; the model's own if left out", min=1, max=30)
-    steps: int | None = option(None, help="denoising steps; the model's own if left out", min=1, max=1_000)
-    temperature: float | None = option(
-        None, help="of models that draw tokens: above 1 more surprising, below more predictable", min=0.01, max=5
-    )
-    top_k: int | None = option(None, help="of models that draw tokens: draw from so many of the likeliest; 0: from all", min=0, max=10_000)
-    top_p: float | None = option(None, help="of models that draw tokens: draw from the likeliest that make up so much", min=0, max=1)
+    settings: dict[str, Any] = generated(_settings, "Sound", without=_NAMED_HERE, defaults=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,6 @@ class GivenFlags:
     continue_: Path | None = option(None, help="a sound to go on from; it counts into the length", metavar="FILE")
     melody: Path | None = option(None, help="a sound or MIDI file whose melody is followed", metavar="FILE")
     initial: Path | None = option(None, help="a sound or MIDI file that is changed into what the prompt says", metavar="FILE")
-    strength: float | None = option(None, help="how much of it is changed: near 0 little, 1 everything", min=0.01, max=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +112,12 @@ def requests_of(prompts: Sequence[str], sound: SoundFlags, given: GivenFlags, se
     """
     from kapelle.text_audio.request import SoundRequest
 
-    if given.strength is not None and given.initial is None:
+    if "strength" in sound.settings and given.initial is None:
         raise UsageError("--strength says how much of a sound is changed, and none is given", hint="give one with --initial")
     settings: dict[str, Any] = {
         "negative_prompt": sound.negative, "duration_s": sound.duration, "seed": secrets.randbelow(2**31) if seed is None else seed,
-        "count": sound.count, "candidates": sound.candidates, "guidance": sound.guidance, "steps": sound.steps,
+        "count": sound.count, **sound.settings,
     }  # fmt: skip
-    more = {"temperature": sound.temperature, "top_k": sound.top_k, "top_p": sound.top_p, "strength": given.strength}
-    settings |= {name: value for name, value in more.items() if value is not None}
     wishes = [SoundRequest(prompt=prompt, **settings) for prompt in prompts]  # what is said is checked before a file is read
     sounds = _sounds_of(given, sound.duration)
     return [SoundRequest(prompt=prompt, **settings, **sounds) for prompt in prompts] if sounds else wishes

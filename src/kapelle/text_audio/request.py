@@ -56,16 +56,16 @@ class SoundRequest:
     duration_s: float = setting(10.0, help="length in seconds", unit="s", min=SHORTEST_S, max=3_599)
     seed: int = setting(0, min=0, max=MAX_SEED)
     count: int = setting(1, min=1, max=MAX_COUNT)
-    candidates: int = setting(1, min=1, max=16)
-    guidance: float | None = setting(None, min=1.0, max=30.0)
-    steps: int | None = setting(None, min=1, max=1_000)
-    temperature: float = setting(1.0, min=0.01, max=5.0)
-    top_k: int = setting(250, min=0, max=10_000)
-    top_p: float = setting(0.0, min=0.0, max=1.0)
+    candidates: int = setting(1, help="draw so many for each sound and keep the one nearest to the prompt", min=1, max=16)
+    guidance: float | None = setting(None, help="how strictly the prompt is followed; the model's own if left out", min=1.0, max=30.0)
+    steps: int | None = setting(None, help="denoising steps; the model's own if left out", min=1, max=1_000)
+    temperature: float = setting(1.0, help="of models that draw tokens: above 1 more surprising, below more predictable", min=0.01, max=5.0)
+    top_k: int = setting(250, help="of models that draw tokens: draw from so many of the likeliest; 0: from all", min=0, max=10_000)
+    top_p: float = setting(0.0, help="of models that draw tokens: draw from the likeliest that make up so much", min=0.0, max=1.0)
     continuation: Waveform | None = None
     melody: Waveform | None = None
     initial: Waveform | None = None
-    strength: float = setting(0.7, min=0.01, max=1.0)
+    strength: float = setting(0.7, help="how much of the initial sound is changed: near 0 little, 1 everything", min=0.01, max=1.0)
 
     def __post_init__(self) -> None:
         check(self)
