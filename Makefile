@@ -79,7 +79,7 @@ tensorboard: $(TRAIN_READY) ## serve the curves of all that is in runs/, at port
 	@$(PLAY)/tensorboard --logdir runs --host $(BIND) --port 6006
 
 test: $(WORK_READY) ## run all tests
-	@OMP_NUM_THREADS=1 $(WORK)/python -m pytest -n $(JOBS) --dist loadfile -rs $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(WORK)/python -m pytest -n $(JOBS) --dist loadfile --max-worker-restart 0 -rs $(PYTEST_ARGS)
 
 lint: $(WORK_READY) ## style, types, and who imports whom
 	@$(WORK)/ruff check .
