@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from symusic import Score, Track
 
+from kapelle import fresh
 from kapelle.errors import StorageError, UsageError
 from kapelle.score import units
 from kapelle.score.instruments import program_name
@@ -82,29 +82,22 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kapelle-", suffix=".part")
-        temporary = Path(name)
+        handle, temporary = fresh.file_in(path.parent, ".kapelle-", ".part")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except (OSError, ValueError) as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
         if getattr(error, "errno", None) in _FULL:
             raise StorageError("the disk is full: cannot write {path}", path=path, hint="make room on the disk, then try again") from error
         why = getattr(error, "strerror", None) or error
         raise StorageError("cannot write {path}: {why}", path=path, why=why, hint="choose a folder that you may write to") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+    finally:  # after Ctrl-C too
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def to_bytes(score: Score, *, text: str = "", end_ticks: int | None = None) -> bytes:
