@@ -53,6 +53,16 @@ def test_what_takes_too_long_is_killed_and_the_next_goes_on(helpers):
         os.kill(before, 0)
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no signal masks")
+def test_ctrl_c_does_not_end_a_helper_that_has_only_begun():
+    one = quick._Helper(None)
+    try:
+        os.kill(one.process.pid, signal.SIGINT)
+        assert one.do((math.hypot, (3, 4)), 20) == 5.0
+    finally:
+        one.kill()
+
+
 def test_a_helper_that_dies_is_replaced(helpers):
     async def work():
         before = await helpers.run(os.getpid)

@@ -19,11 +19,13 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import connection as connections
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 
+from kapelle import interrupts
 from kapelle.errors import NotEnoughMemory, UsageError
 from kapelle.web import errors, faults
 from kapelle.web.errors import Refused
@@ -171,7 +173,10 @@ class _Helper:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, place), daemon=True, name="kapelle-quick")
-        self.process.start()
+        if sys.platform != "win32":
+            resource_tracker.ensure_running()  # begun by the first process that is started, it would lift what is held back
+        with interrupts.held_back():
+            self.process.start()
         theirs.close()
         self._ready = False
 
