@@ -1,6 +1,7 @@
 import json
 import logging
 import shutil
+import threading
 import warnings
 
 import numpy as np
@@ -187,6 +188,27 @@ def test_the_libraries_are_silent_while_reading_and_as_before_after_it(broken, c
     with pytest.raises(KeyError), libraries.quietly():
         raise KeyError
     assert of_transformers.get_verbosity() < logging.CRITICAL
+
+
+def test_threads_take_turns_and_leave_the_process_as_it_was():
+    import transformers.utils.logging as of_transformers
+
+    before = list(warnings.filters), of_transformers.get_verbosity()
+    inside, leave = threading.Event(), threading.Event()
+
+    def work():
+        with libraries.quietly(), libraries.quietly():
+            inside.set()
+            leave.wait(5)
+
+    other = threading.Thread(target=work)
+    with libraries.quietly():
+        other.start()
+        early = inside.wait(0.1)
+    assert inside.wait(5) and not early
+    leave.set()
+    other.join()
+    assert before == (list(warnings.filters), of_transformers.get_verbosity())
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ class Backend(Protocol):
 
         Every one has exactly ``request.n_frames(model.sample_rate)`` frames, `model.channels` channels and finite samples, as the model
         made them: levels are not touched. Sound i is drawn with ``seed + i`` alone: it does not depend on the count.
+        Threads that draw at the same time take turns, sound by sound.
 
         Args:
             request: What is asked; `request.check_fits` was called.

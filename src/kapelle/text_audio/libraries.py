@@ -2,6 +2,9 @@
 
 Two blocks to work within: `quietly`, in which transformers and diffusers draw no bars and warn of nothing, and `guarded`, in which
 running out of memory is an error of Kapelle's. Neither changes anything for the process once it has ended.
+
+Threads take turns in `quietly`: what it changes is the process's, and so is what these libraries change while they work, such as the
+numbers that torch takes by default while weights are read, or the place in its steps that a scheduler keeps.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,14 +24,20 @@ if TYPE_CHECKING:
 
 OUT_OF_MEMORY = ("out of memory", "allocate memory", "invalid buffer size", "not enough memory")
 
+_TURN = RLock()
+
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Within it the libraries draw no bars of their own and warn of nothing; after it they are as before."""
+    """Within it the libraries draw no bars of their own and warn of nothing; after it they are as before. Never to be held over a yield.
+
+    Other threads wait until it has ended.
+    """
     import diffusers.utils.logging as of_diffusers
     import transformers.utils.logging as of_transformers
 
     with ExitStack() as after:
+        after.enter_context(_TURN)
         after.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         for logging in (of_transformers, of_diffusers):

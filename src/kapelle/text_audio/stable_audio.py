@@ -17,6 +17,7 @@ Known limit: in bfloat16 the network is told the first 6 of 100 noise levels as 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -211,8 +212,9 @@ def noise_levels(scheduler: Any, n_steps: int, strength: float) -> list[float]:
         n_steps: Of the whole way, 1 or more.
         strength: How much of a given sound is changed, above 0 to 1; below 1, the way begins later and has fewer steps.
     """
-    scheduler.set_timesteps(n_steps)
-    sigmas: list[float] = scheduler.sigmas.tolist()
+    own = copy.copy(scheduler)  # another thread may be in the midst of a sound with this one
+    own.set_timesteps(n_steps)
+    sigmas: list[float] = own.sigmas.tolist()
     if strength >= 1.0:
         return sigmas
     first = math.tan(strength * math.atan(scheduler.config.sigma_max))
