@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import random
+import signal
 import threading
 from functools import partial
 
@@ -108,6 +110,26 @@ def test_a_cluster_that_is_left_early_leaves_nothing() -> None:
         list(results)
     assert not ray.is_initialized()
     assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.slow
+def test_a_cluster_changes_nothing_of_this_process() -> None:
+    pytest.importorskip("ray")
+
+    def hear(number: int, frame: object) -> None:
+        pass
+
+    before = signal.signal(signal.SIGTERM, hear)
+    try:
+        state = random.getstate(), os.environ.get("PYTHONBREAKPOINT")
+        results = Workers(2, "ray").map(refuse_seven, range(20))
+        assert next(results) == 0
+        assert signal.getsignal(signal.SIGTERM) is hear  # while it works, too
+        results.close()  # type: ignore[attr-defined]
+        assert signal.getsignal(signal.SIGTERM) is hear
+        assert (random.getstate(), os.environ.get("PYTHONBREAKPOINT")) == state
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.slow

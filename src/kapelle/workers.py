@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,7 +21,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kapelle import interrupts
+from kapelle import chance, interrupts
 from kapelle.errors import KapelleError, Missing, NotEnoughMemory, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -201,8 +202,26 @@ def _cluster(at_a_time: int) -> Iterator[Any]:
     if not address and at_a_time > 1:
         options["num_cpus"] = at_a_time
     paths = os.pathsep.join(path for path in sys.path if path)
-    ray.init(**options, log_to_driver=False, logging_level="error", runtime_env={} if address else {"env_vars": {"PYTHONPATH": paths}})
+    options["runtime_env"] = {} if address else {"env_vars": {"PYTHONPATH": paths}}
     try:
+        with _unchanged():
+            ray.init(**options, log_to_driver=False, logging_level="error")
         yield ray
     finally:
-        ray.shutdown()
+        with chance.kept():
+            ray.shutdown()
+
+
+@contextmanager
+def _unchanged() -> Iterator[None]:
+    """Inside, Ray begins; afterwards SIGTERM and `breakpoint` do what they did before, and the random state is the caller's."""
+    hears, hook = signal.getsignal(signal.SIGTERM), os.environ.get("PYTHONBREAKPOINT")
+    with chance.kept():
+        try:
+            yield
+        finally:
+            if threading.current_thread() is threading.main_thread() and hears is not None:  # None: not Python's, nor Ray's to take
+                signal.signal(signal.SIGTERM, hears)
+            os.environ.pop("PYTHONBREAKPOINT", None)
+            if hook is not None:
+                os.environ["PYTHONBREAKPOINT"] = hook

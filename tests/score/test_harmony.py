@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,10 @@ def test_on_pop_songs_roots_are_those_that_the_collection_tells():
                     same += root_and_kind(chord.name)[0] == parse_key(name.split(":")[0]).tonic
     assert total > 100
     assert same / total > 0.8
+
+
+def test_naming_a_chord_leaves_the_global_random_state_alone():
+    harmony._degree.cache_clear()
+    state = random.getstate()
+    assert written([60, 64, 67]) == [("C", "I")]
+    assert random.getstate() == state

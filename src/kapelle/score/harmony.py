@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from symusic import Score
 
+from kapelle import chance
 from kapelle.score import units
 from kapelle.score.keys import Key
 
@@ -222,7 +223,8 @@ def _degree(root: int, triad: str, key: Key) -> str:
 
     tonic = str(key).split()[0].replace("b", "-")
     places = keys.Key(tonic if key.mode == "major" else tonic.lower())
-    found = roman.romanNumeralFromChord(chord.Chord([_spelled(root + fifths, "-") for fifths in KINDS[triad]]), places)
+    with chance.kept():  # music21 weighs by chance, even where there is nothing to choose
+        found = roman.romanNumeralFromChord(chord.Chord([_spelled(root + fifths, "-") for fifths in KINDS[triad]]), places)
     home = key.sharps + (3 if key.mode == "minor" else 0)
     natural = key.mode == "minor" and root - home in (-2, -3, -4)  # VII, III and VI of a minor key are its own, not lowered ones
     return ("" if natural else found.frontAlterationString) + str(found.romanNumeralAlone)

@@ -11,14 +11,14 @@ stopped at each step, keeps the global random state as it was, and goes on from 
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from kapelle import chance
 
 if TYPE_CHECKING:
     from kapelle.text_audio.patterns import Codes, Pattern
@@ -82,21 +82,11 @@ class Stepper:
         heard: dict[str, Any] = {"encoder_hidden_states": self._conditions.states, "encoder_attention_mask": self._conditions.mask}
         if self._conditions.prefix and self._begun:
             heard = {}
-        with _random_kept():
+        with chance.kept():  # the library draws at every layer, for a dropout that only training uses
             hidden = self._causal.model(ids.repeat(n_rows, 1), past_key_values=self._cache, use_cache=True, **heard).last_hidden_state
         self._begun = True
         last = hidden[:, -1]
         return torch.stack([head(last) for head in self._causal.lm_heads], dim=1).float()
-
-
-@contextmanager
-def _random_kept() -> Iterator[None]:
-    """Python's global random state as it was: the library draws from it at every layer, for a dropout that only training uses."""
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)
 
 
 def draw_codes(
