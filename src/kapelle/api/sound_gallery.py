@@ -108,10 +108,18 @@ def sound_gallery(
                     _write_page(made, wishes, chosen, orders, finish)
         except _WITHOUT as error:
             made.failed[model.name] = error
+            _let_go(error)
             _write_page(made, wishes, chosen, orders, finish)
     if not made.sounds:
         raise next(iter(made.failed.values()))
     return made
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Forget the calls in which an error came, for they hold the model, and the next one needs its memory."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _sound_suffixes() -> tuple[str, ...]:
