@@ -2,7 +2,9 @@
 
 import json
 import re
+import weakref
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -324,6 +326,23 @@ def test_progress_goes_over_all_sounds(tones, tmp_path):
     assert [done for done, _ in seen] == list(range(1, 17))
 
 
+@pytest.mark.parametrize("steps", [(2, 8, 4), (8, 2, 3)])
+def test_progress_never_goes_back_where_one_sound_takes_more_steps_than_another(tones, tmp_path, steps):
+    tones.load.prepare = lambda backend: setattr(backend, "imagine", partial(steps_of_its_own, backend))
+    orders = sound_orders([wish(f"{n}", steps=n) for n in steps], tmp_path)
+    seen = []
+    made(tones, orders, progress=lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert len({total for _, total in seen}) == 1
+    assert seen[-1][0] == seen[-1][1]
+
+
+def steps_of_its_own(backend, request, *, progress, cancelled):
+    for step in range(request.steps):
+        progress(step + 1, request.steps)
+    yield backend.wave(request, request.seed)
+
+
 # prompts
 
 
@@ -463,6 +482,31 @@ def test_a_model_that_cannot_be_had_leaves_the_others_be(tones, tmp_path):
     assert "no more of tone" in found.page.read_text()
     with pytest.raises(Missing):
         api.sound_gallery(tmp_path / "other", wishes, ("tone",), way=tones.way)
+
+
+def test_a_model_that_does_not_fit_makes_room_for_the_next(tones, tmp_path):
+    class Network:
+        pass
+
+    held, still_there = [], []
+
+    def draw(request, seed):
+        network = Network()
+        held.append(weakref.ref(network))
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise NotEnoughMemory("no room") from error
+
+    def prepare(backend):
+        still_there.extend(one() is not None for one in held)
+        if backend.model.name == "tone":
+            backend.wave = draw
+
+    tones.load.prepare = prepare
+    found = api.sound_gallery(tmp_path / "site", api.gallery_requests(["a"], duration_s=0.5), ("tone", "free-tone"), way=tones.way)
+    assert sorted(found.failed) == ["tone"]
+    assert still_there == [False]
 
 
 def test_the_six_prompts_and_three_models_are_those_of_the_study():

@@ -141,7 +141,8 @@ def imagine_files(
         model: Name, of `sound_models`.
         way: Where the model comes from, and where it runs.
         finish: What is done with each sound.
-        progress: Called with (tokens or steps done, in all), over all sounds.
+        progress: Called with (tokens or steps done, in all), over all sounds; those of a sound that takes more or fewer than the first
+            are counted as if it took as many.
         cancelled: Asked between tokens or steps.
 
     Raises:
@@ -186,19 +187,38 @@ class _Work:
     cancelled: Callable[[], bool]
 
 
+@dataclass
+class _Told:
+    """Progress over all sounds, counted in the steps of the first: another may take more of them, or fewer.
+
+    Args:
+        progress: Told.
+        n: Sounds to be made.
+    """
+
+    progress: Report
+    n: int
+    done: int = 0
+    each: int = 0
+
+    def __call__(self, steps: int, total: int) -> None:
+        self.each = self.each or total
+        self.progress(self.done * self.each + steps * self.each // total, self.n * self.each)
+
+
 def _written(orders: Sequence[Order], todo: Sequence[Order], model: SoundModel, work: _Work) -> Iterator[SoundFile]:
     held: Opened | None = None
-    done, missing = 0, {order.path for order in todo}
+    told, missing = _Told(work.progress, len(todo)), {order.path for order in todo}
     for order in orders:
         if order.path not in missing:
             yield _kept(order, model, work.finish)
             continue
         held = held or open_sound_model(model, work.way)  # a download that is interrupted says itself what it keeps
         try:
-            made = _write(order, _made(held, order, work, done, len(todo)), work.finish)
+            made = _write(order, _made(held, order, told, work.cancelled), work.finish)
         except (KeyboardInterrupt, Interrupted):
-            raise _interrupted(len(orders) - len(todo) + done, orders) from None
-        done += 1
+            raise _interrupted(len(orders) - len(todo) + told.done, orders) from None
+        told.done += 1
         yield made
 
 
@@ -213,13 +233,9 @@ def _files(order: Order, copies: dict[str, Path]) -> dict[str, Any]:
     return {"file": str(order.path), "copies": {method: str(path) for method, path in copies.items()}}
 
 
-def _made(held: Opened, order: Order, work: _Work, done: int, n: int) -> Imagined:
+def _made(held: Opened, order: Order, told: _Told, cancelled: Callable[[], bool]) -> Imagined:
     """The sound of an order."""
-
-    def progress(steps: int, total: int) -> None:
-        work.progress(done * total + steps, n * total)
-
-    (wave,) = held.backend.imagine(order.request, progress=progress, cancelled=work.cancelled)
+    (wave,) = held.backend.imagine(order.request, progress=told, cancelled=cancelled)
     return Imagined(wave, order.request, held.backend.model, held.weights)
 
 
