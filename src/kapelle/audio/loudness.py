@@ -8,7 +8,6 @@ Source: Recommendation ITU-R BS.1770 through pyloudnorm.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +54,7 @@ def loudness(waveform: Waveform) -> float:
         raise UsageError("loudness is measured of up to {limit} channels, not {n}", limit=MEASURED_CHANNELS, n=waveform.n_channels)
     import pyloudnorm
 
-    with warnings.catch_warnings():  # of the logarithm of nothing, where no block is above the gate
-        warnings.simplefilter("ignore", RuntimeWarning)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the logarithm of nothing, where no block is above the gate
         return float(pyloudnorm.Meter(waveform.sample_rate).integrated_loudness(waveform.samples.astype(np.float64)))
 
 

@@ -12,7 +12,6 @@ named.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -26,7 +25,7 @@ from kapelle.judging import asked, baselines
 from kapelle.metrics import degenerate, piece
 from kapelle.score import limits, units
 from kapelle.score.edit import crop_bars
-from kapelle.score.read import read
+from kapelle.score.read import read_with_report
 
 if TYPE_CHECKING:
     from symusic import Score
@@ -117,16 +116,11 @@ class Found:
 
 def measure(job: Job) -> Found:
     """What there is to say of one piece."""
-    quiet = logging.getLogger("kapelle.score.read")
-    before = quiet.level
-    quiet.setLevel(logging.ERROR)  # what is lost of a damaged file is told in the report
     try:
         data = job.source if isinstance(job.source, bytes) else _bytes(job.source)
-        score = read(data)
+        score, _ = read_with_report(data)  # and not `read`: what is lost of a damaged file is told in the report
     except KapelleError as error:
         return Found(job.name, trouble=UNREADABLE, why=str(error))
-    finally:
-        quiet.setLevel(before)
     digest = hashlib.sha256(data).hexdigest()
     found = Found(job.name, digest, n_bars=units.n_bars(score))
     if isinstance(job.source, Path):
@@ -156,13 +150,13 @@ def cut(score: Score, first: int, job: Job) -> Score:
 
 
 def _bytes(path: Path) -> bytes:
-    """The bytes of a file; `read` looks at its size before it opens it."""
+    """The bytes of a file; reading looks at its size before it opens it."""
     try:
         if path.is_file() and path.stat().st_size <= limits.DEFAULT.bytes:
             return path.read_bytes()
     except OSError as error:
         raise UnreadableInput("{path} cannot be read: {why}", path=path, why=error.strerror or str(error)) from error
-    read(path)  # says what is wrong with it
+    read_with_report(path)  # says what is wrong with it
     return b""
 
 

@@ -104,7 +104,7 @@ class Report:
 
 
 def read(source: str | Path | bytes, limits: Limits = DEFAULT) -> Score:
-    """The score in a MIDI file, or in bytes of one. A file without notes gives a score without tracks.
+    """The score in a MIDI file, or in bytes of one; what had to be repaired is logged. A file without notes gives a score without tracks.
 
     Args:
         source: A path, or the bytes themselves.
@@ -115,19 +115,19 @@ def read(source: str | Path | bytes, limits: Limits = DEFAULT) -> Score:
         Missing: There is no such file.
         StorageError: It may not be read.
     """
-    return read_with_report(source, limits)[0]
+    score, report = read_with_report(source, limits)
+    if not report.lossless:
+        _log.warning("%s: %s", _name(source), "; ".join(report.lines()))
+    return score
 
 
 def read_with_report(source: str | Path | bytes, limits: Limits = DEFAULT) -> tuple[Score, Report]:
-    """The score in `source`, as `read` gives it, and what was repaired or left out on the way."""
+    """The score in `source`, as `read` gives it, and what was repaired or left out on the way, which is not logged: the caller tells it."""
     found = read_file(source, limits)
     container, parts, counts = found.container, found.parts, found.counts
     damage = tuple(part.damage for part in parts if part.damage is not None)
     score = _score(parts, container, limits, counts, found.name)
-    report = Report(container.format, {key: counts[key] for key in REPAIRS if counts[key]}, damage, _texts(parts))
-    if not report.lossless:
-        _log.warning("%s: %s", found.name, "; ".join(report.lines()))
-    return score, report
+    return score, Report(container.format, {key: counts[key] for key in REPAIRS if counts[key]}, damage, _texts(parts))
 
 
 @dataclass(frozen=True)
@@ -177,13 +177,19 @@ def _texts(parts: Sequence[TrackEvents]) -> tuple[str, ...]:
     return tuple(text for part in parts for text in part.texts)
 
 
+def _name(source: str | Path | bytes) -> str:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "the file"
+    return "".join(char if char.isprintable() else "?" for char in str(Path(source)))
+
+
 def _load(source: str | Path | bytes, limits: Limits) -> tuple[bytes, str]:
     """The bytes of `source`, and what errors call it."""
+    name = _name(source)
     if isinstance(source, bytes | bytearray | memoryview):
-        _check_size(len(source), "the file", limits)
-        return bytes(source), "the file"
+        _check_size(len(source), name, limits)
+        return bytes(source), name
     path = Path(source)
-    name = "".join(char if char.isprintable() else "?" for char in str(path))
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
