@@ -1,6 +1,8 @@
 """Ports of the machine: found by name, made where there is none, and told plainly where there can be none."""
 
+import os
 import sys
+import threading
 import time
 
 import pytest
@@ -173,3 +175,23 @@ def exchange(rtmidi, api):
     finally:
         daw.close_port()
         daw.delete()
+
+
+def test_two_threads_that_look_for_ports_leave_the_process_its_stderr():
+    before = os.fstat(2)
+    inside, leave = [threading.Event(), threading.Event()], [threading.Event(), threading.Event()]
+
+    def look(number):
+        with system._quiet(True):
+            inside[number].set()
+            leave[number].wait(10)
+
+    threads = [threading.Thread(target=look, args=(number,)) for number in (0, 1)]
+    threads[0].start()
+    inside[0].wait(10)
+    threads[1].start()
+    inside[1].wait(0.2)  # it waits for its turn
+    for number in (0, 1):
+        leave[number].set()
+        threads[number].join()
+    assert os.path.samestat(os.fstat(2), before)

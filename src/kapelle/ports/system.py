@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from kapelle.errors import Missing, UsageError
@@ -20,6 +21,8 @@ CLIENT = "Kapelle"
 """What this program is called among those that have ports, and the name of a port that is made without one."""
 
 ALSA = Path("/dev/snd/seq")
+
+_TURN = Lock()
 
 
 class SystemPort:
@@ -152,19 +155,19 @@ def _output() -> Any:
 
 @contextmanager
 def _quiet(wanted: bool) -> Iterator[None]:
-    """Nothing on stderr: JACK's library tells there, past Python, that no server runs."""
+    """Nothing on stderr: JACK's library tells there, past Python, that no server runs. One thread after the other: it is one for all."""
     if not wanted:
         yield
         return
-    kept = os.dup(2)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
+    with _TURN:
+        kept = os.dup(2)
+        try:
+            with Path(os.devnull).open("wb") as nothing:
+                os.dup2(nothing.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 @contextmanager
