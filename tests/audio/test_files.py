@@ -3,6 +3,8 @@
 import contextlib
 import os
 import struct
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -21,12 +23,12 @@ def chord(rate: int = 44_100, seconds: float = 1.0) -> Waveform:
 @pytest.mark.parametrize(
     ("name", "bits", "bound"),
     [
-        ("a.wav", 16, 2**-15),
-        ("a.wav", 24, 2**-23),
+        ("a.wav", 16, 2**-16),
+        ("a.wav", 24, 2**-24),
         ("a.wav", 32, 0.0),
-        ("a.flac", 16, 2**-15),
-        ("a.flac", 24, 2**-23),
-        ("A.WAV", 16, 2**-15),
+        ("a.flac", 16, 2**-16),
+        ("a.flac", 24, 2**-24),
+        ("A.WAV", 16, 2**-16),
     ],
 )
 def test_lossless_files_give_the_samples_back_to_the_last_bit_they_hold(tmp_path, name, bits, bound):
@@ -77,6 +79,66 @@ def test_clipped_samples_are_counted(tmp_path):
     assert np.abs(files.read(tmp_path / "a.wav").samples).max() <= 1.0
     assert files.write(tmp_path / "b.wav", loud, bits=32) == 0
     assert files.read(tmp_path / "b.wav").peak == 2.0
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_samples_become_the_nearest_whole_numbers_and_never_wrap_round(tmp_path, suffix, bits):
+    import soundfile
+
+    top = 2 ** (bits - 1)
+    steps = np.array([0.4, 0.6, -0.4, -0.6, 1.4, -1.4, -1e-6, top - 1, -top, top, 3 * top, -3 * top])
+    n_clipped = files.write(tmp_path / f"a{suffix}", Waveform(steps / top, 48_000), bits=bits)
+    written = soundfile.read(tmp_path / f"a{suffix}", dtype="int32")[0] >> (32 - bits)
+    assert written.tolist() == [0, 1, 0, -1, 1, -1, 0, top - 1, -top, top - 1, top - 1, -top]
+    assert n_clipped == 2  # full scale itself is not counted
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+def test_wav_and_flac_hold_the_same_samples_without_an_offset_also_in_memory(tmp_path, bits):
+    wave = chord(seconds=0.2)
+    files.write(tmp_path / "a.wav", wave, bits=bits)
+    files.write(tmp_path / "a.flac", wave, bits=bits)
+    (tmp_path / "b.flac").write_bytes(files.flac_bytes(wave, bits=bits))
+    sounds = [files.read(tmp_path / name).samples for name in ("a.wav", "a.flac", "b.flac")]
+    assert np.array_equal(sounds[0], sounds[1])
+    assert np.array_equal(sounds[0], sounds[2])
+    assert abs(float((sounds[0] - wave.samples).mean(dtype=np.float64))) < 0.05 * 2.0 ** (1 - bits)
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_what_is_read_and_written_again_is_the_same_to_the_last_bit(tmp_path, suffix, bits):
+    import soundfile
+
+    top = 2 ** (bits - 1)
+    whole = np.random.default_rng(0).integers(-top, top, 10_000)
+    whole[:4] = [-top, top - 1, 0, -1]
+    soundfile.write(tmp_path / f"a{suffix}", (whole << (32 - bits)).astype(np.int32), 44_100, subtype=f"PCM_{bits}")
+    files.write(tmp_path / f"b{suffix}", files.read(tmp_path / f"a{suffix}"), bits=bits)
+    assert np.array_equal(soundfile.read(tmp_path / f"b{suffix}", dtype="int32")[0] >> (32 - bits), whole)
+
+
+@pytest.mark.parametrize(("rate", "written"), [(384_000, 48_000), (192_001, 48_000), (192_000, 192_000), (4_000, 4_000)])
+def test_a_rate_that_vorbis_does_not_know_is_resampled_and_does_not_end_the_process(tmp_path, rate, written):
+    code = "import sys; from pathlib import Path; import numpy as np; from kapelle.audio import Waveform, files; "
+    code += f"files.write(Path(sys.argv[1]), Waveform(np.zeros(({rate} // 100, 2)), {rate}))"
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.ogg")], check=False).returncode == 0
+    back = files.read(tmp_path / "a.ogg")
+    assert (back.sample_rate, back.n_frames) == (written, -(-(rate // 100) * written // rate))
+
+
+@pytest.mark.parametrize("name", ["a.wav", "b.wav", "a.flac", "a.ogg", "a.opus", "a.mp3"])
+@pytest.mark.parametrize("n_frames", [0, 1, 2, 1151, 1152, 1153, 4096, 4097])
+def test_every_length_comes_back_or_is_refused(tmp_path, name, n_frames):
+    wave = Waveform(chord(48_000).samples[:n_frames], 48_000)
+    if n_frames == 0 and name in ("a.flac", "a.opus", "a.mp3"):  # libsndfile would write what nobody can read
+        with pytest.raises(UsageError, match="cannot hold a sound without samples"):
+            files.write(tmp_path / name, wave)
+        assert not list(tmp_path.iterdir())
+        return
+    files.write(tmp_path / name, wave, bits=32 if name == "b.wav" else 16, tags={"title": "Länge"})
+    assert files.read(tmp_path / name).samples.shape == (n_frames, 2)
 
 
 def test_an_unknown_suffix_names_the_known_ones(tmp_path):

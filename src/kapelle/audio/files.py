@@ -5,8 +5,8 @@ the target, then a rename) and repeatable: the same waveform gives the same byte
 ours here and nowhere else. Nothing is streamed: a file is read whole, within the limits below, or a few parts of it are, however long
 it is.
 
-Known differences: Opus knows only 8 to 48 kHz in five steps and MP3 only up to 48 kHz, so that other rates are resampled to
-48 kHz before writing them.
+Known differences: Opus knows only 8 to 48 kHz in five steps, MP3 only up to 48 kHz and Vorbis only up to 200 kHz, so that other rates
+are resampled to 48 kHz before writing them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from kapelle import fresh
 from kapelle.audio import repeatable
@@ -38,24 +39,33 @@ MAX_READ_S = 3600.0
 BLOCK_FRAMES = 4096
 READ_BLOCK_FRAMES = 1 << 18
 UNKNOWN_FRAMES = 1 << 40  # libsndfile says 2^63 - 1 where a header does not tell the length
+LOSSY_HZ = 48_000
+"""What is resampled to where a lossy format does not know a rate."""
 
 
 @dataclass(frozen=True)
 class _Format:
     name: str
     subtypes: dict[int, str]  # bits per sample -> libsndfile's name; 0 for a lossy format
-    rates_hz: tuple[int, ...] = ()  # empty: any
+    rates_hz: tuple[int, ...] = ()  # empty: any up to the highest
     max_channels: int = MAX_CHANNELS
     vorbis_comments: bool = True  # libsndfile writes them well, and no other kind of tag
+    highest_hz: int = MAX_RATE_HZ
+    least_frames: int = 0  # with fewer, libsndfile writes a file that nobody can read
+
+    def holds_rate(self, rate: int) -> bool:
+        return rate <= self.highest_hz and (not self.rates_hz or rate in self.rates_hz)
 
 
 _WAV = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 _FORMATS = {
     ".wav": _Format("WAV", _WAV, vorbis_comments=False),
-    ".flac": _Format("FLAC", {16: "PCM_16", 24: "PCM_24"}),
-    ".ogg": _Format("OGG", {0: "VORBIS"}, max_channels=2),
-    ".opus": _Format("OGG", {0: "OPUS"}, (48_000, 24_000, 16_000, 12_000, 8_000), 2),
-    ".mp3": _Format("MP3", {0: "MPEG_LAYER_III"}, (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000), 2, False),
+    ".flac": _Format("FLAC", {16: "PCM_16", 24: "PCM_24"}, least_frames=1),
+    ".ogg": _Format("OGG", {0: "VORBIS"}, max_channels=2, highest_hz=192_000),  # above 200 kHz its encoder ends the process
+    ".opus": _Format("OGG", {0: "OPUS"}, (48_000, 24_000, 16_000, 12_000, 8_000), 2, least_frames=1),
+    ".mp3": _Format(
+        "MP3", {0: "MPEG_LAYER_III"}, (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000), 2, False, least_frames=1
+    ),
 }
 SUFFIXES = tuple(_FORMATS)
 
@@ -88,7 +98,7 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
 
     Raises:
         UnknownName: The suffix is not one of the five, or a tag has another name.
-        UsageError: The format cannot hold so many bits or channels, or a tag is too long.
+        UsageError: The format cannot hold so many bits or channels, or no sound at all, or a tag is too long.
         StorageError: The disk is full, or writing is not allowed there.
     """
     check_suffix(path)
@@ -103,10 +113,12 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
             n_channels=waveform.n_channels,
             hint="write .wav or .flac",
         )
+    if waveform.n_frames < form.least_frames:
+        raise UsageError("{format} cannot hold a sound without samples", format=path.suffix, hint="write .wav")
     if not 0.0 <= quality <= 1.0:
         raise UsageError("the quality must be 0 to 1, not {quality}", quality=quality)
-    if form.rates_hz and waveform.sample_rate not in form.rates_hz:
-        waveform = resample(waveform, form.rates_hz[0])
+    if not form.holds_rate(waveform.sample_rate):
+        waveform = resample(waveform, LOSSY_HZ)
     n_clipped = 0
     with replacing(path) as temporary:
         settings: dict[str, Any] = {} if subtype.startswith(("PCM", "FLOAT")) else {"compression_level": 1.0 - quality}
@@ -123,6 +135,8 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
 
 def tags(path: Path) -> dict[str, str]:
     """What a sound file says of itself, by the names of `tags.KEYS`, as far as they are known; empty if it says nothing.
+
+    They are such as `write` takes: of a text of another program control characters are left out, and what is too long for us.
 
     Raises:
         Missing: There is no such file.
@@ -145,9 +159,8 @@ def flac_bytes(waveform: Waveform, *, bits: int = 16) -> bytes:
     """
     import soundfile
 
-    buffer = io.BytesIO()
-    samples = np.clip(waveform.samples, -1.0, 1.0)
-    soundfile.write(buffer, samples, waveform.sample_rate, subtype=_subtype(_FORMATS[".flac"], bits), format="FLAC")
+    buffer, subtype = io.BytesIO(), _subtype(_FORMATS[".flac"], bits)
+    soundfile.write(buffer, _coded(waveform.samples, subtype), waveform.sample_rate, subtype=subtype, format="FLAC")
     return buffer.getvalue()
 
 
@@ -173,7 +186,7 @@ def _write_blocks(
                 setattr(file, key, text)
             for start in range(0, waveform.n_frames, BLOCK_FRAMES):
                 block = np.ascontiguousarray(waveform.samples[start : start + BLOCK_FRAMES])
-                file.write(block if subtype == "FLOAT" else np.clip(block, -1.0, 1.0))
+                file.write(_coded(block, subtype))
                 yield block
     except (soundfile.SoundFileError, AssertionError) as error:  # a short write is an assertion in soundfile
         if shutil.disk_usage(path.parent).free < waveform.samples.nbytes:  # libsndfile says "System error"
@@ -181,6 +194,21 @@ def _write_blocks(
         raise StorageError(
             "cannot write {name} sound to {folder}: {why}", name=form.name, folder=path.parent, why=error or "disk full?"
         ) from error
+
+
+def _coded(block: Samples, subtype: str) -> npt.NDArray[Any]:
+    """Samples as libsndfile is to write them: floats as they are, for lossy formats clipped, else the nearest whole numbers.
+
+    Left to itself it rounds for FLAC, but for WAV always down: half a step of offset, and twice the noise of rounding in power.
+    """
+    if subtype == "FLOAT":
+        return block
+    if not subtype.startswith("PCM"):
+        return np.clip(block, -1.0, 1.0)
+    bits = int(subtype.removeprefix("PCM_"))
+    top = np.float32(1 << (bits - 1))
+    whole: npt.NDArray[np.int32] = np.clip(np.rint(block * top), -top, top - 1).astype(np.int32) << (32 - bits)
+    return whole  # it takes the upper bits of 32
 
 
 @contextlib.contextmanager
