@@ -144,4 +144,20 @@ def test_tags_of_no_sound_are_errors(tmp_path):
 def test_any_bytes_have_an_answer(tmp_path_factory, data, head):
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(head + data)
-    assert all(isinstance(text, str) for text in tags.read(path).values())
+    said = tags.read(path)
+    assert tags.check(said) == said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_other_programs_say_can_be_written_again(tmp_path, name, monkeypatch):
+    with monkeypatch.context() as patch:  # as another program, which knows no such limits
+        patch.setattr(tags, "check", dict)
+        files.write(
+            tmp_path / name,
+            sound(),
+            tags={"title": "x" * (tags.MAX_CHARACTERS + 5), "comment": "one\r\ntwo\rthree\x1b[0m", "genre": "\x07"},
+        )
+    said = files.tags(tmp_path / name)
+    assert said == {"title": "x" * tags.MAX_CHARACTERS, "comment": "one\ntwo\nthree[0m"}
+    files.write(tmp_path / f"again-{name}", sound(), tags=said)
+    assert files.tags(tmp_path / f"again-{name}") == said

@@ -54,7 +54,7 @@ def check(tags: Mapping[str, str]) -> dict[str, str]:
             raise UnknownName("tag", key, KEYS)
         if len(text) > MAX_CHARACTERS:
             raise UsageError("the tag {key} has {n:,} characters; at most {limit:,} are kept", key=key, n=len(text), limit=MAX_CHARACTERS)
-        if any((ord(sign) < 32 and sign not in "\t\n") or 0xD800 <= ord(sign) < 0xE000 for sign in text):
+        if not all(map(_is_text, text)):
             raise UsageError("the tag {key} holds signs that are no text", key=key)
     return {key: tags[key] for key in KEYS if tags.get(key)}
 
@@ -84,14 +84,25 @@ def read(path: Path) -> dict[str, str]:
             found = dict(_read_id3(file, head))
         else:
             return {}
-    return {key: found[key] for key in KEYS if found.get(key)}
+    return _ours(found)
 
 
 def of_libsndfile(file: Any) -> dict[str, str]:
     """What an open `soundfile.SoundFile` says, without what libsndfile adds of itself."""
     said = file.copy_metadata()
     found = {key: str(said[key]).removesuffix(f" ({_library()})") for key in KEYS if said.get(key)}
-    return {key: text for key, text in found.items() if (key, text) != ("software", _library().partition("-")[0])}
+    return _ours({key: text for key, text in found.items() if (key, text) != ("software", _library().partition("-")[0])})
+
+
+def _ours(found: Mapping[str, str]) -> dict[str, str]:
+    """Texts of any program as such that `check` takes: without carriage returns and other signs that are no text, cut where too long."""
+    texts = {key: found[key].replace("\r\n", "\n").replace("\r", "\n")[:MAX_CHARACTERS] for key in KEYS if key in found}
+    clean = {key: "".join(sign for sign in text if _is_text(sign)) for key, text in texts.items()}
+    return {key: text for key, text in clean.items() if text}
+
+
+def _is_text(sign: str) -> bool:
+    return (ord(sign) >= 32 or sign in "\t\n") and not 0xD800 <= ord(sign) < 0xE000
 
 
 def _library() -> str:
