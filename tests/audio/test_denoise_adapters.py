@@ -55,6 +55,18 @@ def test_the_profile_has_the_level_of_the_noise():
     assert level == pytest.approx(hiss.rms_db, abs=1.5)
 
 
+@needs_noisereduce
+def test_one_sound_in_two_channels_stays_one_with_noisereduce_and_channels_may_change_places():
+    music = notes(2.0)
+    noisy = mixed(music, noise(music, 10)).samples[:, :1]
+    alone = denoise(Waveform(noisy, RATE_HZ), "noisereduce").samples
+    both = denoise(Waveform(np.repeat(noisy, 2, axis=1), RATE_HZ), "noisereduce").samples
+    assert np.array_equal(both, np.repeat(alone, 2, axis=1))
+    different = np.hstack([noisy, 0.5 * noisy[::-1]])
+    there, back = (denoise(Waveform(samples, RATE_HZ), "noisereduce").samples for samples in (different, different[:, ::-1]))
+    assert np.array_equal(there, back[:, ::-1])
+
+
 @pytest.mark.parametrize(
     ("method", "package", "says"), [("noisereduce", "noisereduce", "kapelle[denoise]"), ("deepfilternet", "df", "numpy")]
 )

@@ -73,11 +73,8 @@ def denoise(wave: Waveform, strength: float = 0.6, *, progress: Report = quiet) 
 def profile(floor: NoiseFloor, sample_rate: int) -> Samples:
     """Two seconds of noise like that found in a sound, shape (N, C); the same floor gives the same noise."""
     n_samples = round(PROFILE_S * sample_rate)
-    random = np.random.default_rng(0)
+    white = np.fft.rfft(np.random.default_rng(0).standard_normal(n_samples))  # of all channels: what is one sound in two stays one
     octaves = np.log2(np.maximum(np.fft.rfftfreq(n_samples, 1.0 / sample_rate), 1.0))
     level: Table = 10.0 * np.log10(np.mean(10.0 ** (floor.level_db / 10.0), axis=0))  # (C, bands)
-    noise = [
-        np.fft.irfft(np.fft.rfft(random.standard_normal(n_samples)) * 10.0 ** (np.interp(octaves, floor.centres, row) / 20.0), n_samples)
-        for row in level
-    ]
+    noise = [np.fft.irfft(white * 10.0 ** (np.interp(octaves, floor.centres, row) / 20.0), n_samples) for row in level]
     return np.stack(noise, axis=1).astype(np.float32)
