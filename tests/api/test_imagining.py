@@ -116,6 +116,9 @@ def test_a_folder_that_holds_folders_of_models_gives_the_one_of_the_model(tones,
     (inner / "model.safetensors").write_bytes(b"others")
     here = next(api.imagine(wish(), "tone", SoundWay(weights=tmp_path / "all")))
     assert here.weights != next(api.imagine(wish(), "tone", way=tones.way)).weights
+    with pytest.raises(Missing, match="holds no weights of free-tone") as caught:
+        api.imagine(wish(), "free-tone", SoundWay(weights=tmp_path / "all"))
+    assert str(caught.value.hint).endswith(": tone")
 
 
 def test_the_table_of_models_needs_no_weights(tones):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapelle.errors import KapelleError, UsageError
+from kapelle.errors import KapelleError, Missing, UsageError
 from kapelle.progress import Report, never, quiet
 from kapelle.score.folders import MIDI_SUFFIXES
 from kapelle.text_audio import catalogue
@@ -188,11 +188,21 @@ def fetch_notice(model: SoundModel, way: SoundWay) -> str:
 
 
 def _given(model: SoundModel, way: SoundWay) -> Path | None:
-    """The folder of weights that is named: one that holds a folder for each model means the one of this model."""
+    """The folder of weights that is named: one that holds a folder for each model means the one of this model.
+
+    Raises:
+        Missing: It holds folders of other models alone.
+    """
     if way.weights is None:
         return None
     folder = Path(way.weights)
-    return folder / model.name if (folder / model.name).is_dir() else folder
+    others = [one.name for one in catalogue.MODELS if (folder / one.name).is_dir()]
+    if others and model.name not in others:
+        raise Missing(
+            "{folder} holds no weights of {model}", folder=folder, model=model.name, others=", ".join(others),
+            hint="it holds folders for: {others}",
+        )  # fmt: skip
+    return folder / model.name if others else folder
 
 
 def self_test(model: str = SMALLEST, way: SoundWay | None = None, *, progress: Report = quiet) -> SelfTest:
