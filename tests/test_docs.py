@@ -1,9 +1,10 @@
 """The documentation keeps its word: links lead somewhere, commands and snippets run, both languages say the same.
 
-Fenced blocks ``python`` and ``bash run`` of the pages in EXECUTED are run in their order, each page in one empty folder. A block
-``bash`` is for reading: it installs, trains, or needs files of the reader's own.
+Fenced blocks ``python`` and ``bash run`` are run in their order, each page of EXECUTED in one empty folder. Blocks ``bash``, ``console``
+and ``py`` are for reading: they install, train, or need files of the reader's own; what a block ``py`` imports is there all the same.
 """
 
+import ast
 import os
 import re
 import stat
@@ -18,7 +19,6 @@ from kapelle.bundles import load
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs", "src", "examples", "benchmarks")
 PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.md"))])
-# the Russian README holds the same blocks, which is tested
 EXECUTED = (
     "README.md", "docs/tutorials/first-piece.md", "docs/how-to/analyse.md", "docs/how-to/sheet-music.md", "docs/how-to/band.md",
     "docs/how-to/theme.md",
@@ -28,7 +28,10 @@ EXECUTED = (
     "docs/how-to/denoise.md", "docs/explanation/denoising.md", "docs/how-to/imagine.md",
     "docs/explanation/diffusion.md", "docs/explanation/text-to-audio.md", "docs/explanation/audioldm2.md",
     "docs/explanation/stable-audio.md", "docs/explanation/lumina.md", "docs/explanation/codecs.md", "docs/explanation/musicgen.md",
+    "docs/explanation/ensemble.md", "docs/explanation/remi-lstm.md", "docs/how-to/sound.md",
+    "docs/reference/midi.md", "docs/reference/bundle.md", "docs/reference/theme-tokens.md",
 )  # fmt: skip
+EXECUTED_ELSEWHERE = ("README.ru.md", "docs/how-to/api.md")  # the same blocks as README.md; against a studio, tests/web/test_api_page.py
 # pages whose snippets build networks of the extra `audio`
 OF_SOUND_MODELS = ("docs/explanation/audioldm2.md", "docs/explanation/stable-audio.md", "docs/explanation/lumina.md")
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -113,6 +116,21 @@ def test_every_make_target_that_the_docs_name_exists():
     for page in ("README.md", "README.ru.md", "CONTRIBUTING.md"):
         named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text_of(page), re.MULTILINE))
         assert named <= targets, page
+
+
+def test_every_block_that_looks_as_if_it_were_run_is_run():
+    pages = (path.relative_to(ROOT).as_posix() for path in PAGES)
+    runnable = {page for page in pages if {"python", "bash run"} & {kind for kind, _ in blocks(page)}}
+    assert runnable == {*EXECUTED, *EXECUTED_ELSEWHERE}
+
+
+@pytest.mark.parametrize("page", [path for path in PAGES if "\n```py\n" in path.read_text(encoding="utf-8")], ids=lambda path: path.name)
+def test_what_a_snippet_for_reading_imports_is_there(page):
+    pytest.importorskip("torch")
+    for kind, body in blocks(page.relative_to(ROOT)):
+        if kind == "py":
+            imports = [node for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Import | ast.ImportFrom)]
+            exec(compile(ast.Module(imports, []), page, "exec"), {})
 
 
 @pytest.fixture
