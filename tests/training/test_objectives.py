@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import logging
 import os
+import random
 import signal
+import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -163,6 +167,20 @@ def test_callbacks_see_every_validation_and_a_failing_one_stops_nothing(tmp_path
     assert steps == [4, 8, 12] and figures["best"] == whole["best"]
     assert "no ink" in caplog.text
     assert sorted(file.name for file in (tmp_path / "run/examples").iterdir())[:2] == ["00000004-beep.wav", "00000004-square.png"]
+
+
+@pytest.mark.parametrize("step", [0, 5])
+def test_a_run_leaves_the_process_as_it_was(step: int, tmp_path: Path) -> None:
+    def state() -> list[Any]:
+        levels = [logging.getLogger(name).level for name in ("lightning.fabric", "lightning.pytorch")]
+        hears = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
+        return [levels, hears, torch.get_rng_state().tolist(), random.getstate(), torch.is_grad_enabled(), set(threading.enumerate())]
+
+    logging.getLogger("lightning.fabric").setLevel(logging.INFO)  # as it is when it comes, whoever trained before
+    before = state()
+    with pytest.raises(Interrupted) if step else nullcontext():
+        train(tmp_path, "classifier", progress=stop_at(step))
+    assert state() == before
 
 
 def test_progress_tells_every_step_and_the_time_left(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import os
 import struct
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,15 +133,42 @@ def test_wandb_works_offline_or_says_how_to_get_it(tmp_path: Path, monkeypatch: 
 
 
 def test_wandb_without_an_account_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
     class Refuses:
         class errors:  # noqa: N801  # as in wandb
             class Error(Exception): ...
 
         @staticmethod
         def init(**how: object) -> None:
+            asked.append(how["mode"])
             raise Refuses.errors.Error("api_key not configured")
 
     monkeypatch.setitem(sys.modules, "wandb", Refuses)
     with pytest.raises(UsageError, match="wandb does not begin: api_key not configured") as caught:
         trackers._Wandb(tmp_path, "name")
     assert "WANDB_MODE=offline" in caught.value.hint
+    monkeypatch.setattr(trackers, "check", lambda wanted: None)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    before, variables = set(threading.enumerate()), dict(os.environ)
+    with pytest.raises(UsageError):
+        trackers.open_trackers(tmp_path, "name", ("tensorboard", "wandb"), 0)
+    assert (set(threading.enumerate()), dict(os.environ)) == (before, variables)
+    assert asked[-1] == "offline"
+
+
+def test_a_tracker_that_cannot_write_any_more_keeps_no_other_open() -> None:
+    closed: list[str] = []
+
+    class One:
+        def __init__(self, name: str, full: bool = False) -> None:
+            self.name, self.full = name, full
+
+        def close(self) -> None:
+            closed.append(self.name)
+            if self.full:
+                raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        trackers.close([One("first"), One("second", full=True), One("third")])  # type: ignore[list-item]
+    assert sorted(closed) == ["first", "second", "third"]

@@ -33,7 +33,7 @@ from kapelle.data.storage import writing
 from kapelle.errors import CheckpointError, Interrupted, NotEnoughMemory, UsageError
 from kapelle.training import checkpoint, objectives, run_folder, trackers, transfer
 from kapelle.training.objectives import Figures, Turn
-from kapelle.training.processes import add_up_gradients, is_first_process, launched, summed
+from kapelle.training.processes import add_up_gradients, is_first_process, launched, summed, unannounced
 from kapelle.training.recipe import Recipe, TrainingSection, read
 from kapelle.training.stopping import LeaveOff, Stop
 
@@ -134,6 +134,7 @@ def fit(recipe_path: Path, data: Path, run: Path, options: FitOptions | None = N
         if is_first_process():
             held.enter_context(run_folder.alone(run))
             run_folder.begin(run, recipe_path, data, options.overrides)
+        held.enter_context(unannounced())
         fabric = launched(options.accelerator, options.devices, recipe.training.precision)
         cuda = [fabric.device] if fabric.device.type == "cuda" else []
         held.enter_context(torch.random.fork_rng(devices=cuda))
@@ -376,8 +377,7 @@ class _Run:
         try:
             yield
         finally:
-            for tracker in self.trackers:
-                tracker.close()
+            trackers.close(self.trackers)
 
     def _weight_norm(self) -> float:
         """Global L2 norm of the weights: grows without end in a run that over-fits."""

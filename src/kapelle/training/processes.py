@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,12 +18,26 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from kapelle.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def is_first_process() -> bool:
     """True in the process that prints and writes; the others are copies of the program for further devices."""
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) == 0
+
+
+@contextmanager
+def unannounced() -> Iterator[None]:
+    """Inside, Lightning does not announce what it does: that is of no use to those who asked for it."""
+    heard = [logging.getLogger(name) for name in ("lightning.fabric", "lightning.pytorch")]
+    before = [log.level for log in heard]
+    for log in heard:
+        log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for log, level in zip(heard, before, strict=True):
+            log.setLevel(level)
 
 
 def launched(accelerator: str, devices: int, precision: str) -> Fabric:
@@ -31,8 +46,6 @@ def launched(accelerator: str, devices: int, precision: str) -> Fabric:
     Raises:
         UsageError: This machine does not have what was asked for.
     """
-    for name in ("lightning.fabric", "lightning.pytorch"):  # what they announce is of no use to those who asked for it
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)  # type: ignore[arg-type,unused-ignore]
     except (MisconfigurationException, ValueError, RuntimeError) as error:

@@ -11,6 +11,7 @@ import json
 import os
 import time
 import wave
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -89,11 +90,22 @@ def open_trackers(run: Path, name: str, wanted: Sequence[str], step: int) -> lis
     check(wanted)
     _forget_after(run / LOG, step)
     opened: list[Tracker] = [_Log(run)]
-    if "tensorboard" in wanted:
-        opened.append(_TensorBoard(run, step))
-    if "wandb" in wanted:
-        opened.append(_Wandb(run, name))
+    try:
+        if "tensorboard" in wanted:
+            opened.append(_TensorBoard(run, step))
+        if "wandb" in wanted:
+            opened.append(_Wandb(run, name))
+    except BaseException:  # what has begun writes from a thread of its own
+        close(opened)
+        raise
     return opened
+
+
+def close(opened: Sequence[Tracker]) -> None:
+    """Close trackers, each of them even where another cannot write any more; the error of that one is raised then."""
+    with ExitStack() as ends:
+        for tracker in reversed(opened):
+            ends.callback(tracker.close)
 
 
 class _Log:
@@ -155,12 +167,11 @@ class _TensorBoard:
 
 class _Wandb:
     def __init__(self, run: Path, name: str) -> None:
-        os.environ.setdefault("WANDB_MODE", "offline")
         import wandb
 
         self.wandb: Any = wandb
         try:
-            self.run: Any = wandb.init(project="kapelle", name=name, dir=str(run))
+            self.run: Any = wandb.init(project="kapelle", name=name, dir=str(run), mode=os.environ.get("WANDB_MODE") or "offline")
         except wandb.errors.Error as error:
             hint = "`wandb login`, or WANDB_MODE=offline"
             raise UsageError("wandb does not begin: {why}", why=error, hint=hint) from error

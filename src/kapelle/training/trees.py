@@ -215,8 +215,7 @@ class _Growing:
         try:
             yield found
         finally:
-            for tracker in found:
-                tracker.close()
+            trackers.close(found)
 
 
 class _Watch:
