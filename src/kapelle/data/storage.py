@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +68,14 @@ def alone(work: Path, place: Path) -> Iterator[None]:
 
 
 def put(path: Path, write: Callable[[Path], object]) -> None:
-    """Make `path` with `write`, which is given a temporary name beside it; a kill leaves the old file or the new one.
+    """Make `path` with `write`, which is given a temporary name beside it; a kill leaves the old file or the new one, two at once one of two.
 
     Whoever has the old file open or mapped keeps it.
 
     Raises:
         OSError: As the operating system says; wrap it in `writing`.
     """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
     try:
         write(temporary)
         sync(temporary)
