@@ -68,9 +68,9 @@ def alone(work: Path, place: Path) -> Iterator[None]:
 
 
 def put(path: Path, write: Callable[[Path], object]) -> None:
-    """Make `path` with `write`, which is given a temporary name beside it; a kill leaves the old file or the new one, two at once one of two.
+    """Make `path` with `write`, which is given a temporary name beside it; a kill leaves the old file or the new one.
 
-    Whoever has the old file open or mapped keeps it.
+    Whoever has the old file open or mapped keeps it; of several who write at once, one is the last.
 
     Raises:
         OSError: As the operating system says; wrap it in `writing`.
