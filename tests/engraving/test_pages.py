@@ -5,6 +5,7 @@ import re
 import struct
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
@@ -75,6 +76,12 @@ def test_words_stand_once_and_alone(drawn):
     assert {"A tune & <more>", "Somebody", "72 bpm"} <= set(texts)
     assert texts["A tune & <more>"].get("text-anchor") == "middle"
     assert "<tspan" not in page
+
+
+def test_pages_can_be_drawn_in_any_thread(drawn):
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda name: pages.svg(musicxml(ALL[name](), NAMED), NAMED), ALL))
+    assert found == list(drawn.values())
 
 
 def test_a_long_piece_has_as_many_pages_as_it_needs_with_numbers():

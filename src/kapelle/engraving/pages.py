@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from kapelle.engraving.canvas import MAX_PNG_PIXELS
@@ -92,6 +93,7 @@ def _toolkit() -> Any:
     except ImportError as error:
         raise Missing("verovio is not installed, which draws the pages", hint="pip install verovio, or write .musicxml") from error
     verovio.enableLog(verovio.LOG_OFF)
+    verovio.setDefaultResourcePath(str(resources.files("verovio") / "data"))  # each thread has its own, and one alone imported it
     return verovio.toolkit()
 
 
