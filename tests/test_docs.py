@@ -97,6 +97,14 @@ def test_decisions_are_numbered_without_a_gap_and_have_one_form():
         assert re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
 
 
+def test_nobody_is_told_to_fetch_kapelle_from_a_package_index():
+    """It is in none; `kapelle[extra]` adds to the one that is installed."""
+    files = [*PAGES, *ROOT.glob("src/kapelle/**/*.py"), ROOT / "src" / "kapelle" / "ru.json"]
+    for path in files:
+        told = re.findall(r"pip install [^`\n]*?(?<![\w./-])kapelle(?![\w\[-])[^`\n]*", path.read_text(encoding="utf-8"))
+        assert not told, f"{path}: {told}"
+
+
 def test_both_readmes_have_the_same_sections_code_and_links():
     english, russian = text_of("README.md"), text_of("README.ru.md")
     shape = [re.findall(r"^(#+|- \*\*|\| |!\[)", FENCE.sub("", text), re.MULTILINE) for text in (english, russian)]

@@ -118,7 +118,9 @@ def models(console: Console) -> None:
         memory, rate, longest = f"{row['memory'] / 1e9:.1f} GB", f"{row['sample_rate'] / 1000:g} kHz", f"{row['longest_s']:g} s"
         cells.append((row["name"], memory, rate, row["channels"], longest, takes, row["licence"], here, row["about"]))
     console.table(labels, cells, numbers=("memory", "rate", "channels", "longest"))
-    console.note("`kapelle imagine PROMPT --model NAME` makes sound with one of them; the memory is that on a CPU: a GPU needs half")
+    console.note(
+        "`kapelle imagine PROMPT --model NAME` makes sound with one of them; the memory is that on a CPU: a GPU needs little more than half"
+    )
     console.note("`kapelle imagine --models --json` tells more, such as the addresses of their licences")
 
 

@@ -48,7 +48,8 @@ def check_installed() -> None:
     if any(importlib.util.find_spec(name) is None for name in PACKAGES):
         raise Missing(
             "deepfilternet is not installed, and cannot be beside the rest of Kapelle: it needs numpy below 2 and an older torch",
-            hint="in an environment of its own: pip install kapelle deepfilternet torch==2.2.2 torchaudio==2.2.2; or use --method wiener",
+            hint="in an environment of its own, in Kapelle's repository: pip install . deepfilternet torch==2.2.2 torchaudio==2.2.2; "
+            "or use --method wiener",
         )
 
 
