@@ -37,6 +37,7 @@ class Repository:
         gated: Only for accounts in `consented`.
         told: Digests that are told in place of the true ones.
         wrong: How often a file is given out with another first byte.
+        branch: At whose end the commit stands.
     """
 
     commit: str
@@ -44,6 +45,7 @@ class Repository:
     gated: bool = False
     told: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, int] = field(default_factory=dict)
+    branch: str = "main"
 
 
 class Hub:
@@ -104,7 +106,7 @@ class Hub:
             rows = [self._row(kept, path) for path in kept.files]
             send(handler, 200, {}, json.dumps(rows).encode())
             return
-        if rest and (rest[0] != "revision" or rest[1] not in ("main", kept.commit)):
+        if rest and (rest[0] != "revision" or rest[1] not in (kept.branch, kept.commit)):
             send(handler, 404, {"X-Error-Code": "RevisionNotFound"})
             return
         siblings = []
@@ -146,7 +148,7 @@ class Hub:
 
     def _give(self, handler: BaseHTTPRequestHandler, repo: str, revision: str, path: str) -> None:
         kept = self.repositories[repo]
-        if revision not in ("main", kept.commit):
+        if revision not in (kept.branch, kept.commit):
             send(handler, 404, {"X-Error-Code": "RevisionNotFound"})
         elif path not in kept.files:
             send(handler, 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": kept.commit})

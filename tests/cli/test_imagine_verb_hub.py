@@ -10,10 +10,11 @@ import tiny_musicgen
 import tiny_stable_audio
 from kapelle.audio import files
 from kapelle.data import web
+from kapelle.text_audio import catalogue
 from tiny_hub import hub as tiny_hub
 
 SECRETS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-MODEL = "musicgen-stereo-small"  # no commit of it is pinned, so the hub's own is taken
+MODEL = "musicgen-stereo-small"
 REPO = f"facebook/{MODEL}"
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,6 +38,8 @@ def server(tmp_path, monkeypatch, published, empty_home):
     with tiny_hub() as made:
         made.add(REPO, published / "musicgen")
         made.add("stabilityai/stable-audio-open-1.0", published / "stable", gated=True)
+        for model in (catalogue.find(MODEL), catalogue.find("stable-audio-open")):
+            made.repositories[model.repo].commit = model.revision
         monkeypatch.setenv("HF_ENDPOINT", made.url)
         yield made
 

@@ -30,9 +30,19 @@ def test_the_counts_agree_with_what_the_authors_publish():
     assert round(parts["T5-base, encoder"] / 1e6) in (109, 110)
 
 
+def test_downloads_are_as_large_as_the_hub_lists_them():
+    listed_gb = {
+        "musicgen-small": 2.36, "musicgen-medium": 8.04, "musicgen-large": 9.99 + 3.73, "musicgen-melody-large": 4.99 + 4.97 + 0.543,
+        "musicgen-stereo-small": 1.22, "musicgen-stereo-medium": 4.07, "musicgen-stereo-large": 4.99 + 1.93,
+        "musicgen-stereo-melody": 5.0 + 1.33, "musicgen-stereo-melody-large": 4.99 + 4.97 + 0.678,
+    }  # fmt: skip
+    assert {name: catalogue.find(name).size / 1e9 for name in listed_gb} == pytest.approx(listed_gb, abs=0.015)
+    assert "about 1.2 GB" in catalogue.notice(catalogue.find("musicgen-stereo-small"))
+
+
 @pytest.mark.parametrize("model", catalogue.MODELS, ids=lambda model: model.name)
 def test_every_row_is_complete(model):
-    assert re.fullmatch("main|[0-9a-f]{40}", model.revision)
+    assert model.by_hand or re.fullmatch("refs/pr/[0-9]+|[0-9a-f]{40}", model.revision)
     assert model.licence.url.startswith("https://") and model.licence.terms
     assert 0 < model.window_s <= model.longest_s
     assert model.about and (model.steps > 0) == (model.family != "musicgen")

@@ -129,6 +129,16 @@ def test_the_first_commit_is_kept_to(server):
         weights.fetch(MUSICGEN)
 
 
+def test_a_proposal_is_fetched_and_its_commit_kept_to(server):
+    proposed = replace(MUSICGEN, revision="refs/pr/10")
+    commit = server.put(MUSICGEN.repo, FILES)
+    server.repositories[MUSICGEN.repo].branch = proposed.revision
+    folder = weights.fetch(proposed)
+    assert folder.name == commit
+    assert (shelf.repository(MUSICGEN.repo) / "refs" / "refs" / "pr" / "10").read_text() == commit
+    assert weights.find(proposed, offline=True) == folder
+
+
 def test_a_pinned_commit_is_fetched_and_no_other(server):
     commit = server.put(MUSICGEN.repo, FILES)
     with pytest.raises(NetworkError, match="no version 0000"):

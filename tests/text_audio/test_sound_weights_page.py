@@ -12,8 +12,8 @@ HEAD = ("model", "weights of", "size, about", "commit", "licence", "for money")
 def table():
     rows = [HEAD, ("---",) * len(HEAD)]
     for model in catalogue.MODELS:
-        size = f"{model.n_parameters * catalogue.BYTES_EACH / 1e9:.1f} GB"
-        commit = "newest at first" if model.revision == "main" else f"`{model.revision[:8]}`"
+        size = f"{model.size / 1e9:.1f} GB"
+        commit = f"`{model.revision}`, newest at first" if "/" in model.revision else f"`{model.revision[:8]}`"
         repo = f"`{model.repo}`" + (", gated" if model.gated else "") + (", pickles" if model.by_hand else "")
         licence = f"[{model.licence.name}]({model.licence.url})"
         rows.append((f"`{model.name}`", repo, size, "by hand" if model.by_hand else commit, licence, model.licence.commercial))

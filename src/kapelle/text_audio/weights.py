@@ -22,7 +22,6 @@ from kapelle.data.storage import alone, writing
 from kapelle.errors import Interrupted, Missing, NetworkError, StorageError, UnreadableInput
 from kapelle.progress import Report, never, quiet
 from kapelle.text_audio import hub, shelf
-from kapelle.text_audio.catalogue import BYTES_EACH
 from kapelle.text_audio.hub import HubFile, Listing
 from kapelle.text_audio.opening import check_extra
 from kapelle.text_audio.safe_files import weightless
@@ -52,9 +51,9 @@ class Checked:
 
 
 def size(model: SoundModel) -> int:
-    """Bytes that a model's weights have, about: as the note of what was fetched says, or four for each parameter."""
+    """Bytes that a model's weights have, about: as the note of what was fetched says, or as the catalogue counts them."""
     known = shelf.recall(model.repo)
-    return known.size if known else model.n_parameters * BYTES_EACH
+    return known.size if known else model.size
 
 
 def find(model: SoundModel, folder: Path | None = None, *, offline: bool = False) -> Path | None:
