@@ -11,7 +11,7 @@ from itertools import pairwise
 from _diagram import Box, Diagram
 
 FAMILIES = (
-    ("MusicGen", ("T5 base", "110 M"), ("Transformer", "draws codes left to right\n422 M to 3,261 M"),
+    ("MusicGen", ("T5 base", "110 M"), ("Transformer", "draws codes left to right\n422 M to 3,295 M"),
      ("4 rows of codes", "50 × 4 a second"), ("EnCodec", "59 M in all"), ("32 kHz", "mono or stereo")),
     ("AudioLDM2", ("CLAP, Flan-T5", "466 M"), ("GPT-2, UNet", "take out noise, 200 times\n471 M"),
      ("latent mel", "25 × 128 a second"), ("VAE, HiFi-GAN", "111 M in all"), ("16 kHz", "mono")),

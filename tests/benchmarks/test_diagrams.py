@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import _diagram  # noqa: E402
+import _diagrams_diffusion  # noqa: E402
 import _diagrams_plots  # noqa: E402
 import diagrams  # noqa: E402
 
@@ -133,6 +134,18 @@ def test_the_tables_say_what_the_code_computes() -> None:
         assert float(far) == pytest.approx(distance, abs=0.006)
     prose = " ".join(_diagrams_plots.PAGE.read_text("utf-8").split())
     assert f"is {100 * here.detours['flow']:.0f} % for the flow and {100 * here.detours['diffusion']:.0f} % for diffusion" in prose
+
+
+@pytest.mark.parametrize(("row", "family"), [(0, "musicgen"), (2, "stable_audio"), (3, "lumina")])
+def test_the_parts_of_a_family_add_up_to_its_smallest_and_its_largest_model(row: int, family: str) -> None:
+    """AudioLDM2 has more: of CLAP the picture counts the side that reads."""
+    from kapelle.text_audio.catalogue import MODELS
+
+    of_parts = [re.findall(r"([\d,]+) M", words) for part in _diagrams_diffusion.FAMILIES[row][1:] for words in part]
+    millions = [[float(number.replace(",", "")) for number in found] for found in of_parts if found]
+    published = [model.n_parameters / 1e6 for model in MODELS if model.family == family]
+    assert sum(found[0] for found in millions) == pytest.approx(min(published), abs=1.5)
+    assert sum(found[-1] for found in millions) == pytest.approx(max(published), abs=1.5)
 
 
 def test_the_pages_ddim_is_that_of_the_published_scheduler() -> None:
