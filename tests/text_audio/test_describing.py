@@ -78,6 +78,12 @@ def test_of_an_orchestra_five_are_told_and_drums_are_among_them():
     assert (len(facts.instruments), facts.instruments[-1], facts.more) == (5, "drums", True)
 
 
+def test_of_a_host_that_plays_alike_five_are_told_though_none_stands_out():
+    named_alone = (*range(8, 14), 20, 21, 22, 40, 41, 42, 47, *range(56, 60), 68, *range(70, 80), *range(104, 118))
+    facts = facts_of(pieces.score(*(pieces.track(*SCALE, program=program) for program in named_alone)))
+    assert (len(facts.instruments), facts.more) == (5, True)
+
+
 def test_drums_alone_have_no_key():
     assert of(pieces.track(*BEAT, drums=True)) == "An upbeat piece at 120 BPM, played by drums alone"
 

@@ -155,7 +155,8 @@ def _instruments(tracks: Sequence[Track]) -> list[str]:
             sounding[name] = sounding.get(name, 0) + (0 if track.is_drum else int(track.notes.numpy()["duration"].sum()))
     n, ticks = sum(notes.values()), max(sum(sounding.values()), 1)
     order = sorted(notes, key=lambda name: (name == "drums", -sounding[name], name))
-    return [name for name in order if notes[name] >= LEAST_SHARE * n or sounding[name] >= LEAST_SHARE * ticks]
+    leading = [name for name in order if notes[name] >= LEAST_SHARE * n or sounding[name] >= LEAST_SHARE * ticks]
+    return leading or order  # of more than thirty that play alike, none plays so much
 
 
 def _longest_metre(score: Score) -> tuple[int, int]:
