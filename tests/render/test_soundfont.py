@@ -1,6 +1,9 @@
 """SoundFonts: both players, the files, and every kind of damage to them."""
 
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +112,25 @@ def test_our_player_and_fluidsynth_agree_on_when_and_how_loud():
         mono = soundfont.render(piece, player=player).samples.mean(axis=1)
         envelopes.append(np.sqrt((mono[: len(mono) // 2205 * 2205].reshape(-1, 2205) ** 2).mean(axis=1)))
     assert np.corrcoef(*envelopes)[0, 1] > 0.9
+
+
+@needs_fluidsynth
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_plays_what_its_parent_played():
+    lines = [
+        "import os, signal",
+        "from kapelle.render import soundfont",
+        "from pieces import score, track",
+        "def play(): return soundfont.render(score(track((0, 96, 60, 90))), player='fluidsynth').samples.tobytes()",
+        "before, child = play(), os.fork()",
+        "if not child:",
+        "    signal.alarm(20)",
+        "    os._exit(play() != before)",
+        "assert os.waitpid(child, 0)[1] == 0",
+    ]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    variables = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=60, env={**variables, "PYTHONPATH": paths})
 
 
 @needs_fluidsynth

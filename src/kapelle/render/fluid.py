@@ -35,7 +35,11 @@ SUSTAIN = 64
 BANK_CONTROLS = (0, 32)
 FIRST_MODE_CONTROL = 120
 GAIN = 0.3  # floats do not clip, and the result is normalised: only far from the noise floor
-POLYPHONY = 512
+SETTINGS = {
+    "synth.polyphony": 512,
+    # Samples are read as their presets are chosen: to read all at once FluidSynth starts threads, which stay, and a forked process hangs.
+    "synth.dynamic-sample-loading": 1,
+}
 LOG_LEVELS = 5
 # Its reverb hums at -150 dB without any note, and volume 0 still lets -96 dB through: normalising would make both heard.
 SILENCE = 1e-6
@@ -84,7 +88,7 @@ def render(score: Score, font: SoundFont, *, sample_rate: int = 44_100, tail_s: 
     n_frames = int(np.ceil((units.duration_s(score) + tail_s) * sample_rate))
     tracks = [(track, seat) for track, seat in zip(score.tracks, seats(score), strict=True) if len(track.notes)]
     n_channels = min(max(-(-len(tracks) // 16) * 16, 16), MAX_CHANNELS)
-    synth = module.Synth(gain=GAIN, samplerate=float(sample_rate), channels=n_channels, **{"synth.polyphony": POLYPHONY})
+    synth = module.Synth(gain=GAIN, samplerate=float(sample_rate), channels=n_channels, **SETTINGS)
     try:
         number = synth.sfload(str(font.path))
         if number < 0:
