@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from kapelle.audio import files
+from kapelle.audio import Waveform, files
 from kapelle.audio.measures import snr_db
 from sounds import mixed, noise, notes
 
@@ -35,6 +36,14 @@ def test_machines_get_numbers(run, noisy):
     assert abs(told["octaves_db"]["250"]) < 0.5
     assert told["picture"] == "p.png"
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_noise_that_becomes_silence_is_told_as_such(run, empty_home):
+    hiss = np.random.default_rng(0).normal(scale=3e-6, size=(32_000, 1))
+    files.write(Path("hiss.wav"), Waveform(hiss, 16_000), bits=24)
+    answer = run("denoise", "hiss.wav", "--strength", 1, "--bits", 32)
+    assert (answer.code, answer.err) == (0, "")
+    assert "-111 dB -> silence" in answer.out
 
 
 def test_several_go_into_a_folder(run, noisy):

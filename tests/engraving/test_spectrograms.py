@@ -47,3 +47,9 @@ def test_pictures_are_drawn(tmp_path, seconds):
 def test_other_formats_are_refused(tmp_path):
     with pytest.raises(UnknownName, match="picture format"):
         spectrograms.draw(sine(500.0), sine(500.0), tmp_path / "a.bmp")
+
+
+@pytest.mark.parametrize("n_frames", [0, 1, 2])
+def test_sounds_of_hardly_a_sample_have_a_picture_too(n_frames):
+    wave = Waveform(np.zeros((n_frames, 2)), RATE_HZ)
+    assert spectrograms.svg(wave, wave).startswith("<svg")

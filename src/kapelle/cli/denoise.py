@@ -75,7 +75,7 @@ def _show(one: Denoised, console: Console) -> None:
     console.facts(
         {
             "method": f"{one.method}, {one.strength:g}",
-            "noise": None if one.floor_before_db is None else f"{one.floor_before_db:.0f} -> {one.floor_after_db:.0f} dB",
+            "noise": _noise(one, console),
             "change by octave": f"{changes} dB" if changes else None,
             "picture": one.picture,
         }
@@ -84,6 +84,13 @@ def _show(one: Denoised, console: Console) -> None:
         console.warn("{path}: too short or too silent to tell noise from music; it is as it was", path=one.source)
     if one.clipped:
         console.warn("{path}: {n} samples were clipped", path=one.path, n=one.clipped)
+
+
+def _noise(one: Denoised, console: Console) -> str | None:
+    before, after = one.floor_before_db, one.floor_after_db
+    if before is None:
+        return None
+    return f"{before:.0f} dB -> {console.texts('silence')}" if after is None else f"{before:.0f} -> {after:.0f} dB"
 
 
 def _hz(hz: float) -> str:

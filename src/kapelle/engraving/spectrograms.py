@@ -126,9 +126,10 @@ def _axes(canvas: Canvas, colours: Palette, top: float, wave: Waveform) -> None:
             words = f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz"
             canvas.lines([(LEFT - 4, y, LEFT, y)], colours.muted)
             canvas.text(LEFT - 8, y + 4, words, colours.muted, size=12, anchor="end")
-    width, step = WIDTH - LEFT - RIGHT, _step(wave.duration_s)
-    for number in range(int(wave.duration_s / step) + 1):
-        x = LEFT + width * number * step / wave.duration_s
+    seconds = wave.duration_s or 1.0  # of a sound without samples a second without anything
+    width, step = WIDTH - LEFT - RIGHT, _step(seconds)
+    for number in range(int(seconds / step) + 1):
+        x = LEFT + width * number * step / seconds
         canvas.lines([(x, top + PANEL, x, top + PANEL + 4)], colours.muted)
         canvas.text(x, top + PANEL + 17, f"{number * step:g} s", colours.muted, size=12, anchor="middle")
 
