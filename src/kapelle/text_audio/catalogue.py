@@ -128,7 +128,7 @@ def _audioldm2(name: str, n_parameters: int, revision: str, about: str) -> Sound
 MODELS: tuple[SoundModel, ...] = (
     # guan-yuan/bcs-icassp2027, extraction/extract_musicgen_native.py
     _musicgen("musicgen-small", 591_087_246, "4c8334b02c6ec4e8664a91979669a501ec497792", about="the smallest, and the one to begin with"),
-    _musicgen("musicgen-medium", 2_010_502_286, "refs/pr/10", about="the best of quality for its size"),
+    _musicgen("musicgen-medium", 2_010_502_286, "refs/pr/10", about="what its authors advise, between quality and speed"),
     _musicgen("musicgen-large", 3_429_769_870, "037a9f5a2a8a44bd6eaa38b1171f6fdfb1b0b1a9", about="the largest of its family"),
     # MunazaAshraf10/rvq-reverse-distillation, src/rvq_ae/experiments/usecases.py
     _musicgen(

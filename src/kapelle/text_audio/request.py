@@ -37,7 +37,7 @@ class SoundRequest:
         seed: Of the first sound; sound number i, from 0, is drawn with ``seed + i``, whatever else is asked for.
         count: How many sounds.
         candidates: Sounds drawn for each one that is kept: the one nearest to the prompt.
-        guidance: How strictly the prompt is followed, 1 is not at all beyond chance; None: the model's own default.
+        guidance: How strictly the prompt is followed, 1 is as it was learned, and no stricter; None: the model's own default.
         steps: Denoising steps; None: the model's own default.
         temperature: Of models that draw tokens: above 1 more surprising, below 1 more predictable.
         top_k: Of models that draw tokens: how many of the likeliest are drawn from; 0: all.
