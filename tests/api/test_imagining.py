@@ -306,6 +306,18 @@ def test_what_was_asked_otherwise_is_not_taken_for_the_sound(tones, tmp_path, ot
         made(tones, sound_orders([wish(**other)], tmp_path / "out.wav"), Finish(resume=True))
 
 
+def test_a_number_is_the_same_number_from_numpy_and_without_a_point(tones, tmp_path):
+    made(tones, sound_orders([wish(duration_s=1.0, guidance=2.0)], tmp_path / "out.wav"), Finish(recipe=True))
+    again = wish(duration_s=1, guidance=np.float32(2), seed=np.int64(7), count=np.int64(1))
+    (one,) = made(tones, sound_orders([again], tmp_path / "out.wav"), Finish(resume=True, recipe=True))
+    assert one.kept
+    (one,) = made(tones, sound_orders([again], tmp_path / "new.wav"), Finish(recipe=True))
+    assert (tmp_path / "new.wav").read_bytes() == (tmp_path / "out.wav").read_bytes()
+    assert json.loads(json.dumps(one.facts))["seed"] == 7
+    with pytest.raises(UsageError, match="seed must be"):
+        wish(seed=np.int64(-1))
+
+
 def test_a_copy_that_is_missing_is_made(tones, tmp_path):
     orders = sound_orders([wish()], tmp_path / "out.wav")
     made(tones, orders)

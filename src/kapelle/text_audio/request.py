@@ -6,9 +6,11 @@ refused by `check_fits`, which names the models that can.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 from unicodedata import category
+
+import numpy as np
 
 from kapelle.audio.waveform import Waveform, amplitude
 from kapelle.config import check, setting
@@ -68,6 +70,7 @@ class SoundRequest:
     strength: float = setting(0.7, help="how much of the initial sound is changed: near 0 little, 1 everything", min=0.01, max=1.0)
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         check(self)
         _check_prompt("prompt", self.prompt)
         if not self.prompt.strip():
@@ -128,6 +131,15 @@ def check_fits(request: SoundRequest, model: SoundModel) -> None:
             "{model} makes at most {longest:g} s, not {asked:g} s",
             model=model.name, longest=model.longest_s, asked=request.duration_s, longer=", ".join(longer), hint=hint,
         )  # fmt: skip
+
+
+def _make_plain(request: SoundRequest) -> None:
+    """Turn numbers of numpy into Python's, and whole ones into floats where they may be broken: files say how a sound was asked for."""
+    for item in fields(request):
+        value = getattr(request, item.name)
+        value = value.item() if isinstance(value, np.generic) else value
+        broken = "float" in str(item.type) and isinstance(value, int)
+        object.__setattr__(request, item.name, float(value) if broken else value)
 
 
 def _check_prompt(what: str, text: str) -> None:
