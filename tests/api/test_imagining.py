@@ -479,6 +479,14 @@ def test_a_gallery_goes_on_where_it_was(tones, tmp_path):
     assert [one.kept for one in found.sounds] == [True, False]
 
 
+def test_another_sound_in_the_place_of_one_is_told_before_any_model_is_loaded(tones, tmp_path):
+    api.sound_gallery(tmp_path / "site", api.gallery_requests(["a"], duration_s=0.5), ("free-tone",), way=tones.way)
+    tones.loaded.clear()
+    with pytest.raises(UsageError, match=r"free-tone.a\.wav is another sound"):
+        api.sound_gallery(tmp_path / "site", api.gallery_requests(["a"], duration_s=0.6), ("tone", "free-tone"), way=tones.way)
+    assert not tones.loaded
+
+
 def test_a_model_that_cannot_be_had_leaves_the_others_be(tones, tmp_path):
     (tmp_path / "all" / "tone").mkdir(parents=True)
     (tmp_path / "all" / "tone" / "model.safetensors").write_bytes(b"x")

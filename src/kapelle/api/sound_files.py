@@ -152,8 +152,7 @@ def imagine_files(
     """
     way, finish = way or SoundWay(), finish or Finish()
     chosen = checked_orders(orders, model, way, finish)
-    todo = [order for order in orders if not (finish.resume and _is_there(order, chosen, finish))]
-    return _written(orders, todo, chosen, _Work(way, finish, progress, cancelled))
+    return _written(orders, to_be_made(orders, chosen, finish), chosen, _Work(way, finish, progress, cancelled))
 
 
 def checked_orders(orders: Sequence[Order], model: str, way: SoundWay, finish: Finish) -> SoundModel:
@@ -177,6 +176,15 @@ def checked_orders(orders: Sequence[Order], model: str, way: SoundWay, finish: F
             hint = "choose another name, overwrite it with --force, or keep it with --resume"
             raise UsageError("{path} exists already", path=path, hint=hint)
     return chosen
+
+
+def to_be_made(orders: Sequence[Order], model: SoundModel, finish: Finish) -> list[Order]:
+    """The orders that are not carried out yet: with ``resume``, those whose files are there are left out.
+
+    Raises:
+        UsageError: Another sound lies in the place of one.
+    """
+    return [order for order in orders if not (finish.resume and _is_there(order, model, finish))]
 
 
 @dataclass(frozen=True)

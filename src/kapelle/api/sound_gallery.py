@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapelle.api.imagining import SoundWay
-from kapelle.api.sound_files import Finish, Order, SoundFile, checked_orders, imagine_files, sound_orders
+from kapelle.api.sound_files import Finish, Order, SoundFile, checked_orders, imagine_files, sound_orders, to_be_made
 from kapelle.errors import KapelleError, Missing, NetworkError, NotEnoughMemory, UnreadableInput, UsageError
 from kapelle.progress import Report, never, quiet
 from kapelle.text_audio.catalogue import find
@@ -95,7 +95,7 @@ def sound_gallery(
     chosen = [find(name) for name in names]
     for name in names:
         try:
-            checked_orders(orders[name], name, way, finish)
+            to_be_made(orders[name], checked_orders(orders[name], name, way, finish), finish)  # what hinders is said before the first sound
         except _WITHOUT as error:
             made.failed[name] = error
     for model in chosen:
