@@ -38,6 +38,14 @@ def test_machines_get_numbers(run, noisy):
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_bits_that_one_of_several_cannot_hold_are_refused_before_anything_is_written(run, noisy):
+    files.write(Path("second.flac"), MUSIC)
+    answer = run("denoise", noisy, "second.flac", "-o", "clean", "--bits", 32)
+    assert answer.code == 2
+    assert "FLAC is written with 16 or 24 bits, not 32" in answer.err
+    assert not Path("clean").exists()
+
+
 def test_noise_that_becomes_silence_is_told_as_such(run, empty_home):
     hiss = np.random.default_rng(0).normal(scale=3e-6, size=(32_000, 1))
     files.write(Path("hiss.wav"), Waveform(hiss, 16_000), bits=24)

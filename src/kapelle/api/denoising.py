@@ -120,7 +120,7 @@ def denoise_file(
     """
     plan = denoise_plans([source], method=method)[0]
     plan = DenoisePlan(Path(source), Path(out) if out else plan.out, Path(picture) if picture else None)
-    _check([plan], method, strength, force=force)
+    _check([plan], method, strength, bits, force=force)
     return _denoised(plan, method, strength, bits, progress)
 
 
@@ -180,7 +180,7 @@ def denoise_files(
         UsageError: Two files would get one name, or one is there already; see `denoise_file` for the rest.
         UnreadableInput: Not one of several files is a sound.
     """
-    _check(plans, method, strength, force=force)
+    _check(plans, method, strength, bits, force=force)
     return _each(plans, method, strength, bits, progress)
 
 
@@ -204,7 +204,7 @@ def _within(progress: Report, number: int, count: int, done: int, total: int) ->
     progress(number * WORK + done * WORK // max(total, 1), count * WORK)
 
 
-def _check(plans: Sequence[DenoisePlan], method: str, strength: float, *, force: bool) -> None:
+def _check(plans: Sequence[DenoisePlan], method: str, strength: float, bits: int, *, force: bool) -> None:
     """Refuse what could not be done, before any work is."""
     from kapelle.audio import denoise, files
     from kapelle.engraving import picture_files
@@ -215,7 +215,7 @@ def _check(plans: Sequence[DenoisePlan], method: str, strength: float, *, force:
         twice = next(path for path in paths if paths.count(path) > 1)
         raise UsageError("two sounds would be written to {path}", path=twice, hint="denoise them into different folders")
     for plan in plans:
-        files.check_suffix(plan.out)
+        files.check_suffix(plan.out, bits)
         if plan.out.resolve() == plan.source.resolve():
             raise UsageError("{path} would replace the sound that it is made from", path=plan.out, hint="choose another name")
         if plan.picture:

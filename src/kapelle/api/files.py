@@ -57,7 +57,7 @@ def render_file(
     from kapelle.render import render
 
     out = free(out, force)
-    files.check_suffix(out)
+    files.check_suffix(out, bits)
     files.write(out, render(read_midi(source), synth, soundfont=soundfont), bits=bits)  # type: ignore[arg-type]
     return out
 

@@ -70,12 +70,12 @@ _FORMATS = {
 SUFFIXES = tuple(_FORMATS)
 
 
-def check_suffix(path: Path) -> None:
-    """Raise unless `write` can write to a path of this name; cheap, to be called before long work.
+def check_suffix(path: Path, bits: int = 16) -> None:
+    """Raise unless `write` can write so many bits to a path of this name; cheap, to be called before long work.
 
     Raises:
         UnknownName: The suffix is not one that it knows.
-        UsageError: The name is in no encoding of this system, which libsndfile would need.
+        UsageError: The format cannot hold so many bits, or the name is in no encoding of this system, which libsndfile would need.
     """
     try:
         str(path).encode(sys.getfilesystemencoding())
@@ -83,6 +83,7 @@ def check_suffix(path: Path) -> None:
         raise UsageError("the name {path} holds bytes that are no letters", path=path, hint="choose a name in UTF-8") from error
     if path.suffix.lower() not in _FORMATS:
         raise UnknownName("sound format", path.suffix or path.name, SUFFIXES)
+    _subtype(_FORMATS[path.suffix.lower()], bits)
 
 
 def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.6, tags: Mapping[str, str] | None = None) -> int:
