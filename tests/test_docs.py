@@ -114,6 +114,13 @@ def test_both_readmes_have_the_same_sections_code_and_links():
     assert set(LINK.findall(english)) - own == set(LINK.findall(russian)) - own
 
 
+def test_both_readmes_name_every_python_that_there_is_a_kapelle_for():
+    known = re.findall(r'"Programming Language :: Python :: ([\d.]+)"', text_of("pyproject.toml"))
+    for page in ("README.md", "README.ru.md"):
+        told = [re.findall(r"\b3\.\d+", line) for line in text_of(page).splitlines() if re.match(r"\| (?:macOS|Windows) \|", line)]
+        assert told == [known, known], page
+
+
 def test_the_russian_readme_is_russian():
     letters = re.findall(r"[^\W\d_]", re.sub(r"`[^`]*`|\]\([^)]*\)", "", FENCE.sub("", text_of("README.ru.md"))))
     assert sum("а" <= letter.lower() <= "я" or letter in "ёЁ" for letter in letters) / len(letters) > 0.8
