@@ -68,6 +68,21 @@ def test_the_memory_is_forgotten_on_reset(bundles: Bundles, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["autoregressive", "recurrent"])
+def test_another_session_of_the_same_network_has_a_memory_of_its_own(bundles: Bundles, kind: str) -> None:
+    one = Decoder(bundles[kind])
+    alone = [one.feed([token]).tobytes() for token in (3, 1, 4, 1, 5)]
+    one.reset()
+    found = [one.feed([3]).tobytes()]
+    other = one.another()
+    assert other.position == 0
+    for token in (1, 4, 1, 5):
+        other.feed([7, 7])
+        found.append(one.feed([token]).tobytes())
+    assert found == alone
+    assert (one.position, other.position) == (5, 8)
+
+
+@pytest.mark.parametrize("kind", ["autoregressive", "recurrent"])
 def test_one_thread_and_two_give_the_same_bytes(bundles: Bundles, kind: str) -> None:
     ids = ids_for(1, 30)[0]
 

@@ -9,6 +9,7 @@ The names that graphs use are described in docs/reference/bundle.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from kapelle.bundles.stepping import Stepper
 from kapelle.errors import BundleError, KapelleError, UsageError
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from kapelle.bundles.load import Bundle
 
 Ids = Sequence[int] | np.ndarray
@@ -41,6 +44,16 @@ class Decoder:
     def __init__(self, bundle: Bundle, *, threads: int = 1, batch: int = 1, context: int | None = None) -> None:
         self._stepper = Stepper(_graph(bundle, "step", threads), bundle.manifest, batch, context)
         self._check_outputs(bundle)
+
+    def another(self) -> Self:
+        """A session of the same network with an empty memory of its own: both may be at work at once, in threads or step by step.
+
+        Raises:
+            NotEnoughMemory: The memory does not fit.
+        """
+        made = copy(self)
+        made._stepper = self._stepper.another()
+        return made
 
     @property
     def position(self) -> int:

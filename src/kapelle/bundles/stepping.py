@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,13 @@ class Stepper:
         self._side = 0  # the one of the two that is read next; kv states are the same buffer on both
         self._memory: dict[str, Any] = {}
         self._bound: dict[tuple[int, int], _Binding] = {}  # by number of tokens and side
+
+    def another(self) -> Stepper:
+        """An empty memory of the same size for the same graph, which may be at work with both."""
+        made = copy(self)
+        made.position = made._side = 0
+        made._sides, made._memory, made._bound = self._buffers(), {}, {}
+        return made
 
     def reset(self) -> None:
         """Forget all tokens; what was encoded stays."""

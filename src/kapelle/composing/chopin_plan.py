@@ -102,8 +102,9 @@ def _opened(held: _Held) -> Model:
 
 
 def opened(bundle: Bundle) -> Model:
-    """The bundle's session and vocabulary; the last few are kept open."""
-    return _opened(_Held(bundle.hash, bundle))
+    """The bundle's vocabulary, and a session of its network with a memory of its own; the last few networks are kept open."""
+    held = _opened(_Held(bundle.hash, bundle))
+    return replace(held, session=held.session.another())
 
 
 @dataclass(frozen=True)

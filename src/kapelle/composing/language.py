@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from kapelle.bundles.load import Bundle
@@ -63,5 +63,6 @@ class _Holder:
 
 
 def opened(bundle: Bundle) -> Model:
-    """The bundle's session and vocabulary; the last few are kept open."""
-    return _opened(bundle.hash, _Holder(bundle))
+    """The bundle's vocabulary, and a session of its network with a memory of its own; the last few networks are kept open."""
+    held = _opened(bundle.hash, _Holder(bundle))
+    return replace(held, session=held.session.another())

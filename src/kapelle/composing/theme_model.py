@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -62,12 +62,13 @@ def _opened(held: _Held) -> Model:
 
 
 def opened(bundle: Bundle) -> Model:
-    """The bundle's session and vocabulary; the last two are kept open.
+    """The bundle's vocabulary, and a session of its network with a memory of its own; the last two networks are kept open.
 
     Raises:
         BundleError: It is no bundle of this codec, or damaged.
     """
-    return _opened(_Held(bundle.hash, bundle))
+    held = _opened(_Held(bundle.hash, bundle))
+    return replace(held, session=held.session.another())
 
 
 def spec_of(table: Mapping[str, Any]) -> theme.ThemeSpec:
