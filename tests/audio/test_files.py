@@ -52,6 +52,16 @@ def test_lossy_files_sound_alike(tmp_path, name, rate):
     assert back.rms_db == pytest.approx(wave.rms_db, abs=0.3)
 
 
+@pytest.mark.parametrize("name", ["a.ogg", "a.opus", "a.mp3"])
+def test_the_best_quality_takes_more_bytes_than_the_least_and_both_can_be_read(tmp_path, name):
+    sizes = []
+    for quality in (0.0, 0.5, 1.0):
+        files.write(tmp_path / name, chord(48_000, 0.5), quality=quality)
+        assert files.read(tmp_path / name).n_frames == 24_000
+        sizes.append((tmp_path / name).stat().st_size)
+    assert sizes == sorted(set(sizes))
+
+
 def test_the_same_sound_gives_the_same_bytes_at_another_time(tmp_path):
     wave = chord(seconds=0.3)
     cases = [("a.wav", 16), ("b.wav", 32), ("c.flac", 24), ("d.ogg", 16), ("e.opus", 16), ("f.mp3", 16)]

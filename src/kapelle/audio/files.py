@@ -38,6 +38,7 @@ MAX_READ_S = 3600.0
 # One write call of libsndfile holds a whole block on the stack of its Vorbis encoder: large ones crash the process.
 BLOCK_FRAMES = 4096
 READ_BLOCK_FRAMES = 1 << 18
+MOST_COMPRESSION = 0.999  # of 1, LAME refuses the whole
 UNKNOWN_FRAMES = 1 << 40  # libsndfile says 2^63 - 1 where a header does not tell the length
 LOSSY_HZ = 48_000
 """What is resampled to where a lossy format does not know a rate."""
@@ -122,7 +123,9 @@ def write(path: Path, waveform: Waveform, *, bits: int = 16, quality: float = 0.
         waveform = resample(waveform, LOSSY_HZ)
     n_clipped = 0
     with replacing(path) as temporary:
-        settings: dict[str, Any] = {} if subtype.startswith(("PCM", "FLOAT")) else {"compression_level": 1.0 - quality}
+        settings: dict[str, Any] = (
+            {} if subtype.startswith(("PCM", "FLOAT")) else {"compression_level": min(1.0 - quality, MOST_COMPRESSION)}
+        )
         for block in _write_blocks(temporary, waveform, form, subtype, settings, said if form.vorbis_comments else {}):
             n_clipped += 0 if subtype == "FLOAT" else int(np.count_nonzero(np.abs(block) > 1.0))
         if form.name == "OGG":
