@@ -173,6 +173,13 @@ def test_one_file_is_no_place_for_two_sounds(tmp_path):
         sound_orders([wish()], tmp_path / "out.aiff")
 
 
+def test_no_prompt_at_all_is_said(tones, tmp_path):
+    with pytest.raises(UsageError, match="no sound is asked for"):
+        made(tones, sound_orders([], tmp_path))
+    with pytest.raises(UsageError, match="0 sounds need a folder"):
+        sound_orders([], tmp_path / "out.wav")
+
+
 def test_a_copy_may_not_take_the_place_of_another_sound(tones, tmp_path):
     orders = sound_orders([wish("funk"), wish("funk-wiener")], tmp_path / "out")
     with pytest.raises(UsageError, match="two sounds would both be"):

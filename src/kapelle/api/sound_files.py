@@ -100,7 +100,7 @@ def sound_orders(wishes: Sequence[SoundRequest], out: str | Path | None = None, 
     out = None if out is None else Path(out)
     n = sum(wish.count for wish in wishes)
     if out is not None and out.suffix and not out.is_dir():
-        if n > 1:
+        if n != 1:
             raise UsageError("{count} sounds need a folder, not {path}", count=n, path=out, hint="give -o a folder")
         files.check_suffix(out)
         return [Order(wishes[0], out)]
@@ -161,6 +161,8 @@ def checked_orders(orders: Sequence[Order], model: str, way: SoundWay, finish: F
     Raises:
         KapelleError: As `imagine_files`.
     """
+    if not orders:
+        raise UsageError("no sound is asked for", hint="give at least one prompt")
     for method in finish.denoise:
         from kapelle.audio import denoise
 
