@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import types
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -151,6 +152,33 @@ def test_what_kagglehub_unpacked_is_looked_at_and_taken_in(
     assert capsys.readouterr().out == "", "notices do not go where our result goes"
     assert "KAGGLEHUB_CACHE" not in os.environ
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["piano_midi_de"]
+
+
+def test_two_threads_download_each_to_its_own_cache_and_leave_the_variable_as_it_was(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def download(handle: str) -> str:
+        begun.set()
+        go_on.wait(10)
+        return os.environ["KAGGLEHUB_CACHE"]
+
+    kagglehub(monkeypatch, download)
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "t")
+    found: dict[str, Path] = {}
+    threads = [threading.Thread(target=lambda name=name: found.update({name: kaggle.download("a/b", tmp_path / name)})) for name in "xy"]
+    threads[0].start()
+    begun.wait(10)
+    threads[1].start()
+    threads[1].join(0.3)  # it waits for its turn
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert found == {name: tmp_path / name for name in "xy"}
+    assert "KAGGLEHUB_CACHE" not in os.environ
 
 
 def test_a_link_in_what_kagglehub_unpacked_is_refused(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

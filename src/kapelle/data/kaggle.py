@@ -16,11 +16,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from threading import Lock
 
 from kapelle.data.catalogue import KAGGLE_SETTINGS
 from kapelle.errors import Interrupted, KapelleError, Missing, NetworkError, StorageError, UnreadableInput
 
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+_TURN = Lock()
 
 
 def credentials(handle: str) -> str:
@@ -97,12 +100,14 @@ def _ours(handle: str, error: Exception, cache: Path) -> KapelleError:
 
 @contextmanager
 def _cached_in(cache: Path) -> Iterator[None]:
-    before = os.environ.get("KAGGLEHUB_CACHE")
-    os.environ["KAGGLEHUB_CACHE"] = str(cache)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["KAGGLEHUB_CACHE"]
-        else:
-            os.environ["KAGGLEHUB_CACHE"] = before
+    """Inside, kagglehub downloads to `cache`: one thread after the other, since it is told so by a variable of the whole process."""
+    with _TURN:
+        before = os.environ.get("KAGGLEHUB_CACHE")
+        os.environ["KAGGLEHUB_CACHE"] = str(cache)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["KAGGLEHUB_CACHE"]
+            else:
+                os.environ["KAGGLEHUB_CACHE"] = before
