@@ -1,6 +1,7 @@
 """Real processes, really killed: no job is lost, none ends twice, and its piece is there."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from kapelle import api
 from kapelle.errors import StorageError
+from kapelle.web import locks
 from kapelle.web import supervisor as supervisors
 from kapelle.web.faults import error_of
 from kapelle.web.folder import new_id
@@ -254,6 +256,20 @@ def test_whoever_tidies_away_a_lock_never_takes_it_from_one_who_just_got_it(tmp_
 def test_a_lock_that_cannot_be_made_is_an_error_of_storage(tmp_path):
     with pytest.raises(StorageError, match="cannot lock"):
         Lock(tmp_path / "nowhere" / "a.lock")
+
+
+def test_a_lock_that_the_system_does_not_give_leaves_no_file_open(tmp_path, monkeypatch):
+    handles = []
+
+    def none_left(handle, *, wait):
+        handles.append(handle)
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(locks, "_lock", none_left)
+    with pytest.raises(StorageError, match="no locks available"):
+        Lock(tmp_path / "a.lock")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handles[0])
 
 
 def test_locks_of_the_dead_are_tidied_away_when_the_studio_opens(studio):

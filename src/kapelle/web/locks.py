@@ -28,10 +28,15 @@ class Lock:
         try:
             while True:
                 self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # not handed down to other programs
-                _lock(self._handle, wait=True)
-                if _is_still(path, self._handle):
+                had = False
+                try:
+                    _lock(self._handle, wait=True)
+                    had = _is_still(path, self._handle)
+                finally:
+                    if not had:
+                        os.close(self._handle)
+                if had:  # else somebody tidied it away before we had it
                     return
-                os.close(self._handle)  # somebody tidied it away before we had it
         except OSError as error:
             raise StorageError("cannot lock {path}: {why}", path=path, why=error.strerror) from error
 
