@@ -65,6 +65,22 @@ def test_a_constant_offset_uses_up_no_room_for_peaks():
     assert not normalise_loudness(Waveform(np.full((RATE, 1), 0.5, np.float32), RATE)).wave.samples.any()
 
 
+def test_strokes_in_silence_have_no_offset_and_the_silence_stays_silent():
+    since = np.arange(RATE) / RATE
+    stroke = np.exp(-25 * since) * np.cos(np.pi * 60 * since) ** 2  # all of it above zero, as the beginnings of drums are
+    strokes = Waveform(np.concatenate([np.zeros(RATE), np.tile(stroke * (since < 0.5), 3)]), RATE)
+    assert strokes.samples.mean() > 0.01
+    out = normalise_loudness(strokes)
+    assert not out.wave.samples[: RATE // 2].any()
+    assert not out.wave.samples[-RATE // 4 :].any()
+
+
+def test_a_low_tone_has_no_offset_though_each_of_its_parts_has_one():
+    wave = tone(-40.0, 86 / 45, 45.0)  # whole periods, of which a tenth of a second holds four and a half
+    out = normalise_loudness(wave).wave.samples
+    assert np.allclose(out / out.max(), wave.samples / wave.peak, atol=1e-5)
+
+
 def test_clicks_alone_are_kept_below_the_ceiling_and_what_was_reached_is_told():
     samples = np.zeros(3 * RATE, np.float32)
     samples[::RATE] = 0.5

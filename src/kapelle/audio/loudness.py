@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from kapelle.audio.limiter import limit, true_peak_db
 from kapelle.audio.waveform import MAX_CHANNELS, Waveform, amplitude, decibels
@@ -20,12 +21,14 @@ TARGET_LUFS, PEAK_DB = -14.0, -1.0
 """What streaming services play at, and the ceiling of the true peak that they ask for."""
 MOST_GAIN_DB = 80.0
 CLOSE_LU = 0.1
-OFFSET = 1e-3
-"""Of the peak; less is left as it is."""
+OFFSET, OFFSET_S = 1e-3, 0.1
+"""Of the peak; less is left as it is. And the parts of a sound that are looked at for it."""
 ROUNDS = 8
 SHORTEST_S = 0.4
 """The gate's block: below it, loudness is not defined."""
 MEASURED_CHANNELS = min(5, MAX_CHANNELS)
+
+Curve = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,23 @@ def normalise_loudness(waveform: Waveform, lufs: float = TARGET_LUFS, peak_db: f
 
 def _centred(waveform: Waveform) -> Waveform:
     """The same sound about zero; as it is, if it has no offset that would count."""
-    offset = waveform.samples.mean(axis=0, dtype=np.float64) if waveform.n_frames else np.zeros(1)
+    offset = _offset(waveform)
     if np.abs(offset).max() <= OFFSET * waveform.peak:
         return waveform
     return Waveform((waveform.samples - offset).astype(np.float32), waveform.sample_rate)
+
+
+def _offset(waveform: Waveform) -> Curve:
+    """What every channel lies above zero throughout, shape (C,).
+
+    It must be in the whole and in most parts, and the smaller counts: strokes in silence have a mean too, which taken away
+    would lift the silence, and low tones have one in each part.
+    """
+    if not waveform.n_frames:
+        return np.zeros(waveform.n_channels)
+    size = min(round(OFFSET_S * waveform.sample_rate), waveform.n_frames)
+    parts = waveform.samples[: waveform.n_frames // size * size].reshape(-1, size, waveform.n_channels)
+    usual = np.median(parts.mean(axis=1, dtype=np.float64), axis=0)
+    whole = waveform.samples.mean(axis=0, dtype=np.float64)
+    offset: Curve = np.where(usual * whole > 0.0, np.sign(whole) * np.minimum(np.abs(usual), np.abs(whole)), 0.0)
+    return offset
