@@ -300,6 +300,20 @@ def test_a_header_that_does_not_tell_the_length_is_read_to_the_end(tmp_path):
     assert pitches(parts) == pytest.approx([200, 200], abs=1)
 
 
+def test_a_flac_that_was_written_into_a_pipe_is_read_though_it_does_not_tell_its_length(tmp_path):
+    files.write(tmp_path / "a.flac", chord())
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[21] &= 0xF0  # 36 bits for the number of frames; 0 is unknown
+    data[22:26] = bytes(4)
+    (tmp_path / "pipe.flac").write_bytes(data)
+    whole = files.read(tmp_path / "a.flac")
+    assert np.array_equal(files.read(tmp_path / "pipe.flac").samples, whole.samples)
+    (part,) = files.read_parts(tmp_path / "pipe.flac", 0.5, 1)
+    assert np.array_equal(part.samples, files.read_parts(tmp_path / "a.flac", 0.5, 1)[0].samples)
+    with pytest.raises(UnreadableInput, match="longer than"):
+        files.read(tmp_path / "pipe.flac", max_s=0.5)
+
+
 def test_a_name_that_libsndfile_cannot_be_told_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(UsageError, match="bytes that are no letters"):
         files.write(tmp_path / "caf\udce9.wav", chord())

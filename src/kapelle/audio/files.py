@@ -326,6 +326,8 @@ def _read_open(path: Path, file: Any, max_s: float) -> Waveform:
     _check_open(path, file)
     rate, n_channels = file.samplerate, file.channels
     limit = int(max_s * rate)
+    if file.frames >= UNKNOWN_FRAMES:
+        file.seekable = lambda: False  # or soundfile seeks after each read, which fails in a FLAC that was written into a pipe
     # A header may lie about the length: one too long is refused, but memory is only touched for what is really read.
     too_long = limit < file.frames < UNKNOWN_FRAMES
     if not too_long:
