@@ -1,5 +1,9 @@
 """The modified discrete cosine transform: perfect reconstruction, energy kept, tones where they belong."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +11,13 @@ from hypothesis import strategies as st
 
 from kapelle.audio import mdct
 from kapelle.errors import UsageError
+
+
+def definition(size: int) -> np.ndarray:
+    """One windowed cosine for each coefficient, shape (2 size, size), as Princen and Bradley write it."""
+    moments = np.arange(2 * size)[:, None] + 0.5
+    waves = np.cos(np.pi / size * (moments + size / 2) * (np.arange(size) + 0.5))
+    return np.sqrt(2 / size) * np.sin(np.pi / (2 * size) * moments) * waves
 
 
 def noise(n: int, seed: int = 0) -> np.ndarray:
@@ -32,11 +43,35 @@ def test_an_error_in_the_coefficients_is_as_large_in_the_sound():
 
 
 def test_the_window_meets_the_condition_of_princen_and_bradley():
-    basis = mdct._basis(16).astype(np.float64)
+    basis = definition(16)
     whole = np.zeros((64, 48))
     for place in range(3):  # three neighbours
         whole[16 * place : 16 * place + 32, 16 * place : 16 * place + 16] = basis
     np.testing.assert_allclose(whole.T @ whole, np.eye(48), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 16, 640])
+def test_a_row_is_a_product_with_the_cosines(size):
+    samples = noise(4 * size, size)
+    padded = np.concatenate([np.zeros(size), samples, np.zeros(size)])
+    frames = np.stack([padded[size * row : size * (row + 2)] for row in range(5)])
+    np.testing.assert_allclose(mdct.transform(samples, size), frames @ definition(size), atol=1e-5)
+
+
+def test_the_same_bytes_for_any_number_of_threads():
+    program = (
+        "import hashlib, numpy as np; from kapelle.audio import mdct; "
+        "rows = mdct.transform(np.random.default_rng(0).standard_normal(64_000).astype('float32'), 640); "
+        "print(hashlib.sha256(rows.tobytes() + mdct.sound(rows, 64_000).tobytes()).hexdigest())"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }  # fmt: skip
+    assert len(told) == 1
 
 
 def test_a_tone_is_in_the_coefficients_of_its_frequency():
