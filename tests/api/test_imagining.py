@@ -22,7 +22,7 @@ from kapelle.audio.loudness import loudness
 from kapelle.errors import CannotObey, Interrupted, MidiError, Missing, NotEnoughMemory, UnknownName, UnreadableInput, UsageError
 from kapelle.score.write import write
 from kapelle.text_audio import prompts
-from kapelle.text_audio.request import SoundRequest
+from kapelle.text_audio.request import MAX_SEED, SoundRequest
 
 
 @pytest.fixture
@@ -69,6 +69,12 @@ def test_what_is_beyond_a_model_is_refused_before_anything_is_loaded(tones):
         with pytest.raises(kind):
             api.imagine(asked, model, way=replace(tones.way, weights=None if model == "musicgen-small" else tones.folder, offline=True))
     assert not tones.loaded
+
+
+def test_seeds_of_all_sounds_are_in_range():
+    assert SoundRequest(prompt="Lo-fi funk", seed=MAX_SEED - 1, count=2).count == 2
+    with pytest.raises(UsageError, match=f"seed must be 0 to {MAX_SEED - 1}, not {MAX_SEED}"):
+        SoundRequest(prompt="Lo-fi funk", seed=MAX_SEED, count=2)
 
 
 def test_a_licence_that_forbids_money_is_refused_where_money_is_meant(tones):

@@ -72,6 +72,8 @@ class SoundRequest:
     def __post_init__(self) -> None:
         _make_plain(self)
         check(self)
+        if self.seed + self.count - 1 > MAX_SEED:
+            raise UsageError("seed must be 0 to {limit}, not {seed}", limit=MAX_SEED - self.count + 1, seed=self.seed)
         _check_prompt("prompt", self.prompt)
         if not self.prompt.strip():
             raise UsageError("the prompt is empty", hint='say what is to be heard, such as "Lo-fi funk"')
