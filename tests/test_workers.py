@@ -6,6 +6,8 @@ import math
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 from functools import partial
 
@@ -60,6 +62,27 @@ def test_an_error_comes_through_at_its_place(processes: int) -> None:
 def test_a_process_that_is_ended_by_the_system_is_told() -> None:
     with pytest.raises(NotEnoughMemory, match="ended a process"):
         list(Workers(2).map(die, range(5)))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no sessions")
+def test_processes_end_when_their_master_is_killed() -> None:
+    lines = [
+        "import math, os, signal",
+        "from kapelle.workers import Workers",
+        "if __name__ == '__main__':",
+        "    results = Workers(2).map(math.sqrt, range(40))",
+        "    print(next(results), flush=True)",
+        "    os.kill(os.getpid(), signal.SIGKILL)",
+    ]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    program = [sys.executable, "-c", "\n".join(lines)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths}, start_new_session=True) as master:
+        try:
+            told, _ = master.communicate(timeout=30)  # to the end of a pipe that all of them hold
+        except subprocess.TimeoutExpired:
+            os.killpg(master.pid, signal.SIGKILL)
+            raise
+    assert (told, master.returncode) == (b"0.0\n", -signal.SIGKILL)
 
 
 def test_only_so_many_things_are_under_way() -> None:

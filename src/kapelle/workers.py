@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kapelle import chance, interrupts
@@ -142,6 +142,19 @@ def _begin(stop: Flag) -> None:
     global _asked_to_stop
     _asked_to_stop = stop.is_set
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_master()
+
+
+def end_with_master() -> None:
+    """In a new process: end when the one that began it is gone. One that was killed says nothing, and its workers would wait for ever."""
+    master = parent_process()
+
+    def follow() -> None:
+        if master is not None:
+            master.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _on_ray(work: Callable[[Any], Any], things: Sequence[Any], at_a_time: int) -> Iterator[Any]:

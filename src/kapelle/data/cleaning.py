@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
-import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -30,6 +28,7 @@ from kapelle.data.storage import put
 from kapelle.errors import NotEnoughMemory
 from kapelle.score import limits
 from kapelle.tokens import remi
+from kapelle.workers import end_with_master
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -200,14 +199,7 @@ def _begin_worker(given_up: Event) -> None:
     global _given_up  # a pool has no other way to hand a worker something
     _given_up = given_up
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    end_with_master()
 
 
 def _read_batch(job: _Job[Kept]) -> list[Kept | Rejected]:
