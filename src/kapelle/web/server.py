@@ -193,8 +193,7 @@ def run(settings: Settings, way: Way, held: socket.socket, ready: Callable[[], N
         supervisor.start()
         stopping = threading.Thread(target=supervisor.stop, args=(WORKERS_S,))
         try:
-            with _told(settings):
-                _serve_many(settings, way, held, ready) if way.servers > 1 else _serve_one(settings, held, ready, stopping.start)
+            _serve_many(settings, way, held, ready) if way.servers > 1 else _serve_one(settings, held, ready, stopping.start)
         except KeyboardInterrupt:
             pass  # how a studio is meant to end
         finally:
@@ -266,7 +265,8 @@ def _serve_many(settings: Settings, way: Way, held: socket.socket, ready: Callab
     config = uvicorn.Config("kapelle.web.server:application", factory=True, workers=way.servers, **_options(settings))
     servers = Multiprocess(config, [held])
     threading.Thread(target=_tell, args=(held.getsockname(), servers.should_exit, ready), daemon=True).start()
-    servers.run()
+    with _told(settings):
+        servers.run()
 
 
 def _tell(address: tuple[Any, ...], ended: threading.Event, ready: Callable[[], None]) -> None:
