@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 import time
 from dataclasses import replace
 
@@ -110,6 +111,23 @@ def test_a_change_is_on_the_disk_too(library, piece):
         library.change(record.id, tags=[str(n) for n in range(21)])
 
 
+def test_of_two_changes_at_a_time_none_is_lost(library, piece, monkeypatch):
+    id = library.add(piece, verb="compose").id
+    other, recipe = threading.Thread(target=library.delete, args=(id,)), library._recipe
+
+    def meanwhile(id):
+        monkeypatch.undo()
+        other.start()
+        other.join(0.2)
+        return recipe(id)
+
+    monkeypatch.setattr(library, "_recipe", meanwhile)
+    library.change(id, title="Evening")
+    other.join()
+    assert (library.get(id).title, library.get(id).deleted is not None) == ("Evening", True)
+    assert json.loads(library.folder.recipe(id).read_bytes())["studio"] == library.get(id).as_dict()
+
+
 def test_a_deleted_piece_is_in_the_trash_for_a_week(library, piece):
     record = library.add(piece, verb="compose")
     assert library.delete(record.id).deleted is not None
@@ -158,7 +176,7 @@ def test_nothing_is_left_of_a_piece_that_could_not_be_kept(library, piece, monke
     def full(path, data):
         raise StorageError("cannot write {path}: {why}", path=path, why="No space left on device")
 
-    monkeypatch.setattr(libraries.Library, "_insert", lambda self, record: full("x", b""))
+    monkeypatch.setattr(libraries, "_insert", lambda connection, record: full("x", b""))
     with pytest.raises(StorageError):
         library.add(piece, verb="compose")
     assert list(library.folder.pieces.iterdir()) == []

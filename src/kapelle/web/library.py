@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,21 +118,23 @@ class Library:
         del recipe["midi"]
         return self._put(record, piece.to_midi(), recipe)
 
-    def keep(self, upload_id: str, title: str = "") -> Record:
+    def keep(self, upload_id: str, title: str = "", tags: Iterable[str] = ()) -> Record:
         """The record of an uploaded file, which is a piece of the library from now on.
 
         Raises:
             NotFound: There is no such upload.
         """
         data = self.upload(upload_id)
-        return self._put(records.of_file(data, new_id(), title or self.upload_record(upload_id).name), data, {})
+        record = records.of_file(data, new_id(), title or self.upload_record(upload_id).name)
+        return self._put(replace(record, tags=clean_tags(tags)), data, {})
 
     def _put(self, record: Record, midi: bytes, recipe: Mapping[str, Any]) -> Record:
         there = self.folder.piece(record.id).exists()
         try:
             write_bytes(self.folder.midi(record.id), midi)
             self._write_recipe(record, recipe)
-            self._insert(record)
+            with self.database.writing() as connection:
+                _insert(connection, record)
         except KapelleError:
             if not there:
                 _remove(self.folder, record.id)
@@ -141,11 +144,6 @@ class Library:
     def _write_recipe(self, record: Record, recipe: Mapping[str, Any]) -> None:
         table = {**recipe, "studio": record.as_dict()}
         write_bytes(self.folder.recipe(record.id), (json.dumps(table, indent=1, ensure_ascii=False) + "\n").encode())
-
-    def _insert(self, record: Record) -> None:
-        marks = ", ".join("?" * len(COLUMNS))
-        with self.database.writing() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO pieces ({', '.join(COLUMNS)}) VALUES ({marks})", records.to_row(record))
 
     # --- pieces: out ----------------------------------------------------------------------------------------------------------------
 
@@ -237,30 +235,37 @@ class Library:
         judge: Mapping[str, Any] | None = None,
     ) -> Record:  # fmt: skip
         """The record after a change; what is None stays."""
-        old = self.get(id)
-        new = replace(
-            old,
-            title=one_line(title or "") or old.title,
-            named=old.named or bool(one_line(title or "")),
-            tags=old.tags if tags is None else clean_tags(tags),
-            favourite=old.favourite if favourite is None else bool(favourite),
-            judge=old.judge if judge is None else finite(judge),
-        )
-        return self._changed(new)
+
+        def changed(old: Record) -> Record:
+            return replace(
+                old,
+                title=one_line(title or "") or old.title,
+                named=old.named or bool(one_line(title or "")),
+                tags=old.tags if tags is None else clean_tags(tags),
+                favourite=old.favourite if favourite is None else bool(favourite),
+                judge=old.judge if judge is None else finite(judge),
+            )
+
+        return self._changed(id, changed)
 
     def delete(self, id: str) -> Record:
         """The record of a piece that is in the trash now."""
-        old = self.get(id)
-        return old if old.deleted is not None else self._changed(replace(old, deleted=time.time()))
+        return self._changed(id, lambda old: old if old.deleted is not None else replace(old, deleted=time.time()))
 
     def restore(self, id: str) -> Record:
         """The record of a piece that is out of the trash again."""
-        return self._changed(replace(self.get(id), deleted=None))
+        return self._changed(id, lambda old: replace(old, deleted=None))
 
-    def _changed(self, record: Record) -> Record:
-        with suppress(StorageError, UnreadableInput):  # the row counts; without its recipe a piece still plays
-            self._write_recipe(record, {name: value for name, value in self._recipe(record.id).items() if name != "studio"})
-        self._insert(record)
+    def _changed(self, id: str, change: Callable[[Record], Record]) -> Record:
+        """The record after a change: read and written in one transaction, else of two changes at a time one would be lost."""
+        with self.database.writing() as connection:
+            old = self.get(id)
+            record = change(old)
+            if record == old:
+                return old
+            with suppress(StorageError, UnreadableInput):  # the row counts; without its recipe a piece still plays
+                self._write_recipe(record, {name: value for name, value in self._recipe(id).items() if name != "studio"})
+            _insert(connection, record)
         return record
 
     # --- uploads --------------------------------------------------------------------------------------------------------------------
@@ -347,7 +352,9 @@ class Library:
             if path.name in known or not ID.fullmatch(path.name) or not self.folder.midi(path.name).is_file():
                 continue
             try:
-                self._insert(self._found(path.name))
+                record = self._found(path.name)
+                with self.database.writing() as connection:
+                    _insert(connection, record)
             except (KapelleError, KeyError, TypeError, ValueError):
                 continue  # no piece of ours, or one that is damaged: it stays where it is
             found += 1
@@ -359,6 +366,12 @@ class Library:
             return replace(records.from_dict(self._recipe(id)["studio"]), id=id)
         except (KapelleError, KeyError, TypeError, ValueError):
             return records.of_file(_read(self.folder.midi(id)), id, id)
+
+
+def _insert(connection: sqlite3.Connection, record: Record) -> None:
+    """Write a record's row, or write it anew."""
+    marks = ", ".join("?" * len(COLUMNS))
+    connection.execute(f"INSERT OR REPLACE INTO pieces ({', '.join(COLUMNS)}) VALUES ({marks})", records.to_row(record))
 
 
 def _read(path: Path) -> bytes:

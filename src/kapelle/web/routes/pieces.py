@@ -51,9 +51,7 @@ def pieces(
 )
 def keep(wish: Keep, here: Here, response: Response) -> dict[str, Any]:
     """The upload becomes a piece of the library."""
-    record = here.studio.library.keep(wish.upload, wish.title)
-    if wish.tags:
-        record = here.studio.library.change(record.id, tags=wish.tags)
+    record = here.studio.library.keep(wish.upload, wish.title, wish.tags)
     response.headers["Location"] = f"/api/pieces/{record.id}"
     return record.as_dict()
 
