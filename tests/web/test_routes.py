@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from pathlib import Path
 
 import httpx
 import pytest
@@ -248,6 +249,36 @@ def test_notes_come_before_the_job_is_done_and_a_lost_line_loses_nothing(studio)
     _, _, sound = next(event for event in all_of_it if event[1] == "sound")
     answer = studio.get(f"/api/jobs/{job['id']}/sound/0/{sound['chunk']}/{sound['programs'][0]}.flac")
     assert answer.headers["content-type"] == "audio/flac" and answer.content[:4] == b"fLaC"
+
+
+@pytest.fixture
+def stopped(client, kept):
+    """A job that was stopped before it began."""
+    job = client.post(f"/api/pieces/{kept['id']}/again").json()
+    return client.delete(f"/api/jobs/{job['id']}").json()
+
+
+def test_a_last_event_that_is_no_number_is_passed_over(studio):
+    job = studio.post("/api/compose", {"length": BARS, "seed": 12}).json()
+    studio.delete(f"/api/jobs/{job['id']}")
+    studio.wait(job)
+    for last in (b"\xb2", b"\xff", b"-1", b"1e3", b"", b"9" * 19):  # the first is a digit, and no number
+        answer = studio.get(f"/api/jobs/{job['id']}/events", headers={"Last-Event-ID": last})
+        names = [name for _, name, _ in events_in(answer.iter_lines())]
+        assert (names[0], names[-1] in ("done", "cancelled")) == ("state", True)
+
+
+def test_the_sound_of_a_job_comes_whole_whatever_part_is_asked_for_and_is_told_to_be_gone(client, stopped, monkeypatch):
+    path = client.app.state.served.studio.folder.sound(stopped["id"], 0, 0, 0)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"fLaC")
+    where = f"/api/jobs/{stopped['id']}/sound/0/0/0.flac"
+    for part in ("bytes=a-b", "bytes=9-", "items=1", "bytes=-2"):
+        answer = client.get(where, headers={"Range": part})
+        assert (answer.status_code, answer.content) == (200, b"fLaC")
+    path.unlink()
+    monkeypatch.setattr(Path, "is_file", lambda self: True)  # as it was a moment ago
+    refusal(client.get(where), 404)
 
 
 def test_a_job_that_fails_tells_why_in_the_language_of_who_asks(studio, tune):

@@ -203,7 +203,7 @@ def ask(app, path, chunks, headers=(), method="POST"):
     async def send(message):
         sent.append(message)
 
-    fields = [(b"host", b"127.0.0.1"), *((name.encode(), value.encode()) for name, value in headers)]
+    fields = [(b"host", b"127.0.0.1"), *((name.encode(), value.encode(errors="surrogateescape")) for name, value in headers)]
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
              "headers": fields,
              "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http",
@@ -269,7 +269,7 @@ def test_below_a_path_of_a_proxy_the_same_rules_hold(tmp_path):
             asker.cookies.clear()
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "٣"])
+@pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "٣", "\udcb2"])
 def test_a_length_that_is_no_number_is_refused(client, length):
     fields = [("content-length", length)]
     assert ask(client.app, "/api/compose", [b"{}"], fields)[0] == 400

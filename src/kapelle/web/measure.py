@@ -94,7 +94,7 @@ class Bodies:
             return
         most = self.by_path.get(path_of(scope), self.limits.json_bytes)
         lengths = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"]
-        if any(not length.isdigit() for length in lengths) or len(set(lengths)) > 1:
+        if any(not (length.isascii() and length.isdigit()) for length in lengths) or len(set(lengths)) > 1:
             raise Refused(400, UsageError("Content-Length is no number"), kind="BadRequest")
         if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > most):
             raise too_large(most)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from kapelle.errors import UnknownName
 from kapelle.web import errors
@@ -90,7 +90,7 @@ async def events(
     Their ids are numbers that grow. Whoever lost the line asks again with the last one, and misses nothing.
     """
     tongue = language(request)
-    start = max(after, int(last) if last.isdigit() and len(last) < 19 else 0)
+    start = max(after, int(last) if last.isascii() and last.isdigit() and len(last) < 19 else 0)
     async for event in here.feed.follow(job, start):
         data: Any = event.data
         if event.name == "failed" and isinstance(data.get("error"), dict):
@@ -118,6 +118,8 @@ def sound(
     one: notes came late, or the piece began anew. It is kept for an hour after the end of the job.
     """
     path = here.studio.folder.sound(id, number, chunk, program)
-    if not path.is_file():
-        raise errors.unknown("sound", f"{number}/{chunk}/{program}")
-    return FileResponse(path, media_type="audio/flac", headers={"Cache-Control": "private, no-cache"})
+    try:
+        data = path.read_bytes()  # in one go: between a look and the sending it may be deleted
+    except OSError:
+        raise errors.unknown("sound", f"{number}/{chunk}/{program}") from None
+    return Response(data, media_type="audio/flac", headers={"Cache-Control": "private, no-cache"})
