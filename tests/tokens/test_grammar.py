@@ -136,3 +136,16 @@ def test_an_instrument_that_is_silent_is_missed_more_and_more() -> None:
         bar(-1)
     assert grammar.leanings() == {piano: 5.0, bass: 2.5}
     assert Grammar(BAND, words, Rules(16, programs=(0,))).leanings() == {}
+
+
+@pytest.mark.parametrize("n_silent", [1, 2, 3, 7])
+def test_after_a_prompt_that_ended_in_silence_there_is_always_a_place_to_begin(n_silent: int) -> None:
+    words = WORDS[SPEC]
+    grammar = Grammar(SPEC, words, Rules(n_silent + 2))
+    for bar in range(n_silent + 2):
+        for name in ("Bar_None", "TimeSig_4/4", f"BarsLeft_{n_silent + 2 - bar}"):
+            grammar.accept(words[name])
+        if bar == 0:
+            for name in ("Position_0", "Pitch_60", "Velocity_63", "Duration_1.0.12"):
+                grammar.accept(words[name])
+    assert grammar.mask()[words["Position_0"]]

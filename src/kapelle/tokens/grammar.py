@@ -243,6 +243,8 @@ class Grammar:
         if kind == "Bar":
             if self.bars:
                 self._sound_end -= self._bar_quarters()
+                if self._sound_end <= -2 * self._bar_quarters():  # a prompt's silence, or its last note, is longer than any of ours
+                    self._sound_end = -self._bar_quarters()
             self.bars += 1
             self.position, self._bar_tokens, self._bar_notes = -1, 0, 0
         elif kind == "TimeSig":
