@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -424,3 +425,15 @@ def test_melodies_of_pop909_come_back_bit_for_bit(around: str) -> None:
         if done == 20:
             break
     assert done == 20
+
+
+@pytest.mark.parametrize("tpq", [1, 2, 5])
+def test_at_a_coarse_resolution_no_note_of_the_band_sounds_twice_at_once(around: str, tpq: int) -> None:
+    score = symusic.Score(tpq)
+    score.tracks.append(symusic.Track("Melody"))
+    score.tracks[0].notes = [symusic.Note(beat * tpq, tpq, 60 + beat % 5, 80) for beat in range(16)]
+    piece = kapelle.accompany(to_bytes(score), model=around, seed=3)
+    for track in piece.score.tracks:
+        sounding = sorted((note.pitch, note.time, note.end) for note in track.notes)
+        assert all(a[0] != b[0] or a[2] <= b[1] for a, b in itertools.pairwise(sounding))
+    assert max(note.end for track in piece.score.tracks for note in track.notes) <= piece.end_ticks == 16 * tpq

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,3 +82,30 @@ def test_what_cannot_be_extended_is_one_clear_error(nonsense: str) -> None:
         kapelle.extend(song(4, (7, 4)), model=nonsense, bars=2)
     with pytest.raises(UsageError, match="key is kept"):
         kapelle.extend(song(), model=nonsense, bars=2, key="D")
+
+
+def held(n_bars: int, tpq: int = 480) -> bytes:
+    """A bar of quarters, the last of which is held for many bars."""
+    score = read(song(1, tpq=tpq))
+    last = score.tracks[0].notes[-1]
+    last.duration = (n_bars - 1) * 4 * tpq + tpq
+    return to_bytes(score)
+
+
+def test_a_last_note_that_is_held_longer_than_the_model_knows_is_gone_on_from(nonsense: str) -> None:
+    piece = kapelle.extend(held(10), model=nonsense, bars=2, seed=1)
+    end = 10 * 4 * 480
+    assert piece.report.n_bars == 12
+    assert notes_before(piece.score, end) == notes_before(read(held(10)), end)
+    assert any(end <= note.time < end + 4 * 480 for track in piece.score.tracks for note in track.notes)
+
+
+@pytest.mark.parametrize("tpq", [1, 2, 3])
+def test_at_a_coarse_resolution_new_notes_neither_overlap_nor_pass_the_end(nonsense: str, tpq: int) -> None:
+    piece = kapelle.extend(song(4, tpq=tpq), model=nonsense, bars=24, seed=2)
+    after = read(piece.to_midi())
+    assert units.n_bars(after) == 28 and units.final_bar_line(after) == 28 * 4 * tpq
+    for track in after.tracks:
+        sounding = sorted((note.pitch, note.time, note.time + note.duration) for note in track.notes)
+        assert all(a[0] != b[0] or a[2] <= b[1] for a, b in itertools.pairwise(sounding))
+    assert piece.report.n_notes == sum(len(track.notes) for track in after.tracks)

@@ -59,8 +59,7 @@ class Lead:
     def joined(self, band: symusic.Score) -> symusic.Score:
         """The lead with the tracks of `band`, which begins with it, in the lead's resolution and key."""
         out = self.score.copy()
-        moved = edit.clip_to(edit.resample(edit.transpose(band, self.shift), out.tpq), self.end_ticks)
-        out.tracks.extend(moved.tracks)
+        out.tracks.extend(edit.fitted(edit.transpose(band, self.shift), out.tpq, self.end_ticks).tracks)
         return out
 
 

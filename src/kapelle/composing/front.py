@@ -45,7 +45,7 @@ class Front:
         """
         out, tpq = self.score.copy(), self.score.ticks_per_quarter
         new_end = self.end_ticks + round(end_ticks * tpq / music.ticks_per_quarter)
-        for track in music.tracks:
+        for track in edit.fitted(music, tpq, new_end - self.end_ticks).tracks:
             target = _target(out, track, several=len(music.tracks) > 1)
             if target is None:
                 name = "Continuation" if len(music.tracks) == 1 else track.name
@@ -53,8 +53,7 @@ class Front:
                 out.tracks.append(symusic.Track(name=name, program=program, is_drum=track.is_drum))
                 target = out.tracks[-1]
             for note in track.notes:
-                start, stop = (self.end_ticks + round(t * tpq / music.ticks_per_quarter) for t in (note.time, note.time + note.duration))
-                target.notes.append(symusic.Note(start, max(1, stop - start), note.pitch, note.velocity))
+                target.notes.append(symusic.Note(self.end_ticks + note.time, note.duration, note.pitch, note.velocity))
         return out, new_end
 
     def added(self, score: symusic.Score, end_ticks: int) -> symusic.Score:

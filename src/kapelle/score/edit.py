@@ -234,6 +234,11 @@ def resample(score: Score, tpq: int) -> Score:
     return out
 
 
+def fitted(score: Score, tpq: int, end_ticks: int) -> Score:
+    """`score` at `tpq` ticks per quarter note up to `end_ticks` of those; notes that a coarse resolution lays upon each other are one."""
+    return clip_to(resolve_overlaps(resample(score, tpq)), end_ticks)
+
+
 def _rescaled(ticks: Any, tpq: int, old: int) -> Any:
     """`ticks` times `tpq` / `old`, rounded to the nearest, halves up."""
     return (2 * ticks * tpq + old) // (2 * old)
