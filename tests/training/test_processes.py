@@ -18,8 +18,10 @@ torch = pytest.importorskip("torch")
 
 import forks  # noqa: E402
 
+import fakes_band  # noqa: E402
 import fakes_training  # noqa: E402
 import theme_songs_tiny  # noqa: E402
+from kapelle import models  # noqa: E402
 from kapelle.training import trackers  # noqa: E402
 from kapelle.training.fit import FitOptions, fit  # noqa: E402
 
@@ -98,6 +100,22 @@ def test_two_processes_give_the_result_of_one_for_two_optimisers_on_parts_of_a_n
     assert "returned" in forks.finish(forks.start(partial(gan, tmp_path / "one", 1), tmp_path / "told"), tmp_path / "told")
     assert all("returned" in item for item in side_by_side(partial(gan, tmp_path / "two", 2), tmp_path))
     same(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.skipif(not forks.AVAILABLE, reason="processes are forked on Linux alone")
+def test_two_processes_agree_on_what_a_validation_says_though_batch_norms_saw_other_rows(tmp_path: Path) -> None:
+    """They save together after the best one: with figures of their own, one waited for the other for ever."""
+    fakes_band.write_shards(tmp_path / "shards", fakes_band.cells(64))
+    (tmp_path / "recipe.toml").write_text(fakes_band.recipe().replace("validate_every = 4", "validate_every = 1"))
+
+    def band() -> dict[str, Any]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(models.FAMILIES, "fake_band", "fakes_band")
+            options = FitOptions(accelerator="cpu", trackers=(), devices=2)
+            return fit(tmp_path / "recipe.toml", tmp_path / "shards", tmp_path / "run", options)
+
+    one, other = (told["returned"] for told in side_by_side(band, tmp_path))
+    assert (one["step"], one["best"], one["last"]) == (8, other["best"], other["last"])
 
 
 @pytest.mark.skipif(not os.environ.get("KAPELLE_FULL"), reason="starts the program twice: with KAPELLE_FULL=1")

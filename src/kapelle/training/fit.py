@@ -265,7 +265,9 @@ class _Run:
     def _validate(self) -> dict[str, float]:
         self.model.eval()
         self._seed(self.step)
-        figures = self.objective.validate(self._turn(self._pause))
+        own = self.objective.validate(self._turn(self._pause))
+        # Batch norms saw other rows in every process, and all must agree on which validation is the best: the first one's figures count.
+        figures: dict[str, float] = self.fabric.broadcast(own)
         self.validated, self.last = self.step, figures
         if figures.get("validation", math.inf) < self.best.get("validation", math.inf):
             self.best = {**figures, "step": float(self.step)}
