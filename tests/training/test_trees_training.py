@@ -152,3 +152,8 @@ def test_rows_of_a_piece_weigh_as_one_and_classes_alike() -> None:
     made = trees.row_weights(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 2]), 1.0)
     assert np.allclose(made, np.array([0.25, 0.25, 0.5, 1.0]) * 2)
     assert np.allclose(trees.row_weights(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 2]), 0.0) * 0.75, [0.5, 0.5, 1, 1])
+
+
+def test_without_patience_all_trees_are_grown_though_a_part_is_held_out(place: Path, tmp_path: Path) -> None:
+    settings = FitOptions(trackers=(), overrides=["training.patience=0", "training.learning_rate=0.9"])
+    assert trees.fit(tiny.recipe(tmp_path), place / "shards", tmp_path / "run", settings)["step"] == 60

@@ -174,9 +174,9 @@ class _Growing:
             learning_rate=settings.learning_rate, l2_leaf_reg=own.l2, border_count=own.borders, random_strength=own.shake, rsm=own.features,
             bootstrap_type="Bernoulli", subsample=0.8, nan_mode="Min", random_seed=settings.seed, thread_count=1,
             allow_writing_files=False, logging_level="Silent",
-            **({"early_stopping_rounds": settings.patience, "use_best_model": True} if held is not None and settings.patience else {}),
         )  # fmt: skip
-        model.fit(train, eval_set=held, callbacks=[watch])
+        patient = {"early_stopping_rounds": settings.patience} if held is not None and settings.patience else {}
+        model.fit(train, eval_set=held, callbacks=[watch], use_best_model=bool(patient), **patient)  # left out it is true
         return model
 
     def _part(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
