@@ -113,5 +113,26 @@ def test_the_price_is_shared_out_among_the_ids_and_grows_from_nothing(shards: Pa
     turn = Turn(network, torch.device("cpu"), 0, 0, 1, lambda loss: None, lambda name: 0.0, lambda: None)
     part = objective.windows.batch(0)
     n_ids = float((part.ids[:, 1:] != 0).sum()) / 2
-    assert float(objective._extra(turn, part)) == pytest.approx(2.0 * 0.1 * 8 / n_ids)
-    assert float(objective._extra(replace(turn, step=50), part)) == pytest.approx(2.0 * 8 / n_ids)
+    assert float(objective._extra(turn, part, n_ids)) == pytest.approx(2.0 * 0.1 * 8 / n_ids)
+    assert float(objective._extra(replace(turn, step=50), part, n_ids)) == pytest.approx(2.0 * 8 / n_ids)
+
+
+def test_a_step_of_windows_of_uneven_length_is_the_same_however_it_is_cut(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients of the whole step, and of its windows one by one; nothing is drawn, since draws go by the pass."""
+    shape = theme_variational.Config(vocabulary=N_WORDS, slots=2, latent=8, **{**SHAPE, "exclusive": (0, 1)})
+    torch.manual_seed(0)
+    network = theme_variational.build(shape)
+    monkeypatch.setattr(network, "drawn", lambda mean, spread: mean)
+    rules = VariationalSection(weight=5.0, free_bits=0.0, ramp_steps=1)
+    found = []
+    for size in (0, 1):
+        settings = TrainingSection(steps=1, batch_size=4, micro_batch=size, excerpts=0.0, variational=rules)
+        objective = themes_variational.VariationalThemes(theme_shards.read(shards), settings, theme.logits)
+        whole = objective.windows.batch(0)
+        for row, length in enumerate((4, 7, 11, 17)):
+            whole.ids[row, length:] = 0
+        monkeypatch.setattr(objective.windows, "batch", lambda step, whole=whole: whole)
+        network.zero_grad()
+        objective.step(Turn(network, torch.device("cpu"), 0, 0, 1, lambda loss: loss.backward(), lambda name: 0.0, lambda: None))
+        found.append(network.slots.questions.grad.clone())
+    assert torch.allclose(found[0], found[1], rtol=0, atol=1e-6), (found[0] - found[1]).abs().max()

@@ -136,7 +136,7 @@ class _Songs(Themes):
 
     band: _Band
 
-    def _extra(self, turn: Turn, part: Batch) -> torch.Tensor | float:
+    def _extra(self, turn: Turn, part: Batch, n_ids: float) -> torch.Tensor | float:
         made, welcome = self.band.last, self.band.bridge.welcome
         return 0.0 if made is None or not welcome else welcome * losses(turn.network, made, self.band.places)[1].mean()
 

@@ -202,7 +202,8 @@ class Themes:
             part = mine.rows(slice(first, first + size))
             losses, right, _ = self._losses(turn, part)
             loss = losses.sum() / n_targets
-            turn.backward(loss + self._extra(turn, part) * (len(part.ids) / len(whole.ids)))
+            extra = self._extra(turn, part, n_targets / len(whole.ids))
+            turn.backward(loss + extra * (len(part.ids) / len(whole.ids)))
             total += loss.detach()
             hits += right.sum() / n_targets
         norm = turn.update("adamw")
@@ -221,8 +222,14 @@ class Themes:
         right = (scores.detach().argmax(dim=2) == wanted) & (wanted != self.pad)
         return losses.view(wanted.shape), right, part.ids[:, 1:]
 
-    def _extra(self, turn: Turn, part: Batch) -> torch.Tensor | float:
-        """What a network of another kind adds to the mean loss."""
+    def _extra(self, turn: Turn, part: Batch, n_ids: float) -> torch.Tensor | float:
+        """What a network of another kind adds to the mean loss, as the mean over the windows of `part`.
+
+        Args:
+            turn: Of the step.
+            part: The windows just read, a share of those of the step.
+            n_ids: Ids to foretell in a window, on average over the whole step: the same however it is cut.
+        """
         return 0.0
 
     @torch.no_grad()

@@ -38,12 +38,11 @@ class VariationalThemes(Themes):
 
     bits: list[NDArray[np.float64]] = field(init=False, default_factory=list)
 
-    def _extra(self, turn: Turn, part: Batch) -> torch.Tensor | float:
+    def _extra(self, turn: Turn, part: Batch, n_ids: float) -> torch.Tensor | float:
         rules = self.settings.variational
         free = rules.free_bits * math.log(2)
         mean, spread = turn.network.slots.said
         nats = divergence(mean, spread, free).sum(1).mean()
-        n_ids = max(1.0, float((part.ids[:, 1:] != self.pad).sum()) / len(part.ids))
         out: torch.Tensor = rules.weight * min(1.0, (turn.step + 1) / rules.ramp_steps) * nats / n_ids
         return out
 
