@@ -12,6 +12,7 @@ from kapelle import api
 from kapelle.composing.piece import request_of
 from kapelle.errors import MidiError, StorageError, UnknownName, UnreadableInput, UsageError
 from kapelle.web import library as libraries
+from kapelle.web.database import DatabaseBusy
 from kapelle.web.folder import NotFound, new_id
 from kapelle.web.library import TRASH_S, UPLOAD_S
 from kapelle.web.studio import open_studio
@@ -203,6 +204,18 @@ def test_an_upload_is_read_kept_as_a_piece_and_dropped(library, piece):
         library.upload(upload.id)
     assert not library.folder.upload(upload.id).exists()
     assert library.midi(record.id) == piece.to_midi()
+
+
+def test_an_upload_that_cannot_be_dropped_is_still_whole(library, piece, monkeypatch):
+    upload = library.put_upload(piece.to_midi())
+
+    def locked():
+        raise DatabaseBusy("the studio's database is busy")
+
+    monkeypatch.setattr(library.database, "writing", locked)
+    with pytest.raises(DatabaseBusy):
+        library.drop_upload(upload.id)
+    assert library.upload(upload.id) == piece.to_midi()
 
 
 def test_an_upload_goes_after_a_day(library, piece):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
+import threading
 import zipfile
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import scores
 from kapelle.composing.request import MAX_SEED
 from kapelle.score import write
 from kapelle.score.read import read
+from kapelle.web import database as databases
 from kapelle.web import looks
 from studios import events_in
 
@@ -56,6 +59,36 @@ def refusal(answer, status):
     assert set(error) == {"kind", "message", "hint", "code"} and error["message"]
     assert "Traceback" not in answer.text and not re.search(r"/(tmp|home|root|usr|work)/", answer.text)
     return error
+
+
+def test_while_another_program_locks_the_library_who_changes_it_is_told_to_come_again(client, kept, upload, stopped, monkeypatch):
+    database = client.app.state.served.studio.database
+    connect = databases._connect
+
+    def impatient(path):
+        made = connect(path)
+        made.execute("PRAGMA busy_timeout = 0")
+        return made
+
+    monkeypatch.setattr(databases, "_connect", impatient)
+    monkeypatch.setattr(database, "_local", threading.local())  # every thread asks anew
+    told = client.get("/api/openapi.json").json()["paths"]
+    with contextlib.closing(connect(database.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for method, path, id, body in (
+            ("PATCH", "/api/pieces/{id}", kept["id"], {"title": "x"}),
+            ("DELETE", "/api/pieces/{id}", kept["id"], None),
+            ("POST", "/api/pieces/{id}/restore", kept["id"], None),
+            ("POST", "/api/pieces/{id}/again", kept["id"], None),
+            ("POST", "/api/pieces", "", {"upload": upload["id"]}),
+            ("DELETE", "/api/uploads/{id}", upload["id"], None),
+            ("DELETE", "/api/jobs/{id}", stopped["id"], None),
+        ):
+            answer = client.request(method, path.replace("{id}", id), **({"json": body} if body else {}))
+            assert refusal(answer, 503)["kind"] == "DatabaseBusy" and int(answer.headers["Retry-After"]) > 0
+            assert {"503", "507"} <= set(told[path][method.lower()]["responses"])
+        assert client.get(f"/api/pieces/{kept['id']}").json() == kept
+    assert client.delete(f"/api/uploads/{upload['id']}").status_code == 204
 
 
 # --- about ------------------------------------------------------------------------------------------------------------------------

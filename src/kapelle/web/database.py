@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 BUSY_S = 10.0
 """So long one writer waits for another."""
 
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _REASONS = {
@@ -42,6 +43,13 @@ _REASONS = {
 Row = sqlite3.Row
 
 
+class DatabaseBusy(StorageError):
+    """Another process has been writing for longer than one waits."""
+
+    status = 503
+    retry_after_s = 5
+
+
 class Database:
     """A database that is up to date.
 
@@ -49,7 +57,7 @@ class Database:
         path: The file; made if it is not there.
 
     Raises:
-        StorageError: It cannot be opened, is damaged, or is newer than this program.
+        StorageError: It cannot be opened, is damaged, or is newer than this program; `DatabaseBusy`: somebody else has it locked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -111,7 +119,8 @@ class Database:
             reason = _REASONS.get(code_of(error))
             if reason is None:  # a mistake of ours
                 raise
-            raise StorageError(reason[0], path=self.path, hint=reason[1]) from error
+            kind = DatabaseBusy if code_of(error) in BUSY else StorageError
+            raise kind(reason[0], path=self.path, hint=reason[1]) from error
 
 
 def code_of(error: sqlite3.Error) -> int:

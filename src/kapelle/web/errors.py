@@ -38,7 +38,7 @@ STATUS: tuple[tuple[type[KapelleError], int], ...] = (
 )
 """The first class that an error belongs to says its status; 500 if there is none."""
 
-_OWN_STATUS = {"NotFound": 404, "QueueFull": 503}
+_OWN_STATUS = {"NotFound": 404, "QueueFull": 503, "DatabaseBusy": 503}
 """Names of the errors of the studio that mean something else than their class does elsewhere."""
 
 MAX_TEXT = 600

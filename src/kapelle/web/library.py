@@ -320,10 +320,10 @@ class Library:
         """Delete an upload; nothing happens if there is none."""
         if not ID.fullmatch(id):
             return
-        with suppress(OSError):
-            self.folder.upload(id).unlink(missing_ok=True)
         with self.database.writing() as connection:
             connection.execute("DELETE FROM uploads WHERE id = ?", (id,))
+        with suppress(OSError):  # a file without a row is swept up, a row without a file is an upload that cannot be read
+            self.folder.upload(id).unlink(missing_ok=True)
 
     # --- upkeep ---------------------------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ MEANINGS = {
     422: "what was asked contradicts itself, is unknown or out of range",
     424: "a model, an extra or a program is not there",
     429: "too many requests; Retry-After says when to come again",
-    503: "too much is waiting; Retry-After says when to come again",
+    503: "too much is waiting, or another program locks the library; Retry-After says when to come again",
     507: "the disk is full, or there is too little memory",
 }
 

@@ -57,7 +57,7 @@ def job(id: JobId, here: Here, request: Request) -> dict[str, Any]:
     return job_table(here.studio.jobs.get(id), language(request))
 
 
-@router.delete("/{id}", summary="Stop a job", operation_id="cancel", response_model=Job, responses=described(404, 422))
+@router.delete("/{id}", summary="Stop a job", operation_id="cancel", response_model=Job, responses=described(404, 422, 503, 507))
 def cancel(id: JobId, here: Here, request: Request) -> dict[str, Any]:
     """At once if it waits, within a moment if it runs; what is done stays done, and pieces that are ready are kept."""
     here.studio.jobs.cancel(id)

@@ -20,7 +20,7 @@ PieceId = Annotated[str, Path(pattern=ID, description="id of a piece", examples=
 Classifier = Annotated[
     str, Query(pattern=r"^[a-z0-9-]{0,64}$", description="name of a model; what suits if left out", examples=["genre-midi"])
 ]
-ERRORS = described(404, 415, 422, 424, 503)
+ERRORS = described(404, 415, 422, 424, 503, 507)
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 SOUND_BODY = {

@@ -19,9 +19,9 @@ from kapelle.web.schemas import AN_ID, ID, Change, Found, Keep, Notes, Record, S
 router = APIRouter(prefix="/api/pieces", tags=["pieces"])
 
 PieceId = Annotated[str, Path(pattern=ID, description="id of a piece", examples=[AN_ID])]
-CHANGING = described(404, 422, 507)
-READING = described(404, 415, 422, 503)
-DRAWING = described(404, 415, 422, 424, 503)
+CHANGING = described(404, 422, 503, 507)
+READING = described(404, 415, 422, 503, 507)
+DRAWING = described(404, 415, 422, 424, 503, 507)
 LONG_S = 120.0
 """Some formats take long: minutes of sound, a score of many pages."""
 
@@ -47,7 +47,12 @@ def pieces(
 
 
 @router.post(
-    "", status_code=201, summary="Keep an upload", operation_id="keep", response_model=Record, responses=described(*SENDING, 404, 415, 507)
+    "",
+    status_code=201,
+    summary="Keep an upload",
+    operation_id="keep",
+    response_model=Record,
+    responses=described(*SENDING, 404, 415, 503, 507),
 )
 def keep(wish: Keep, here: Here, response: Response) -> dict[str, Any]:
     """The upload becomes a piece of the library."""
@@ -67,7 +72,7 @@ def piece(id: PieceId, here: Here) -> dict[str, Any]:
     summary="Change title, tags or favourite",
     operation_id="change",
     response_model=Record,
-    responses=described(*SENDING, 404, 507),
+    responses=described(*SENDING, 404, 503, 507),
 )
 def change(id: PieceId, wish: Change, here: Here) -> dict[str, Any]:
     """The record as it is now."""
@@ -107,7 +112,7 @@ async def notes(id: PieceId, here: Here) -> Any:
     summary="Two seconds of a track",
     operation_id="sound",
     response_class=Response,
-    responses=described(404, 415, 422, 503, more=binary("audio/flac", "the notes that begin in the chunk, with what rings on")),
+    responses=described(404, 415, 422, 503, 507, more=binary("audio/flac", "the notes that begin in the chunk, with what rings on")),
 )
 async def sound(
     id: PieceId,
@@ -170,7 +175,7 @@ async def score(id: PieceId, here: Here) -> dict[str, Any]:
     summary="A page of the score",
     operation_id="score_page",
     response_class=Response,
-    responses=described(404, 415, 422, 424, 503, more=binary("image/svg+xml", "the page, without scripts and styles")),
+    responses=described(404, 415, 422, 424, 503, 507, more=binary("image/svg+xml", "the page, without scripts and styles")),
 )
 async def score_page(
     id: PieceId, page: Annotated[int, Path(ge=1, le=10_000, description="from 1", examples=[1])], here: Here, request: Request

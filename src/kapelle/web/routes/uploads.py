@@ -47,7 +47,7 @@ async def upload(
     return {"id": held.id, "name": held.name, "info": info, "expires": held.expires}
 
 
-@router.delete("/{id}", status_code=204, summary="Forget an upload", operation_id="drop_upload", responses=described(404, 422))
+@router.delete("/{id}", status_code=204, summary="Forget an upload", operation_id="drop_upload", responses=described(404, 422, 503, 507))
 def drop(id: UploadId, here: Here) -> Response:
     """It is deleted at once."""
     here.studio.library.upload_record(id)
@@ -60,7 +60,7 @@ def drop(id: UploadId, here: Here) -> Response:
     summary="The notes of an upload",
     operation_id="upload_notes",
     response_model=Notes,
-    responses=described(404, 415, 422, 503),
+    responses=described(404, 415, 422, 503, 507),
 )
 async def notes(id: UploadId, here: Here) -> Any:
     """In seconds, as a piano roll draws them."""
