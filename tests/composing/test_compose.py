@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kapelle
@@ -156,3 +158,16 @@ def test_requests_out_of_range_are_refused() -> None:
     for wrong in ({"count": 0}, {"seed": -1}, {"length": Length(4)} | {"count": 10**6}):
         with pytest.raises(UsageError):
             ComposeRequest(**wrong)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_and_paths_make_the_same_recipe(nonsense: str, tmp_path: Path) -> None:
+    plain = kapelle.compose(model=nonsense, seconds=4.0, seed=12)
+    other = kapelle.compose(model=Path(nonsense), seconds=np.float32(4), seed=np.int64(12), count=np.int8(1))
+    assert other.save_recipe(tmp_path / "other.json").read_text() == plain.save_recipe(tmp_path / "plain.json").read_text()
+    assert other.to_midi() == plain.to_midi()
+
+
+@pytest.mark.parametrize("wrong", [{"bars": "4"}, {"bars": True}, {"seed": "1"}, {"seed": 1.5}, {"count": 1.5}])
+def test_what_is_no_number_is_a_usage_error(nonsense: str, wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"must be a (whole )?number"):
+        kapelle.compose(model=nonsense, **wrong)

@@ -6,6 +6,7 @@ processes make it.
 
 from __future__ import annotations
 
+import os
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,6 +84,7 @@ def request(
     """
     from kapelle.bundles import load
 
+    model, band = os.fspath(model or ""), os.fspath(band or "")
     held = bundle(model)
     way = composing.way_of(held.manifest.codec, model)
     given = _with_files(way, {name: value for name, value in (options or {}).items() if value is not None})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,15 @@ LENGTHS = {"bars": (1, MAX_BARS), "seconds": (1.0, 3600.0), "tokens": (16, 100_0
 """Ways to say how long, with their ranges."""
 
 
+def _number(name: str, value: Any, *, whole: bool = False) -> Any:
+    """`value` as a number of Python, whatever library it comes from: a request is written down as JSON."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral if whole else numbers.Real):
+        if whole:
+            raise UsageError("{name} must be a whole number, not {value!r}", name=name, value=value)
+        raise UsageError("{name} must be a number, not {value!r}", name=name, value=value)
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
 @dataclass(frozen=True)
 class Length:
     """How long the piece is to be: so many bars, seconds, tokens or notes."""
@@ -32,6 +42,7 @@ class Length:
     def __post_init__(self) -> None:
         if self.unit not in LENGTHS:
             raise UsageError("a length is given in {units}, not {unit!r}", units=", ".join(LENGTHS), unit=self.unit)
+        object.__setattr__(self, "amount", _number(self.unit, self.amount))
         low, high = LENGTHS[self.unit]
         if not low <= self.amount <= high:
             raise UsageError("{unit} must be {low} to {high}, not {amount:g}", unit=self.unit, low=low, high=high, amount=self.amount)
@@ -85,6 +96,8 @@ class ComposeRequest:
     max_copied_notes: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("seed", "count", "max_copied_notes"):
+            object.__setattr__(self, name, _number(name.replace("_", "-"), getattr(self, name), whole=True))
         if not 1 <= self.count <= MAX_COUNT:
             raise UsageError("count must be 1 to {limit}, not {count}", limit=MAX_COUNT, count=self.count)
         if not 0 <= self.seed <= MAX_SEED - MAX_COUNT:
