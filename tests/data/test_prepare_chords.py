@@ -11,6 +11,7 @@ import tunes
 from kapelle.data import chords as module
 from kapelle.data import shards
 from kapelle.data.prepare import preparation, prepare
+from kapelle.data.split import PARTS
 from kapelle.errors import RecipeError, StorageError, UsageError
 from kapelle.tokens import chords, vocabulary
 
@@ -159,7 +160,8 @@ def test_copies_in_other_keys_are_the_piece_moved(made: Path) -> None:
 
 
 def test_the_split_by_windows_leaks_and_says_so(recipe: Path, midi: Path, tmp_path: Path) -> None:
-    info = prepare(midi, preparation(recipe, ["preprocessing.split=windows", "preprocessing.window=8", "data.test=0.2"]), tmp_path)
+    windows = ["preprocessing.split=windows", "preprocessing.window=8", "data.test=0.2"]
+    info = prepare(midi, preparation(recipe, [*windows, "preprocessing.transpositions=0"]), tmp_path)
     held = shards.read(tmp_path)
     assert info["split"] == "windows" and info["window"] == 8
     parts = [set(held.digests[held.pieces["part"] == part].tolist()) for part in range(3)]
@@ -167,6 +169,13 @@ def test_the_split_by_windows_leaks_and_says_so(recipe: Path, midi: Path, tmp_pa
     share = float((held.pieces["part"] == 2).mean())
     assert 0.1 < share < 0.3
     assert {fate.get("part") for fate in json.loads((tmp_path / "files.json").read_text())} == {None, "windows"}
+
+
+def test_held_out_windows_are_in_the_key_of_their_piece_alone(recipe: Path, midi: Path, tmp_path: Path) -> None:
+    info = prepare(midi, preparation(recipe, ["preprocessing.split=windows", "preprocessing.window=8", "data.test=0.2"]), tmp_path)
+    found = np.bincount(shards.read(tmp_path).pieces["part"])
+    told = [sum(row[part] for row in info["pieces"].values()) for part in PARTS]  # copies aside
+    assert info["copies_in_other_keys"] > 0 and found.tolist() == [told[0] + info["copies_in_other_keys"], *told[1:]]
 
 
 def test_a_composer_token_stands_before_every_block_of_the_composer(recipe: Path, midi: Path, tmp_path: Path) -> None:

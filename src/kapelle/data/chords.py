@@ -228,7 +228,7 @@ class ChordCollector:
                 continue
             if not piece.shift:
                 self.counts.update(notes=encoded.notes, split=encoded.split, dropped=encoded.dropped, items=len(starts))
-            for first, last, part in self._spans(len(starts), piece.part):
+            for first, last, part in self._spans(len(starts), piece):
                 start, stop = length + first * width, length + last * width
                 room = self.rules.context_len - bool(self.spec.composers)
                 self.blocks += [(len(self.rows), bar) for bar in cut_blocks(starts[: last - first], stop - start, room, self.rules.overlap)]
@@ -241,16 +241,17 @@ class ChordCollector:
             self.bars.append(starts + length)
             length, n_bars = length + len(encoded.ids), n_bars + len(starts)
 
-    def _spans(self, n_items: int, part: int) -> Iterator[tuple[int, int, int]]:
-        """First item, end and part of what is dealt as one: the whole piece, or every window of it."""
+    def _spans(self, n_items: int, piece: _Kept) -> Iterator[tuple[int, int, int]]:
+        """First item, end and part of what is dealt as one: the whole piece, or every window of it; copies are for training alone."""
         if self.rules.split == "piece":
-            yield 0, n_items, part
+            yield 0, n_items, piece.part
             return
         size, data = self.rules.window + 1, self.preparation.data
         shares = [1 - data.validation - data.test, data.validation, data.test]
         draw = np.random.default_rng(len(self.rows))
         for first in range(max(1, n_items - size + 1)):
-            yield first, min(n_items, first + size), int(draw.choice([TRAIN, VALIDATION, TEST], p=shares))
+            part = TRAIN if piece.shift else int(draw.choice([TRAIN, VALIDATION, TEST], p=shares))
+            yield first, min(n_items, first + size), part
 
     def files_under(self, folder: Path) -> list[dict[str, str]]:
         """Every file by its name below `folder`, with the part it went to or why it was left out."""
