@@ -109,13 +109,35 @@ def test_a_page_fits_a_telephone(browser, site: Path, scheme: str) -> None:
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_two_listeners_without_a_name_are_two_and_one_who_saves_twice_is_one(browser, site: Path, tmp_path: Path) -> None:
+    _, key = api.listening_test(site, tmp_path / "page", Asked(2, 0, **QUICK))
+    files = []
+    for times in (2, 1):
+        page = Watched(browser, accept_downloads=True).open(tmp_path / "page" / "index.html").page
+        for _ in range(times):
+            page.locator("input[type=radio]").first.check()
+            with page.expect_download() as waiting:
+                page.get_by_role("button", name="Save answers as CSV").click()
+            files.append(tmp_path / f"{len(files)}.csv")
+            waiting.value.save_as(files[-1])
+            page.reload()
+    found = api.listening_answers(files, [key])
+    assert (len(found.listeners), found.replaced) == (2, 1)
+
+
+def test_without_scripts_a_listening_test_says_that_it_takes_no_answers(browser, site: Path, tmp_path: Path) -> None:
+    api.listening_test(site, tmp_path / "page", Asked(2, 0, **QUICK))
+    page = Watched(browser, java_script_enabled=False).open(tmp_path / "page" / "index.html").page
+    assert "needs JavaScript" in page.locator("body").inner_text()
+
+
 def test_a_listening_test_is_filled_in_kept_saved_and_counted(browser, site: Path, tmp_path: Path) -> None:
     made, key = api.listening_test(site, tmp_path / "page", Asked(4, 2, **QUICK))
     seen = Watched(browser, accept_downloads=True).open(tmp_path / "page" / "index.html")
     page = seen.page
     assert page.locator("audio").count() == 4 + 2 * 2
     assert page.locator("[role=status]").inner_text() == "0 of 22 questions answered"
-    page.get_by_label("Your name or initials").fill('Ann "B", =1+1')
+    page.get_by_label("Your name or initials").fill('=1+1, Ann "B"')
     for place, clip in enumerate(made.order):
         for question in QUESTIONS:
             page.locator(f'input[name="clip:{clip}:{question}"][value="{place + 1}"]').check()
@@ -123,12 +145,12 @@ def test_a_listening_test_is_filled_in_kept_saved_and_counted(browser, site: Pat
     page.locator(f'input[name="pair:{first}:preferred"]').nth(1).check()
     page.reload()
     assert page.locator("[role=status]").inner_text() == "21 of 22 questions answered"
-    assert page.get_by_label("Your name or initials").input_value() == 'Ann "B", =1+1'
+    assert page.get_by_label("Your name or initials").input_value() == '=1+1, Ann "B"'
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save answers as CSV").click()
     waiting.value.save_as(tmp_path / "answers.csv")
     found = api.listening_answers([tmp_path / "answers.csv"], [key])
-    assert found.listeners == ('Ann "B", =1+1',)
+    assert found.listeners == ('\'=1+1, Ann "B"',)  # no formula where the file is opened as a spreadsheet
     ratings = [made.key["clips"][clip]["group"] for clip in made.order]
     for group, means in found.ratings.items():
         expected = [place + 1 for place, one in enumerate(ratings) if one == group]

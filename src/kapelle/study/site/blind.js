@@ -3,6 +3,7 @@ const form = document.querySelector('form'), store = 'kapelle-blind-' + form.dat
 const radios = () => [...form.querySelectorAll('input[type=radio]')];
 const questions = [...new Set(radios().map(radio => radio.name))];
 const listener = form.querySelector('#listener'), status = document.querySelector('[role=status]');
+let nameless = '';
 
 function answers() {
   const out = {};
@@ -11,22 +12,26 @@ function answers() {
 }
 function keep() {
   const given = answers();
-  try { localStorage.setItem(store, JSON.stringify({listener: listener.value, answers: given})); } catch (error) { /* told by the page */ }
+  const kept = JSON.stringify({listener: listener.value, nameless, answers: given});
+  try { localStorage.setItem(store, kept); } catch (error) { /* told by the page */ }
   status.textContent = Object.keys(given).length + ' of ' + questions.length + ' questions answered';
 }
 function restore() {
   let kept = null;
   try { kept = JSON.parse(localStorage.getItem(store)); } catch (error) { kept = null; }
   listener.value = (kept && typeof kept.listener === 'string') ? kept.listener : '';
+  // who gives no name gets one: two of them are not to count as one
+  nameless = (kept && typeof kept.nameless === 'string') ? kept.nameless : 'anonymous-' + Math.random().toString(36).slice(2, 10);
   const given = (kept && kept.answers) || {};
   for (const radio of radios()) radio.checked = given[radio.name] === radio.value;
 }
-const quoted = text => '"' + String(text).replaceAll('"', '""') + '"';
+// a name that begins as a formula would be one in a spreadsheet
+const quoted = text => '"' + String(text).replace(/^(?=[=+\-@])/, "'").replaceAll('"', '""') + '"';
 function table() {
   const lines = ['test,listener,kind,item,question,answer'], given = answers();
   for (const name of questions) if (name in given) {
     const [kind, item, question] = name.split(':');
-    lines.push([form.dataset.test, listener.value.trim() || 'anonymous', kind, item, question, given[name]].map(quoted).join(','));
+    lines.push([form.dataset.test, listener.value.trim() || nameless, kind, item, question, given[name]].map(quoted).join(','));
   }
   return lines.join('\r\n') + '\r\n';
 }

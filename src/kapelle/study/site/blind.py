@@ -31,6 +31,7 @@ def _body(blind: Blind) -> Iterator[str]:
         "<p>At the end, save your answers as a file and give it to whoever asked you. Nothing is sent by this page.</p>"
         '<p class="muted">1: not at all; 5: very much.</p></header>'
     )
+    yield "<noscript><p>Players work as they are; to answer, this page needs JavaScript.</p></noscript>"
     yield f'<main><form data-test="{text(blind.key["test"])}">'
     yield '<p><label for="listener">Your name or initials</label> <input id="listener" autocomplete="off" maxlength="40"></p>'
     for number, clip in enumerate(blind.order, 1):
