@@ -10,6 +10,7 @@ import pytest
 
 import kapelle
 from kapelle import api
+from kapelle.composing import plan
 from kapelle.composing.events import BarDone, Done, NotesAdded, Progress
 from kapelle.composing.request import ComposeRequest, Length, from_json
 from kapelle.errors import CannotObey, Interrupted, Missing, UnknownName, UsageError
@@ -171,3 +172,18 @@ def test_numbers_of_numpy_and_paths_make_the_same_recipe(nonsense: str, tmp_path
 def test_what_is_no_number_is_a_usage_error(nonsense: str, wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=r"must be a (whole )?number"):
         kapelle.compose(model=nonsense, **wrong)
+
+
+def test_more_seconds_than_a_piece_has_bars_are_refused(nonsense: str) -> None:
+    with pytest.raises(CannotObey, match="300 s are 750 bars, and a piece has at most 512"):
+        kapelle.compose(model=nonsense, seconds=300, tempo=300, metre="2/4", seed=1)
+
+
+@pytest.mark.parametrize(("unit", "amount", "most"), [("tokens", 600, 4), ("notes", 150, 4)])
+def test_a_piece_that_can_have_no_more_bars_says_so(
+    nonsense: str, monkeypatch: pytest.MonkeyPatch, unit: str, amount: int, most: int
+) -> None:
+    assert kapelle.compose(model=nonsense, seed=5, **{unit: amount}).report.closed == "bar line"
+    monkeypatch.setattr(plan, "MAX_BARS", most)
+    report = kapelle.compose(model=nonsense, seed=5, **{unit: amount}).report
+    assert (report.n_bars, report.closed) == (most, "longest piece")

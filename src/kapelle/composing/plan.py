@@ -102,6 +102,10 @@ class Plan:
         left = max(1, round((self.length.amount - amount_done) / per_bar))
         return replace(rules, n_bars=min(self.prompt_bars + bars_done + left, MAX_BARS))
 
+    def cut_short(self, n_bars: int, amount_done: float) -> bool:
+        """Whether a piece of `n_bars` bars, the prompt's included, has less than was asked for because it can have no more bars."""
+        return self.length.unit in ("tokens", "notes") and n_bars >= MAX_BARS and amount_done < self.length.amount
+
     def write_key(self, score: symusic.Score) -> None:
         """Put the key signature of the result into a score."""
         import symusic
@@ -226,7 +230,11 @@ def _families(programs: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _first_bars(length: Length, bpm: float, metre: str) -> int:
-    """How many bars an amount makes, as far as that is known before the first one."""
+    """How many bars an amount makes, as far as that is known before the first one.
+
+    Raises:
+        CannotObey: So many seconds are more bars than a piece can have.
+    """
     above, below = (int(x) for x in metre.split("/"))
     per_bar = {
         "bars": 1.0,
@@ -234,7 +242,10 @@ def _first_bars(length: Length, bpm: float, metre: str) -> int:
         "tokens": TOKENS_PER_BAR * above * 4 / below / 4,
         "notes": NOTES_PER_BAR * above * 4 / below / 4,
     }[length.unit]
-    return int(np.clip(round(length.amount / per_bar), 1, MAX_BARS))
+    n_bars = round(length.amount / per_bar)
+    if length.unit == "seconds" and n_bars > MAX_BARS:
+        raise CannotObey("{seconds:g} s are {bars} bars, and a piece has at most {most}", seconds=length.amount, bars=n_bars, most=MAX_BARS)
+    return int(np.clip(n_bars, 1, MAX_BARS))
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,10 @@ class _Attempt:
     n_tokens: int = 0
     closed: str = ""
 
+    def amount(self, unit: str) -> int:
+        """How many tokens there are, or else notes."""
+        return self.n_tokens if unit == "tokens" else len(self.notes)
+
 
 def offered(manifest: Manifest) -> Offered:
     """All lengths, the genres it knows, and going on from a prompt."""
@@ -107,11 +111,11 @@ def _perform(
                 yield NotesAdded(told)
             yield BarDone(closed_bar, grammar.rules.n_bars - plan.prompt_bars, plan.seconds_at(end_ticks, spec))
             yield Progress((closed_bar + 1) / (grammar.rules.n_bars - plan.prompt_bars))
-            done = attempt.n_tokens if plan.length.unit == "tokens" else len(attempt.notes)
-            grammar.rules = plan.replanned(grammar.rules, closed_bar + 1, done)
+            grammar.rules = plan.replanned(grammar.rules, closed_bar + 1, attempt.amount(plan.length.unit))
     if told := teller.rest():
         yield NotesAdded(told)
-    attempt.closed = "full bar" if grammar.bar_is_full else "bar line"
+    cut_short = plan.cut_short(grammar.bars, attempt.amount(plan.length.unit))
+    attempt.closed = "longest piece" if cut_short else "full bar" if grammar.bar_is_full else "bar line"
 
 
 def finished(plan: Plan, attempt: _Attempt) -> tuple[symusic.Score, int]:
