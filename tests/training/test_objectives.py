@@ -236,3 +236,30 @@ def test_weights_of_chosen_steps_are_kept_with_the_statistics_of_batch_norms(tmp
     first, last = (load_file(tmp_path / f"run/stages/step-{step:08d}.safetensors") for step in (1, 12))
     assert first["1.num_batches_tracked"] == 2 and last["1.num_batches_tracked"] == 24  # two views a step
     assert (first["1.running_mean"] != last["1.running_mean"]).any()
+
+
+def test_patience_counts_validations_since_the_best_and_the_best_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kapelle.training import run_folder
+
+    told = iter([3.0, 1.0, 2.0, 1.0, 0.5])  # equal is no better; the last is never asked for
+    monkeypatch.setattr(fakes_training.Classifier, "validate", lambda self, turn: {"validation": next(told)})
+    overrides = ("training.patience=2", "training.validate_every=2")
+    for figures in (
+        train(tmp_path, "classifier", overrides=overrides),
+        train(tmp_path, "classifier", overrides=overrides),
+    ):  # left as it is
+        assert (figures["step"], figures["finished"], figures["best"]["step"]) == (8, True, 4.0)
+    assert run_folder.weights_step(tmp_path / "run") == 4
+
+
+def test_a_network_computes_in_the_precision_asked_for_and_its_parts_in_32_bits() -> None:
+    from kapelle.training.processes import launched
+
+    network = torch.nn.Sequential()
+    network.add_module("part", torch.nn.Linear(4, 4))
+    ready: Any = launched("cpu", 1, "bf16-mixed").setup(network)
+    seen: list[torch.dtype] = []
+    network.get_submodule("part").register_forward_hook(lambda module, given, made: seen.append(made.dtype))
+    ready(torch.ones(1, 4))
+    ready.part(torch.ones(1, 4))
+    assert seen == [torch.bfloat16, torch.float32]

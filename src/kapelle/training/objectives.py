@@ -36,7 +36,8 @@ class Turn:
     """What the loop hands to an objective for one step or one validation.
 
     Args:
-        network: The network, ready to be called or its parts to be called; autocast is on, and the mode (train or eval) is set.
+        network: The network, ready to be called or its parts to be called; the mode (train or eval) is set. Called as a whole it computes
+            in the recipe's ``precision``; its parts, called by themselves, in 32 bits.
         device: Where batches must go.
         step: Steps done before this one.
         rank: This process, from 0.
