@@ -269,6 +269,24 @@ def test_below_a_path_of_a_proxy_the_same_rules_hold(tmp_path):
             asker.cookies.clear()
 
 
+def test_below_a_path_of_a_proxy_addresses_hold_it(tmp_path):
+    settings = Settings(folder=tmp_path, rate=0, helpers=1, root_path="/studio")
+    tune = write.to_bytes(scores.band())
+    with TestClient(create_app(settings), base_url=HOME) as asker:
+        jobs = asker.app.state.served.studio.jobs
+        upload = asker.post("/api/uploads", content=tune).json()["id"]
+        piece = asker.post("/api/pieces", json={"upload": upload}).headers["location"]
+        assert asker.get(piece).status_code == 200 and piece.startswith("/studio/api/pieces/")
+        id = piece.rpartition("/")[2]
+        job = asker.post("/api/evaluate", json={"made": [id], "reference": [id]}).headers["location"]
+        found = jobs.claim("worker")
+        jobs.finish(found.id, "worker", {"report_url": f"/reports/{found.id}.html"})
+        assert job == f"/studio/api/jobs/{found.id}"
+        url = f"/studio/reports/{found.id}.html"
+        assert asker.get(job).json()["result"]["report_url"] == url
+        assert url in asker.get(f"{job}/events").text
+
+
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "٣", "\udcb2"])
 def test_a_length_that_is_no_number_is_refused(client, length):
     fields = [("content-length", length)]

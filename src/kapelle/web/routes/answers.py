@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +53,23 @@ def binary(media_type: str, about: str) -> dict[int | str, Any]:
     return {200: {"description": about, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-def job_table(job: Job, language: str) -> dict[str, Any]:
-    """A job for JSON, its error in a language."""
+def job_table(job: Job, request: Request) -> dict[str, Any]:
+    """A job for JSON: its error in the language of who asks, its addresses as they are for them."""
     table = job.as_dict()
     if job.error is not None:
-        table["error"] = error_told(job.error, language)
-    return table
+        table["error"] = error_told(job.error, language(request))
+    return table | {"result": result_told(job.result, request)}
+
+
+def result_told(result: Any, request: Request) -> Any:
+    """What came of a job, with the addresses in it as `below` gives them."""
+    known = isinstance(result, Mapping) and "report_url" in result
+    return {**result, "report_url": below(request, result["report_url"])} if known else result
+
+
+def below(request: Request, path: str) -> str:
+    """A path of ours as an address: a proxy may offer the studio below a path of its own."""
+    return f"{request.scope.get('root_path', '')}{path}"
 
 
 def error_told(table: Any, language: str) -> dict[str, Any]:

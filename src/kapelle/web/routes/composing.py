@@ -11,7 +11,7 @@ from kapelle import api
 from kapelle.errors import CannotObey
 from kapelle.web import measure, wishes
 from kapelle.web.app import Here, Served
-from kapelle.web.routes.answers import SENDING, described, job_table, language
+from kapelle.web.routes.answers import SENDING, below, described, job_table
 from kapelle.web.schemas import ID, Bridge, Compose, Evaluate, Interpolate, Job, Rank, Sent, Vary, Work
 
 router = APIRouter(tags=["composing"])
@@ -41,8 +41,8 @@ class Desk:
     def queue(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Put a job."""
         job = self.here.studio.jobs.put(verb, body, key=self.key, client=measure.client_of(self.request.scope))
-        self.response.headers["Location"] = f"/api/jobs/{job.id}"
-        return job_table(job, language(self.request))
+        self.response.headers["Location"] = below(self.request, f"/api/jobs/{job.id}")
+        return job_table(job, self.request)
 
     def compose(self, verb: str, wish: Sent, **more: Any) -> dict[str, Any]:
         """Put a job that composes, if it is not known already that it cannot be done."""

@@ -15,7 +15,7 @@ from kapelle.errors import UnknownName
 from kapelle.web import errors
 from kapelle.web.app import Here
 from kapelle.web.jobs import STATES
-from kapelle.web.routes.answers import binary, described, error_told, job_table, language
+from kapelle.web.routes.answers import binary, described, error_told, job_table, language, result_told
 from kapelle.web.schemas import AN_ID, ID, Job
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -48,20 +48,20 @@ def jobs(
     for name in wanted:
         if name not in STATES:
             raise UnknownName("state", name, STATES)
-    return [job_table(job, language(request)) for job in here.studio.jobs.list(wanted, limit)]
+    return [job_table(job, request) for job in here.studio.jobs.list(wanted, limit)]
 
 
 @router.get("/{id}", summary="A job", operation_id="job", response_model=Job, responses=described(404, 422))
 def job(id: JobId, here: Here, request: Request) -> dict[str, Any]:
     """How far it is; its pieces as they become ready."""
-    return job_table(here.studio.jobs.get(id), language(request))
+    return job_table(here.studio.jobs.get(id), request)
 
 
 @router.delete("/{id}", summary="Stop a job", operation_id="cancel", response_model=Job, responses=described(404, 422, 503, 507))
 def cancel(id: JobId, here: Here, request: Request) -> dict[str, Any]:
     """At once if it waits, within a moment if it runs; what is done stays done, and pieces that are ready are kept."""
     here.studio.jobs.cancel(id)
-    return job_table(here.studio.jobs.get(id), language(request))
+    return job_table(here.studio.jobs.get(id), request)
 
 
 async def _seated(id: JobId, here: Here) -> AsyncIterator[str]:
@@ -95,6 +95,8 @@ async def events(
         data: Any = event.data
         if event.name == "failed" and isinstance(data.get("error"), dict):
             data = {**data, "error": error_told(data["error"], tongue)}
+        if event.name == "done":
+            data = {**data, "result": result_told(data.get("result"), request)}
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         yield ServerSentEvent(raw_data=text, event=event.name, id=str(event.number))
 

@@ -13,7 +13,7 @@ from kapelle.api import downloads, naming, score_pages
 from kapelle.api import notes as notes_of
 from kapelle.web import errors, looks
 from kapelle.web.app import Here
-from kapelle.web.routes.answers import SENDING, binary, described, kept, sent_once
+from kapelle.web.routes.answers import SENDING, below, binary, described, kept, sent_once
 from kapelle.web.schemas import AN_ID, ID, Change, Found, Keep, Notes, Record, ScorePages
 
 router = APIRouter(prefix="/api/pieces", tags=["pieces"])
@@ -54,10 +54,10 @@ def pieces(
     response_model=Record,
     responses=described(*SENDING, 404, 415, 503, 507),
 )
-def keep(wish: Keep, here: Here, response: Response) -> dict[str, Any]:
+def keep(wish: Keep, here: Here, request: Request, response: Response) -> dict[str, Any]:
     """The upload becomes a piece of the library."""
     record = here.studio.library.keep(wish.upload, wish.title, wish.tags)
-    response.headers["Location"] = f"/api/pieces/{record.id}"
+    response.headers["Location"] = below(request, f"/api/pieces/{record.id}")
     return record.as_dict()
 
 

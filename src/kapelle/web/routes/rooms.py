@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from kapelle.web import errors, rooms, security
 from kapelle.web.app import Here
 from kapelle.web.folder import ID
-from kapelle.web.routes.answers import described
+from kapelle.web.routes.answers import below, described
 from kapelle.web.schemas import Answer
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Study(Answer):
 @router.get("/api/studies", summary="Studies that can be heard", operation_id="studies", response_model=list[Study], responses=described())
 def studies(request: Request, here: Here) -> list[dict[str, Any]]:
     """The sites that the server was given with ``--study``."""
-    base = f"{request.scope.get('root_path', '')}/studies"
+    base = below(request, "/studies")
     return [
         {"name": name, "title": rooms.title_of(folder) or name, "url": f"{base}/{quote(name)}/"} for name, folder in here.settings.studies
     ]
@@ -83,4 +83,4 @@ def _folder(settings: Settings, name: str) -> Path | None:
 
 def _elsewhere(request: Request, asked: str) -> RedirectResponse:
     """To another address of the same study."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/studies/{quote(asked)}", 307, {"Cache-Control": "no-store"})
+    return RedirectResponse(below(request, f"/studies/{quote(asked)}"), 307, {"Cache-Control": "no-store"})
