@@ -265,6 +265,9 @@ def test_below_a_path_of_a_proxy_the_same_rules_hold(tmp_path):
             assert asker.post(f"{start}/api/uploads", content=b"x" * 2**19, headers=bearer).status_code == 415
             welcome = asker.get(f"{start}/?token={TOKEN}")
             assert welcome.status_code == 303 and welcome.headers["location"] == "/studio/"
+            typed = asker.get(f"/studio?token={TOKEN}")
+            assert (typed.status_code, typed.headers["location"]) == (307, f"/studio/?token={TOKEN}")
+            assert typed.headers["Content-Security-Policy"] == security.POLICY
             assert asker.get(f"{start}/api/openapi.json", headers=bearer).json()["servers"] == [{"url": "/studio"}]
             asker.cookies.clear()
 

@@ -81,6 +81,11 @@ class Below:
         root = self.root or scope.get("root_path", "")
         if scope["type"] == "http" and root:
             path = scope["path"]
+            if path == root and scope["method"] in SAFE:  # as people type it; the page's addresses are relative, and need the slash
+                query = scope["query_string"].decode("latin-1")
+                there = RedirectResponse(f"{root}/{'?' if query else ''}{query}", 307, {"Cache-Control": "no-store"})
+                await Headers(there)(scope, receive, send)
+                return
             scope = {**scope, "root_path": root, "path": path if path.startswith(f"{root}/") else root + path}
         await self.app(scope, receive, send)
 
