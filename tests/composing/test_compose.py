@@ -12,7 +12,7 @@ import kapelle
 from kapelle import api
 from kapelle.composing import plan
 from kapelle.composing.events import BarDone, Done, NotesAdded, Progress
-from kapelle.composing.request import ComposeRequest, Length, from_json
+from kapelle.composing.request import MAX_COUNT, MAX_SEED, ComposeRequest, Length, from_json
 from kapelle.errors import CannotObey, Interrupted, Missing, UnknownName, UsageError
 from kapelle.metrics import obedience
 from kapelle.metrics.degenerate import degeneracy
@@ -159,6 +159,10 @@ def test_requests_out_of_range_are_refused() -> None:
     for wrong in ({"count": 0}, {"seed": -1}, {"length": Length(4)} | {"count": 10**6}):
         with pytest.raises(UsageError):
             ComposeRequest(**wrong)  # type: ignore[arg-type]
+    largest = MAX_SEED - MAX_COUNT
+    assert ComposeRequest(seed=largest - 1, count=2).piece(1).seed == largest
+    with pytest.raises(UsageError, match=f"seed must be 0 to {largest - 1}, not {largest}"):
+        ComposeRequest(seed=largest, count=2)
 
 
 def test_numbers_of_numpy_and_paths_make_the_same_recipe(nonsense: str, tmp_path: Path) -> None:

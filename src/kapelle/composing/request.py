@@ -100,8 +100,9 @@ class ComposeRequest:
             object.__setattr__(self, name, _number(name.replace("_", "-"), getattr(self, name), whole=True))
         if not 1 <= self.count <= MAX_COUNT:
             raise UsageError("count must be 1 to {limit}, not {count}", limit=MAX_COUNT, count=self.count)
-        if not 0 <= self.seed <= MAX_SEED - MAX_COUNT:
-            raise UsageError("seed must be 0 to {limit}, not {seed}", limit=MAX_SEED - MAX_COUNT, seed=self.seed)
+        limit = MAX_SEED - MAX_COUNT - (self.count - 1)  # the last piece's seed is one of a request, too
+        if not 0 <= self.seed <= limit:
+            raise UsageError("seed must be 0 to {limit}, not {seed}", limit=limit, seed=self.seed)
 
     def piece(self, number: int) -> ComposeRequest:
         """The request for the piece `number` of `count` alone: with the next seed, or a part of the way if they go towards another one."""
