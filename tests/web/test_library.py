@@ -191,6 +191,13 @@ def test_a_piece_that_is_added_twice_is_there_once(library, piece):
     assert library.midi(id) == piece.to_midi()
 
 
+def test_a_piece_whose_job_begins_again_stays_as_the_user_left_it(library, piece):
+    id = library.add(piece, verb="compose").id
+    library.change(id, title="Mine", tags=["kept"], favourite=True)
+    left = library.delete(id)
+    assert library.add(piece, verb="compose", id=id) == left == library.get(id)
+
+
 def test_an_upload_is_read_kept_as_a_piece_and_dropped(library, piece):
     upload = library.put_upload(piece.to_midi(), "<b>song</b>.mid")
     assert library.upload(upload.id) == piece.to_midi()

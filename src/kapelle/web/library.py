@@ -97,7 +97,7 @@ class Library:
         asked: Mapping[str, Any] | None = None,
         id: str = "",
     ) -> Record:
-        """The record of a piece that is kept from now on; a piece of the same id is replaced.
+        """The record of a piece that is kept from now on. Of one that is there already, its job begun again, what the user changed stays.
 
         Args:
             piece: What was composed.
@@ -114,6 +114,8 @@ class Library:
         """
         record = records.of_piece(piece, id or new_id(), verb=verb, parent=parent, title=title, tags=tags, judge=finite(judge))
         record = replace(record, request={**record.request, **(asked or {})})
+        with suppress(NotFound):
+            record = _as_left(record, self.get(record.id))
         recipe = piece.to_json()
         del recipe["midi"]
         return self._put(record, piece.to_midi(), recipe)
@@ -366,6 +368,12 @@ class Library:
             return replace(records.from_dict(self._recipe(id)["studio"]), id=id)
         except (KapelleError, KeyError, TypeError, ValueError):
             return records.of_file(_read(self.folder.midi(id)), id, id)
+
+
+def _as_left(record: Record, old: Record) -> Record:
+    """A record with what the user changed about the same piece, and with its place in the library."""
+    left = replace(record, created=old.created, favourite=old.favourite, tags=old.tags, deleted=old.deleted)
+    return replace(left, title=old.title, named=True) if old.named else left
 
 
 def _insert(connection: sqlite3.Connection, record: Record) -> None:
