@@ -165,6 +165,18 @@ def test_a_line_that_is_no_answer_is_named(tmp_path: Path, lines: str, told: str
         counted(tmp_path, lines)
 
 
+def test_names_are_told_apart_by_every_character_and_lines_end_as_in_any_system(tmp_path: Path) -> None:
+    lines = ["t1,an\u2028n,clip,aa,overall,1", "t1,an\x0bn,clip,aa,overall,2", "t1,ann,clip,aa,overall,3"]
+    for end in ("\n", "\r\n"):
+        (tmp_path / "answers.csv").write_bytes((HEAD.strip() + end + end.join([*lines, ""])).encode())
+        (tmp_path / "key.json").write_text(json.dumps(KEY), encoding="utf-8")
+        found = api.listening_answers([tmp_path / "answers.csv"], [tmp_path / "key.json"])
+        assert (len(found.listeners), found.replaced) == (3, 0)
+    (tmp_path / "key.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(UnreadableInput, match="is no key"):
+        api.listening_answers([tmp_path / "answers.csv"], [tmp_path / "key.json"])
+
+
 def test_answers_without_their_key_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the test t2, whose key is not given"):
         counted(tmp_path, "t2,ann,clip,aa,overall,5\n")

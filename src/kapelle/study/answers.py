@@ -11,6 +11,7 @@ Source: the draws of listeners and pieces are those of Owen 2007, "The pigeonhol
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -205,7 +206,7 @@ def _key(path: Path) -> dict[str, Any]:
         for first, second in table["pairs"].values():
             if clips[first][0] == clips[second][0]:
                 raise ValueError("a pair of one group")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableInput(
             "{path} is no key of a listening test: {why}", path=path, why=error, hint="`kapelle study blind` writes it beside the page"
         ) from error
@@ -215,7 +216,7 @@ def _key(path: Path) -> dict[str, Any]:
 def _lines(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
     """The lines of a file of answers, by the names of their columns."""
     try:
-        reader = csv.reader(_bytes(path).decode("utf-8-sig").splitlines())
+        reader = csv.reader(io.StringIO(_bytes(path).decode("utf-8-sig"), newline=""))
         head = next(reader, None)
         if head != HEAD:
             raise UnreadableInput("{path} holds no answers: its first line is not {head}", path=path, head=",".join(HEAD))
