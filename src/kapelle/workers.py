@@ -148,11 +148,12 @@ def _begin(stop: Flag) -> None:
 def end_with_master() -> None:
     """In a new process: end when the one that began it is gone. One that was killed says nothing, and its workers would wait for ever."""
     master = parent_process()
+    if master is None:
+        return
 
     def follow() -> None:
-        if master is not None:
-            master.join()
-            os._exit(1)
+        master.join()
+        os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
 

@@ -10,15 +10,12 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
-import os
 import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import connection as connections
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +26,7 @@ from kapelle import interrupts
 from kapelle.errors import NotEnoughMemory, UsageError
 from kapelle.web import errors, faults
 from kapelle.web.errors import Refused
+from kapelle.workers import end_with_master
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -230,7 +228,7 @@ def _serve(pipe: Connection, place: Path | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.getLogger("kapelle").setLevel(logging.ERROR)  # what is odd about a file is told in the answer, not on a terminal
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_master()
     _limit_memory()
     with contextlib.suppress(EOFError, OSError):
         pipe.send("ready")
@@ -244,17 +242,6 @@ def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool,
         return True, function(*args)
     except Exception as error:
         return False, faults.ours(error)
-
-
-def _end_with_parent() -> None:
-    """A server that was killed says no goodbye."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connections.wait([parent.sentinel])
-    else:
-        while os.getppid() > 1:
-            time.sleep(1)
-    os._exit(1)
 
 
 def _limit_memory() -> None:

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import http.client
 import logging
-import multiprocessing
 import os
 import re
 import shutil
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapelle.errors import Missing, UsageError
 from kapelle.web.settings import LOOPBACK, Settings
+from kapelle.workers import end_with_master
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -289,17 +289,8 @@ def application() -> FastAPI:
     """The application of a server in a process of its own, which ends with the process that began it."""
     from kapelle.web.app import create_app
 
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    end_with_master()
     return create_app(Settings.from_json(os.environ[SETTINGS]))
-
-
-def _end_with(sentinel: int) -> None:
-    from multiprocessing.connection import wait
-
-    wait([sentinel])
-    os._exit(1)
 
 
 @contextlib.contextmanager
