@@ -8,6 +8,7 @@ or inherit: one recipe is one file.
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import tomllib
 import types
 import typing
@@ -159,6 +160,13 @@ def _listed(value: Any) -> Any:
     return [_listed(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+def native(value: Any) -> Any:
+    """`value` as a number of Python if it is one of another library, such as NumPy; anything else as it is."""
+    if type(value) in (bool, int, float) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
 def _strip_optional(kind: Any) -> tuple[Any, bool]:
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         members = [item for item in typing.get_args(kind) if item is not types.NoneType]
@@ -169,7 +177,7 @@ def _strip_optional(kind: Any) -> tuple[Any, bool]:
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
     kind, optional = _strip_optional(kind)
-    origin = typing.get_origin(kind)
+    origin, value = typing.get_origin(kind), native(value)
     if value is None and optional:
         return None
     if is_dataclass(kind) and isinstance(value, Mapping):

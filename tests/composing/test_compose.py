@@ -166,8 +166,10 @@ def test_requests_out_of_range_are_refused() -> None:
 
 
 def test_numbers_of_numpy_and_paths_make_the_same_recipe(nonsense: str, tmp_path: Path) -> None:
-    plain = kapelle.compose(model=nonsense, seconds=4.0, seed=12)
-    other = kapelle.compose(model=Path(nonsense), seconds=np.float32(4), seed=np.int64(12), count=np.int8(1))
+    plain = kapelle.compose(model=nonsense, seconds=4.0, seed=12, tempo=90.0, top_k=8)
+    other = kapelle.compose(
+        model=Path(nonsense), seconds=np.float32(4), seed=np.int64(12), count=np.int8(1), tempo=np.float32(90), top_k=np.int16(8)
+    )
     assert other.save_recipe(tmp_path / "other.json").read_text() == plain.save_recipe(tmp_path / "plain.json").read_text()
     assert other.to_midi() == plain.to_midi()
 

@@ -87,7 +87,7 @@ def request(
     model, band = os.fspath(model or ""), os.fspath(band or "")
     held = bundle(model)
     way = composing.way_of(held.manifest.codec, model)
-    given = _with_files(way, {name: value for name, value in (options or {}).items() if value is not None})
+    given = _with_files(way, {name: config.native(value) for name, value in (options or {}).items() if value is not None})
     if band:
         given = _for_a_band(held, way, given)
     composing.options_of(way, given)

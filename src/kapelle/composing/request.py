@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kapelle.config import build, plain
+from kapelle.config import build, native, plain
 from kapelle.errors import CannotObey, UsageError
 from kapelle.sampling.options import SamplingOptions
 
@@ -25,11 +24,12 @@ LENGTHS = {"bars": (1, MAX_BARS), "seconds": (1.0, 3600.0), "tokens": (16, 100_0
 
 def _number(name: str, value: Any, *, whole: bool = False) -> Any:
     """`value` as a number of Python, whatever library it comes from: a request is written down as JSON."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral if whole else numbers.Real):
+    value = native(value)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         if whole:
             raise UsageError("{name} must be a whole number, not {value!r}", name=name, value=value)
         raise UsageError("{name} must be a number, not {value!r}", name=name, value=value)
-    return int(value) if isinstance(value, numbers.Integral) else float(value)
+    return value
 
 
 @dataclass(frozen=True)

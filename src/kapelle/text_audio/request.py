@@ -10,10 +10,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 from unicodedata import category
 
-import numpy as np
-
 from kapelle.audio.waveform import Waveform, amplitude
-from kapelle.config import check, setting
+from kapelle.config import check, native, setting
 from kapelle.errors import CannotObey, UsageError
 
 if TYPE_CHECKING:
@@ -138,8 +136,7 @@ def check_fits(request: SoundRequest, model: SoundModel) -> None:
 def _make_plain(request: SoundRequest) -> None:
     """Turn numbers of numpy into Python's, and whole ones into floats where they may be broken: files say how a sound was asked for."""
     for item in fields(request):
-        value = getattr(request, item.name)
-        value = value.item() if isinstance(value, np.generic) else value
+        value = native(getattr(request, item.name))
         broken = "float" in str(item.type) and isinstance(value, int)
         object.__setattr__(request, item.name, float(value) if broken else value)
 
